@@ -1,0 +1,85 @@
+/* nic_regs.h - registers of `iovdev --type nic`: boundary between the device
+ * and its drivers (iovkit-nic(7)).
+ *
+ * BAR 0 of a VF: page 0 registers, page 1 doorbells, page 2 MSI-X table, page
+ * 3 pending bits.  BAR 0 of the PF has the same four pages, then one block of
+ * NIC_PF_VF_SIZE bytes for each VF.  Registers are 32 bits wide, little
+ * endian; 64-bit ones may be accessed as one or two.  A read of anything else
+ * gives 0, a write is dropped and counted.
+ */
+#ifndef IOVKIT_NIC_REGS_H
+#define IOVKIT_NIC_REGS_H
+
+#define NIC_VENDOR_ID   0x1b36 /* QEMU/Red Hat's, for emulated devices */
+#define NIC_PF_DEVICE   0x10f0
+#define NIC_VF_DEVICE   0x10f1
+#define NIC_CLASS       0x020000
+
+#define NIC_VF_MAX      64
+#define NIC_VF_BAR_SIZE 0x4000
+#define NIC_PF_BAR_SIZE 0x10000
+#define NIC_FRAME_MIN   14
+#define NIC_FRAME_MAX   9018 /* 9000 + Ethernet header, no FCS */
+
+/* Page 0, every function. */
+#define NIC_ID             0x000      /* ro: NIC_ID_VALUE */
+#define NIC_ID_VALUE       0x4e564f49 /* "IOVN" */
+#define NIC_VERSION        0x004      /* ro: 1 */
+#define NIC_STATUS         0x008      /* ro: NIC_STATUS_* */
+#define NIC_STATUS_LINK_UP 0x1
+#define NIC_SCRATCH        0x00c /* rw, for tests */
+#define NIC_MAC_LOW        0x010 /* ro: bytes 0-3 */
+#define NIC_MAC_HIGH       0x014 /* ro: bytes 4-5 */
+#define NIC_RESETS         0x018 /* ro: resets since power on */
+#define NIC_BANDWIDTH_MAX  0x020 /* ro, 64 bit: bit/s, 0 unlimited */
+#define NIC_BANDWIDTH      0x028 /* ro, 64 bit: allocated */
+
+/* Queue blocks, VFs only. */
+#define NIC_TX            0x100 /* transmit (401) */
+#define NIC_RX            0x180 /* receive (402) */
+#define NIC_Q_BASE        0x00  /* rw, 64 bit: guest-physical, 128-aligned */
+#define NIC_Q_ENTRIES     0x08  /* rw: n, a power of two */
+#define NIC_Q_ENABLE      0x0c  /* rw: 1 attach to the ring and run, 0 stop */
+#define NIC_Q_STATUS      0x10  /* ro: enum queue_status; why it stopped */
+#define NIC_Q_WRITE_INDEX 0x14  /* ro: as last published */
+#define NIC_Q_READ_INDEX  0x18  /* ro */
+#define NIC_Q_VECTOR      0x1c  /* rw: MSI-X vector, ~0: none */
+#define NIC_Q_FRAMES      0x20  /* ro, 64 bit counters */
+#define NIC_Q_BYTES       0x28
+#define NIC_Q_DROPPED     0x30 /* no free entry, not enabled */
+#define NIC_Q_ERRORS      0x38 /* entries answered with an error status */
+
+/* Page 1: doorbells (eventfds by GET_REGION_IO_FDS; a write does the same). */
+#define NIC_DOORBELL_TX  0x1000
+#define NIC_DOORBELL_RX  0x1004 /* buffers were returned */
+
+#define NIC_MSIX_TABLE   0x2000
+#define NIC_MSIX_PBA     0x3000
+#define NIC_VECTORS      4
+#define NIC_VECTOR_EVENT 0 /* link, mailbox */
+#define NIC_VECTOR_RX    1
+#define NIC_VECTOR_TX    2
+
+/* PF only. */
+#define NIC_PF_RESET        0x040 /* wo: NIC_PF_RESET_KEY resets like FLR */
+#define NIC_PF_RESET_KEY    0x52534554 /* "TESR" */
+#define NIC_PF_NUM_VFS      0x044      /* ro: enabled VFs */
+#define NIC_PF_VF_BASE      0x4000
+#define NIC_PF_VF_SIZE      0x100 /* block of VF n at BASE + (n-1) * SIZE */
+#define NIC_PF_VF(n)        (NIC_PF_VF_BASE + ((n)-1) * NIC_PF_VF_SIZE)
+#define NIC_PF_VF_MAC_LOW   0x00 /* rw */
+#define NIC_PF_VF_MAC_HIGH  0x04 /* rw; writing it takes both over */
+#define NIC_PF_VF_TX_ENABLE 0x08 /* rw: the PF's enable, 1 after reset */
+#define NIC_PF_VF_RX_ENABLE 0x0c /* rw */
+#define NIC_PF_VF_TX_WRITE  0x10 /* ro: indexes as the device sees them */
+#define NIC_PF_VF_TX_READ   0x14
+#define NIC_PF_VF_RX_WRITE  0x18
+#define NIC_PF_VF_RX_READ   0x1c
+#define NIC_PF_VF_QSTATE    0x20 /* ro: NIC_QSTATE_* */
+#define NIC_QSTATE_TX_ON    0x1  /* guest's enable bit and register */
+#define NIC_QSTATE_RX_ON    0x2
+#define NIC_QSTATE_BME      0x4  /* Bus Master Enable */
+#define NIC_PF_VF_HELD      0x24 /* ro: entries taken, not finished */
+#define NIC_PF_VF_WRITTEN   0x28 /* ro, 64 bit: bytes written to memory */
+
+#endif

@@ -1,0 +1,56 @@
+/* platform.h - the address map, and what a VM sees on its bus socket.
+ *
+ * Machine-physical and guest-physical I/O space have the same map: ECAM, then
+ * BARs.  Above PLATFORM_NOWHERE no function ever answers.  Main memory is a
+ * space of its own (region 1); a device's DMA addresses are offsets in it.
+ */
+#ifndef IOVKIT_PLATFORM_H
+#define IOVKIT_PLATFORM_H
+
+#include <stdint.h>
+
+#define PLATFORM_ECAM      0x40000000ull /* 256 buses of 1 MiB */
+#define PLATFORM_ECAM_SIZE 0x10000000ull
+#define PLATFORM_MMIO      0x50000000ull /* BARs */
+#define PLATFORM_MMIO_SIZE 0x60000000ull
+#define PLATFORM_NOWHERE   0xb0000000ull /* claimed by no function */
+#define PLATFORM_IO_SIZE   0x100000000ull
+
+/* Regions of a bus socket (vfio-user region indexes). */
+#define PLATFORM_REGION_IO         0u
+#define PLATFORM_REGION_MEMORY     1u
+#define PLATFORM_REGION_SUPERVISOR 9u /* vm0 only */
+#define PLATFORM_REGION_N          10u
+
+#define PLATFORM_VM_MAX            4096u
+#define PLATFORM_VM_NONE           0xffffffffu
+#define PLATFORM_HYPERVISOR        0u /* vm0 */
+
+/* A VM's interrupts: vectors of index VFU_IRQ_MSIX on its bus socket.  0 is
+ * the platform's (a function came, went, was reset: look at config space);
+ * then PLATFORM_IRQS_PER_SLOT for each of the VM's slots.  vm0 has one slot a
+ * device, in bus order.  vm0's index VFU_IRQ_REQ has one vector: the
+ * supervisor channel has something. */
+#define PLATFORM_SLOTS         32u
+#define PLATFORM_IRQS_PER_SLOT 4u
+#define PLATFORM_IRQS          (1u + PLATFORM_SLOTS * PLATFORM_IRQS_PER_SLOT)
+#define PLATFORM_IRQ_PLATFORM  0u
+
+static inline uint32_t platform_irq(uint32_t slot, uint32_t vector)
+{
+	return 1u + slot * PLATFORM_IRQS_PER_SLOT + vector;
+}
+
+/* Where slot s of a guest shows its config space: bus 0, device s. */
+static inline uint64_t platform_guest_config(uint32_t slot)
+{
+	return PLATFORM_ECAM + ((uint64_t)slot << 15);
+}
+
+/* bdf: bus << 8 | devfn */
+static inline uint64_t platform_config(uint16_t bdf)
+{
+	return PLATFORM_ECAM + ((uint64_t)bdf << 12);
+}
+
+#endif

@@ -1,0 +1,49 @@
+/* state_area.h - the hypervisor state area (fig. 6 of spec 02), file "state".
+ *
+ * bmc makes it anew at power on; a program started by hand makes it when it
+ * is missing.  Every program maps it.  It outlives the hypervisor.
+ */
+#ifndef IOVKIT_STATE_AREA_H
+#define IOVKIT_STATE_AREA_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libcore/complaint.h"
+#include "libcore/machine.h"
+
+#define STATE_AREA_MAGIC   0x74735649u /* "IVst" */
+#define STATE_AREA_VERSION 1u
+#define STATE_AREA_SIZE    4096u
+
+struct state_area {
+	uint32_t magic;
+	uint32_t version;
+	uint32_t size;
+	uint32_t rsvd0;
+	_Atomic uint64_t event_sequence; /* last event number given out */
+	uint8_t rsvd1[104];
+	_Atomic uint64_t heartbeat; /* 1202: counted up by hvmon */
+	uint8_t rsvd2[120];
+	_Atomic uint32_t shutdown; /* nonzero: cause is written */
+	char cause[252];           /* why the machine shut down, NUL ended */
+	uint8_t rsvd3[3584];
+};
+_Static_assert(sizeof(struct state_area) == STATE_AREA_SIZE, "state area");
+_Static_assert(offsetof(struct state_area, event_sequence) == 16, "layout");
+_Static_assert(offsetof(struct state_area, heartbeat) == 128, "layout");
+_Static_assert(offsetof(struct state_area, shutdown) == 256, "layout");
+
+/* Map the machine's state area, making the file when it is missing or
+ * `fresh` is set.  -EBADMSG: wrong magic, version or size. */
+int state_area_map(const struct machine *m, int fresh, struct state_area **area,
+		   struct complaint *c) __attribute__((warn_unused_result));
+void state_area_unmap(struct state_area *area);
+
+/* Say once why the machine shuts down; the first caller wins. */
+void state_area_set_cause(struct state_area *area, const char *text);
+/* The cause, or NULL when nobody shut the machine down. */
+const char *state_area_cause(const struct state_area *area);
+
+#endif

@@ -1,0 +1,206 @@
+/* supervisor.h - region 9 of vm0's bus socket: what the hypervisor tells the
+ * root bridge, and back.  Boundary between hvmon and rootbridge.
+ *
+ * Commands are REGION_WRITEs of arrays, offset SUP_OFFSET(kind); each array
+ * is checked whole, then applied whole before the reply (EINVAL, EEXIST,
+ * ENOENT, EPERM otherwise, nothing changed).  State is read back by
+ * REGION_READ at SUP_OFFSET(kind) + byte offset; rows past the end read as
+ * zero (a zero row is recognisable in every array).  Exceptions and verdicts
+ * travel in two channels; both lie in the mmap-able part (SUP_CHANNELS).
+ *
+ * The bridge rings vm0's VFU_IRQ_REQ vector after it pushed an exception; the
+ * supervisor rings the eventfd that GET_REGION_IO_FDS of region 9 gives after
+ * it pushed a verdict.
+ */
+#ifndef IOVKIT_SUPERVISOR_H
+#define IOVKIT_SUPERVISOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libcore/channel.h"
+#include "libcore/platform.h"
+
+enum sup_kind {
+	SUP_INFO,      /* read: struct sup_info */
+	SUP_FUNCTIONS, /* read: struct sup_function, PFs and VFs */
+	SUP_VMS,       /* read: struct sup_vm; write: struct sup_vm_op */
+	SUP_ROWS,      /* read, write: struct sup_row */
+	SUP_ASSIGN,    /* write: struct sup_assign */
+	SUP_ROUTES,    /* read, write: struct sup_route */
+	SUP_CLAIM,     /* write: struct sup_claim */
+	SUP_INJECT,    /* write: struct sup_inject */
+	SUP_CHANNELS,  /* mmap: struct sup_channels */
+	SUP_KIND_N
+};
+#define SUP_SHIFT        24
+#define SUP_OFFSET(kind) ((uint64_t)(kind) << SUP_SHIFT)
+#define SUP_REGION_SIZE  SUP_OFFSET(SUP_KIND_N)
+#define SUP_VERSION      1u
+#define SUP_MAGIC        0x70755356u /* "VSup" */
+
+struct sup_info {
+	uint32_t magic;
+	uint32_t version;
+	uint32_t n_vms;
+	uint32_t n_functions;
+	uint32_t n_rows;
+	uint32_t n_routes;
+	uint32_t protection; /* 0: --no-protection */
+	uint32_t rsvd0;
+};
+_Static_assert(sizeof(struct sup_info) == 32, "sup_info");
+
+enum {
+	SUP_FUNCTION_PRESENT = 1,
+	SUP_FUNCTION_CONTAINED = 2,
+	SUP_FUNCTION_VF = 4
+};
+
+struct sup_function {
+	char name[32]; /* "nic0/pf0"; empty: end of the array */
+	uint16_t bdf;
+	uint16_t pf_bdf;      /* itself for a PF */
+	uint32_t flags;       /* SUP_FUNCTION_* */
+	uint32_t vm;          /* assigned to; PLATFORM_VM_NONE */
+	uint32_t epoch;       /* of the PF's ownership */
+	uint64_t bar_size[6]; /* 0: none, or upper half */
+};
+_Static_assert(sizeof(struct sup_function) == 96, "sup_function");
+
+enum sup_vm_state {
+	SUP_VM_EMPTY = 1, /* never connected since its memory was made */
+	SUP_VM_RUNNING,   /* connected */
+	SUP_VM_LOST,      /* its process is gone; waits for SUP_VM_RESET */
+};
+
+struct sup_vm {
+	uint32_t vm;
+	uint32_t state; /* enum sup_vm_state; 0: end of the array */
+	uint64_t memory_size;
+	uint32_t incarnation; /* counts resets */
+	uint32_t pid;         /* of the connected process, or 0 */
+};
+_Static_assert(sizeof(struct sup_vm) == 24, "sup_vm");
+
+enum sup_vm_action {
+	/* The VM's functions are quiet: give it new memory, map it for its
+	 * functions, and let the next process connect. */
+	SUP_VM_RESET = 1,
+};
+
+struct sup_vm_op {
+	uint32_t vm;
+	uint32_t action;
+};
+_Static_assert(sizeof(struct sup_vm_op) == 8, "sup_vm_op");
+
+/* Protection table (fig. 5): VM, guest-physical range, offset, flag. */
+enum {
+	SUP_ROW_ALLOWED = 1,
+	SUP_ROW_DENIED = 2
+};
+enum sup_row_op {
+	SUP_ROW_SET =
+		1, /* add, or change the row with the same vm, first, last */
+	SUP_ROW_DELETE,
+};
+
+struct sup_row {
+	uint32_t vm;
+	uint16_t flag;  /* SUP_ROW_ALLOWED or _DENIED; 0: end of the array */
+	uint16_t op;    /* enum sup_row_op; 0 when read */
+	uint64_t first; /* guest-physical, inclusive */
+	uint64_t last;  /* inclusive */
+	int64_t offset; /* added: machine-physical = guest-physical + offset */
+};
+_Static_assert(sizeof(struct sup_row) == 32, "sup_row");
+
+/* DMA and interrupts of a function belong to this VM. */
+struct sup_assign {
+	uint16_t bdf;
+	uint16_t rsvd0;
+	uint32_t vm; /* PLATFORM_VM_NONE: nobody's */
+};
+_Static_assert(sizeof(struct sup_assign) == 8, "sup_assign");
+
+/* Vector of a function -> interrupt of a VM. vm PLATFORM_VM_NONE: no route */
+struct sup_route {
+	uint16_t bdf;
+	uint16_t vector;
+	uint32_t vm;
+	uint32_t irq;
+	uint32_t in_use; /* 1; 0 when read: end of the array */
+};
+_Static_assert(sizeof(struct sup_route) == 16, "sup_route");
+
+struct sup_claim {
+	uint16_t bdf; /* of the PF */
+	uint16_t rsvd0;
+	uint32_t expected_epoch; /* ESTALE when it is another */
+};
+_Static_assert(sizeof(struct sup_claim) == 8, "sup_claim");
+
+struct sup_inject {
+	uint32_t vm;
+	uint32_t irq;
+};
+_Static_assert(sizeof(struct sup_inject) == 8, "sup_inject");
+
+enum sup_exception_type {
+	SUP_EX_ACCESS = 1, /* an access without an allowed row (a820) */
+	SUP_EX_ATTACHED,   /* a device came: bdf of its PF */
+	SUP_EX_REMOVED,    /* a device went */
+	SUP_EX_CONTAINED,  /* a function was contained */
+	SUP_EX_VM_STARTED, /* a process connected as vm */
+	SUP_EX_VM_LOST,    /* the process of vm is gone */
+	SUP_EX_TYPE_N
+};
+
+#define SUP_DATA_MAX 4096u
+
+enum {
+	SUP_EX_WRITE = 1,
+	SUP_EX_POSTED = 2,
+	SUP_EX_DENIED = 4
+};
+
+struct sup_exception {
+	uint64_t serial; /* names the access in the verdict; 0: no verdict */
+	uint32_t type;
+	uint32_t vm;
+	uint64_t gpa;
+	uint32_t size; /* of the access, <= SUP_DATA_MAX */
+	uint32_t flags;
+	uint16_t bdf;
+	uint16_t rsvd0[3];
+	uint8_t data[SUP_DATA_MAX]; /* of a write */
+};
+_Static_assert(sizeof(struct sup_exception) == 40 + SUP_DATA_MAX, "exception");
+_Static_assert(sizeof(struct sup_exception) <= CHANNEL_SLOT_SIZE, "exception");
+
+enum sup_verdict_action {
+	SUP_VERDICT_DONE = 1, /* answered by the supervisor; data of a read */
+	SUP_VERDICT_FAIL,     /* error is the errno */
+	SUP_VERDICT_UNSUPPORTED, /* all ones */
+	SUP_VERDICT_AGAIN,       /* look the rows up again and go on */
+};
+
+struct sup_verdict {
+	uint64_t serial;
+	uint32_t action;
+	uint32_t error;
+	uint32_t size;
+	uint32_t rsvd0;
+	uint8_t data[SUP_DATA_MAX];
+};
+_Static_assert(sizeof(struct sup_verdict) == 24 + SUP_DATA_MAX, "verdict");
+_Static_assert(sizeof(struct sup_verdict) <= CHANNEL_SLOT_SIZE, "verdict");
+
+struct sup_channels {
+	struct channel_ring exceptions; /* bridge writes */
+	struct channel_ring verdicts;   /* supervisor writes */
+};
+#define SUP_CHANNELS_SIZE ((sizeof(struct sup_channels) + 4095u) & ~4095ull)
+
+#endif

@@ -1,0 +1,104 @@
+/* vfu_client.h - the asynchronous client side of vfio-user.
+ *
+ * Message IDs are given out round robin.  At most VFU_CLIENT_MAX requests are
+ * outstanding; the rest wait in order inside the client.  A request that its
+ * owner abandoned (timed out) keeps its ID until the late reply came, which
+ * is then swallowed and counted.
+ */
+#ifndef IOVKIT_VFU_CLIENT_H
+#define IOVKIT_VFU_CLIENT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libcore/complaint.h"
+#include "libcore/loop.h"
+#include "libcore/vfu_conn.h"
+
+#define VFU_CLIENT_MAX 1024u
+
+struct vfu_client;
+
+struct vfu_reply {
+	int err; /* 0, or the peer's error as -errno, or -ENOTCONN (hung up) */
+	const uint8_t *payload; /* valid during the callback; unaligned */
+	size_t size;
+	int *fds; /* set to -1 what you take */
+	unsigned n_fds;
+};
+
+typedef void vfu_reply_fn(void *arg, const struct vfu_reply *reply);
+
+struct vfu_client_ops {
+	/* VERSION was negotiated (err 0) or refused. */
+	void (*ready)(void *arg, int err, const char *why);
+	/* The connection is gone; every outstanding request was answered with
+	 * -ENOTCONN before, except when `keep_pending` was set: then requests
+	 * stay unanswered until vfu_client_free() or vfu_client_fail_all(). */
+	void (*closed)(void *arg, int err, const char *why);
+	/* A reply that nobody waits for: late (abandoned) or unknown ID. */
+	void (*stray)(void *arg, uint16_t id, bool late);
+	/* A command from the server (DMA_READ, DMA_WRITE); answer with
+	 * vfu_client_answer().  NULL: answered with ENOTSUP. */
+	void (*command)(void *arg, struct vfu_msg *msg);
+	bool keep_pending;
+};
+
+/* Takes a connected fd and sends VERSION.  Requests may be queued at once;
+ * they leave after the version reply. */
+int vfu_client_new(struct vfu_client **client, struct loop *loop, int fd,
+		   const struct vfu_client_ops *ops, void *arg)
+	__attribute__((warn_unused_result));
+/* Outstanding requests are forgotten, their callbacks are not called. */
+void vfu_client_free(struct vfu_client *client);
+void vfu_client_fail_all(struct vfu_client *client, int err);
+struct vfu_conn *vfu_client_conn(struct vfu_client *client);
+
+/* Reserve an ID: outstanding from now on although not sent.  -EBUSY: 1,024
+ * are outstanding. */
+int vfu_client_reserve(struct vfu_client *client, vfu_reply_fn *fn, void *arg,
+		       uint16_t *id) __attribute__((warn_unused_result));
+/* Send a reserved request. */
+int vfu_client_send(struct vfu_client *client, uint16_t id, uint16_t command,
+		    const struct iovec *iov, unsigned n_iov, const int *fds,
+		    unsigned n_fds);
+/* Give a reserved ID back unsent, or stop waiting for a sent one (its reply,
+ * when it comes, is stray/late). fn is not called. */
+void vfu_client_abandon(struct vfu_client *client, uint16_t id);
+unsigned vfu_client_outstanding(const struct vfu_client *client);
+/* IDs of abandoned requests whose replies have not come. */
+unsigned vfu_client_quarantined(const struct vfu_client *client);
+
+/* Reserve and send, or queue behind the 1,024.  fn NULL: No_reply. */
+int vfu_client_request(struct vfu_client *client, uint16_t command,
+		       const struct iovec *iov, unsigned n_iov, const int *fds,
+		       unsigned n_fds, vfu_reply_fn *fn, void *arg);
+
+/* The commands by name; fn as above, reply payload as on the wire. */
+int vfu_client_read(struct vfu_client *client, uint32_t region, uint64_t offset,
+		    uint32_t count, vfu_reply_fn *fn, void *arg);
+/* fn NULL: posted. */
+int vfu_client_write(struct vfu_client *client, uint32_t region,
+		     uint64_t offset, const void *data, uint32_t count,
+		     vfu_reply_fn *fn, void *arg);
+int vfu_client_region_info(struct vfu_client *client, uint32_t region,
+			   vfu_reply_fn *fn, void *arg);
+int vfu_client_irq_info(struct vfu_client *client, uint32_t index,
+			vfu_reply_fn *fn, void *arg);
+int vfu_client_io_fds(struct vfu_client *client, uint32_t region,
+		      vfu_reply_fn *fn, void *arg);
+/* n fds for vectors start...; n 0 with count > 0 takes them away. */
+int vfu_client_set_irqs(struct vfu_client *client, uint32_t index,
+			uint32_t start, uint32_t count, const int *fds,
+			unsigned n, vfu_reply_fn *fn, void *arg);
+int vfu_client_dma_map(struct vfu_client *client, uint64_t iova, uint64_t size,
+		       uint32_t flags, int fd, uint64_t offset,
+		       vfu_reply_fn *fn, void *arg);
+int vfu_client_dma_unmap(struct vfu_client *client, uint64_t iova,
+			 uint64_t size, vfu_reply_fn *fn, void *arg);
+int vfu_client_reset(struct vfu_client *client, vfu_reply_fn *fn, void *arg);
+
+/* Data of a REGION_READ reply: NULL when the reply is an error or short. */
+const uint8_t *vfu_reply_data(const struct vfu_reply *reply, uint32_t count);
+
+#endif

@@ -1,0 +1,103 @@
+/* unit.c - runs suites of unit tests: unit [SUITE...]; --list names them. */
+#include <config.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "t/unit/unit.h"
+
+static const struct unit_suite *const suites[] = {
+	NULL,
+};
+
+static unsigned failures;
+
+bool unit_check(bool ok, const char *file, int line, const char *what)
+{
+	if (!ok) {
+		failures++;
+		printf("%s:%d: %s\n", file, line, what);
+	}
+	return ok;
+}
+
+bool unit_check_int(int64_t got, int64_t want, const char *file, int line,
+		    const char *what)
+{
+	if (got == want)
+		return true;
+	failures++;
+	printf("%s:%d: %s is %lld, not %lld\n", file, line, what,
+	       (long long)got, (long long)want);
+	return false;
+}
+
+bool unit_check_str(const char *got, const char *want, const char *file,
+		    int line, const char *what)
+{
+	if (got && want && !strcmp(got, want))
+		return true;
+	failures++;
+	printf("%s:%d: %s is \"%s\", not \"%s\"\n", file, line, what,
+	       got ? got : "(null)", want ? want : "(null)");
+	return false;
+}
+
+bool unit_check_has(const char *got, const char *part, const char *file,
+		    int line, const char *what)
+{
+	if (got && strstr(got, part))
+		return true;
+	failures++;
+	printf("%s:%d: %s is \"%s\", without \"%s\"\n", file, line, what,
+	       got ? got : "(null)", part);
+	return false;
+}
+
+static int run_suite(const struct unit_suite *suite)
+{
+	const struct unit_case *c;
+	unsigned before;
+
+	for (c = suite->cases; c->name; c++) {
+		before = failures;
+		c->run();
+		printf("%s %s.%s\n", failures == before ? "ok" : "not ok",
+		       suite->name, c->name);
+	}
+	return 0;
+}
+
+static const struct unit_suite *find_suite(const char *name)
+{
+	unsigned i;
+
+	for (i = 0; suites[i]; i++)
+		if (!strcmp(suites[i]->name, name))
+			return suites[i];
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	const struct unit_suite *suite;
+	unsigned i;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (argc == 2 && !strcmp(argv[1], "--list")) {
+		for (i = 0; suites[i]; i++)
+			printf("%s\n", suites[i]->name);
+		return 0;
+	}
+	for (i = 0; argc < 2 && suites[i]; i++)
+		run_suite(suites[i]);
+	for (i = 1; i < (unsigned)argc; i++) {
+		suite = find_suite(argv[i]);
+		if (!suite) {
+			fprintf(stderr, "unit: no suite '%s'\n", argv[i]);
+			return 64;
+		}
+		run_suite(suite);
+	}
+	return failures ? 1 : 0;
+}

@@ -1,0 +1,40 @@
+/* unit.h - unit tests: suites of named cases in one binary, run by bats. */
+#ifndef IOVKIT_UNIT_H
+#define IOVKIT_UNIT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct unit_case {
+	const char *name;
+	void (*run)(void);
+};
+
+struct unit_suite {
+	const char *name;
+	const struct unit_case *cases; /* ended by a NULL name */
+};
+
+/* One a file; listed in unit.c. */
+/* (add: extern const struct unit_suite NAME_suite;) */
+
+/* A failed check says where and what, and the case goes on. */
+#define CHECK(cond) unit_check((cond), __FILE__, __LINE__, #cond)
+#define CHECK_INT(got, want)                                                \
+	unit_check_int((int64_t)(got), (int64_t)(want), __FILE__, __LINE__, \
+		       #got)
+#define CHECK_STR(got, want) \
+	unit_check_str((got), (want), __FILE__, __LINE__, #got)
+/* got must contain part. */
+#define CHECK_HAS(got, part) \
+	unit_check_has((got), (part), __FILE__, __LINE__, #got)
+
+bool unit_check(bool ok, const char *file, int line, const char *what);
+bool unit_check_int(int64_t got, int64_t want, const char *file, int line,
+		    const char *what);
+bool unit_check_str(const char *got, const char *want, const char *file,
+		    int line, const char *what);
+bool unit_check_has(const char *got, const char *part, const char *file,
+		    int line, const char *what);
+
+#endif
