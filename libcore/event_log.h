@@ -10,6 +10,7 @@
 #ifndef IOVKIT_EVENT_LOG_H
 #define IOVKIT_EVENT_LOG_H
 
+#include <stdarg.h>
 #include <stdint.h>
 
 #include "libcore/complaint.h"
@@ -31,6 +32,8 @@ void event_log_close(struct event_log *log);
 /* Write event `ev` with more members as for json_pack ("s:s, s:I", ...,
  * without braces); fmt may be NULL.  Returns n.  log may be NULL (no-op). */
 uint64_t event(struct event_log *log, const char *ev, const char *fmt, ...);
+uint64_t vevent(struct event_log *log, const char *ev, const char *fmt,
+		va_list ap);
 /* The number of the last event that this log wrote. */
 uint64_t event_last(const struct event_log *log);
 unsigned event_incarnation(const struct event_log *log);
