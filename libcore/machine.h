@@ -35,9 +35,9 @@ void machine_close(struct machine *m);
 char *machine_path(const struct machine *m, char *buf, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Take the machine's lock (flock on "lock", freed by the kernel when the
- * holder dies).  *fd holds it.  -EEXIST: the machine runs, *c names the
- * holder's pid. */
+/* Take the machine's lock (F_OFD_SETLK on "lock"; the kernel frees it when the
+ * holder dies, and no child inherits it over exec).  *fd holds it.  -EEXIST:
+ * the machine runs, *c names the holder's pid. */
 int machine_lock(const struct machine *m, int *fd, struct complaint *c)
 	__attribute__((warn_unused_result));
 /* Whether somebody holds the lock; *pid is that bmc's pid or 0. */
