@@ -2,6 +2,7 @@
  *
  * One thread.  Order within an iteration: pollers, ready descriptors, due
  * timers, deferred calls; then sleep until the next descriptor or timer.
+ * While pollers have work, descriptors are looked at every 50 us only.
  * Watches, timers and deferrals are embedded in the caller's structures and
  * may be removed (and freed) inside any callback, their own included.
  */
@@ -37,6 +38,7 @@ struct loop_timer {
 	loop_fn *fn;
 	void *arg;
 	uint64_t due_ns;
+	uint64_t order; /* of two due at the same time the older runs first */
 	size_t heap_index;
 };
 
@@ -61,13 +63,15 @@ uint64_t clock_now_ns(void);
 int loop_new(struct loop **loop) __attribute__((warn_unused_result));
 void loop_free(struct loop *loop);
 
-/* Run until loop_stop(); returns its status. */
+/* Run until loop_stop(); returns the status of its first call.  After it no
+ * more descriptors and timers are served, only what is deferred. */
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop, int status);
 /* The time at which this iteration woke up (no system call). */
 uint64_t loop_now_ns(const struct loop *loop);
 
-/* Watch fd (not owned) for EPOLLIN, EPOLLOUT...; 0 or -errno. */
+/* Watch fd (not owned) for EPOLLIN, EPOLLOUT...; 0 or -errno.  EPOLLERR and
+ * EPOLLHUP come unasked, with no events wanted too. */
 int loop_watch_add(struct loop *loop, struct loop_watch *w, int fd,
 		   uint32_t events, loop_fd_fn *fn, void *arg)
 	__attribute__((warn_unused_result));
@@ -76,8 +80,9 @@ void loop_watch_events(struct loop_watch *w, uint32_t events);
 /* Safe on a zeroed or removed watch. Remove before closing the fd. */
 void loop_watch_del(struct loop_watch *w);
 
-/* Arm or re-arm; `fn` runs once, not before due.  The heap grows on arming:
- * it aborts when memory is out. */
+/* Arm or re-arm; `fn` runs once, not before due (_in: counted from the call,
+ * not from loop_now_ns()).  The heap grows on arming: it aborts when memory is
+ * out. */
 void loop_timer_at(struct loop *loop, struct loop_timer *t, uint64_t due_ns,
 		   loop_fn *fn, void *arg);
 void loop_timer_in(struct loop *loop, struct loop_timer *t, uint64_t ns,
