@@ -26,7 +26,7 @@ struct state_area {
 	uint8_t rsvd1[104];
 	_Atomic uint64_t heartbeat; /* 1202: counted up by hvmon */
 	uint8_t rsvd2[120];
-	_Atomic uint32_t shutdown; /* nonzero: cause is written */
+	_Atomic uint32_t shutdown; /* 1: cause is being written, 2: is there */
 	char cause[252];           /* why the machine shut down, NUL ended */
 	uint8_t rsvd3[3584];
 };
