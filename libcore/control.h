@@ -2,7 +2,12 @@
  *
  * One table of methods gives help, argument checks, errors and completion.
  * Every program also answers: methods, status, tables, show, points, at,
- * release (of points), stop.
+ * release (of points), stop.  A program's own method of the same name is
+ * found first.
+ *
+ * Requests may be pipelined and batched; replies may come in another order.
+ * A file descriptor rides on the sendmsg that carries its request; one request
+ * a sendmsg then.
  */
 #ifndef IOVKIT_CONTROL_H
 #define IOVKIT_CONTROL_H
@@ -26,11 +31,15 @@ enum {
 	RPC_DENIED = -32002,  /* not permitted now (fenced, busy, owned) */
 };
 
-#define CONTROL_LINE_MAX (1u << 20) /* longer lines end the connection */
+#define CONTROL_LINE_MAX  (1u << 20) /* longer lines end the connection */
+#define CONTROL_QUEUE_MAX (4u << 20) /* unread replies: no more requests */
+#define CONTROL_CALLS_MAX 1024u      /* unanswered: no more requests */
+#define CONTROL_BATCH_MAX 256u
 
 struct control;
 struct control_call; /* one request, answered once, now or later */
 
+/* params: an object (empty when none were given), valid until fn returns. */
 typedef void control_fn(void *arg, struct control_call *call, json_t *params);
 
 struct control_param {

@@ -59,6 +59,7 @@ struct program {
 	struct control *control;
 	int ready_fd;
 	bool is_ready;
+	bool is_stopping;
 	int status;             /* with which it will end */
 	struct complaint cause; /* why, for main.c to print when not empty */
 };
@@ -72,6 +73,9 @@ extern const struct program_desc *program_argp_desc;
 
 /* "iovdev (iovkit) 0.1" for --version; set argp_program_version_hook. */
 void program_version_hook(FILE *stream, struct argp_state *state);
+/* At exit, fail (70) when standard output could not be written: `--help
+ * >/dev/full` is an error.  program_argp does this; other mains call it. */
+void program_check_stdout(void);
 
 /* Sane fds 0-2, machine directory, state area, loop, SIGTERM and SIGINT
  * (they stop the loop with status 0), SIGPIPE ignored, event log, points,
