@@ -184,7 +184,7 @@ static void test_link_type(void)
 
 static void test_pcapng(void)
 {
-	char path[64], command[256];
+	char path[64], command[512];
 	struct reading in;
 
 	if (system("command -v editcap >/dev/null 2>&1")) {
@@ -222,7 +222,7 @@ static void on_pump(void *arg)
 		CHECK(pcap_writer_put(p->w, frame, sizeof(frame), p->sent));
 		p->sent++;
 	}
-	if (p->sent < p->n) {
+	if (p->in.frames < p->n) { /* closing blocks the reader's loop */
 		loop_timer_in(p->in.loop, &p->again, NS_PER_MS, on_pump, p);
 	} else {
 		pcap_writer_close(p->w);

@@ -7,6 +7,11 @@
 #include "t/unit/unit.h"
 
 static const struct unit_suite *const suites[] = {
+	&channel_suite,
+	&guest_memory_suite,
+	&pcap_stream_suite,
+	&pci_config_suite,
+	&queue_suite,
 	NULL,
 };
 

@@ -16,7 +16,11 @@ struct unit_suite {
 };
 
 /* One a file; listed in unit.c. */
-/* (add: extern const struct unit_suite NAME_suite;) */
+extern const struct unit_suite channel_suite;
+extern const struct unit_suite guest_memory_suite;
+extern const struct unit_suite pcap_stream_suite;
+extern const struct unit_suite pci_config_suite;
+extern const struct unit_suite queue_suite;
 
 /* A failed check says where and what, and the case goes on. */
 #define CHECK(cond) unit_check((cond), __FILE__, __LINE__, #cond)
