@@ -173,10 +173,11 @@ int machine_open(struct machine *m, const char *name, int flags,
 	int fd = -1, err;
 
 	m->dirfd = -1;
-	if (!name)
+	if (!name) {
 		name = getenv("IOVKIT_MACHINE");
-	if (!name || !*name)
-		name = "m0";
+		if (!name || !*name)
+			name = "m0";
+	}
 	if (strchr(name, '/'))
 		err = open_by_path(name, create, &fd, c);
 	else
