@@ -8,10 +8,18 @@
 
 static const struct unit_suite *const suites[] = {
 	&channel_suite,
+	&complaint_suite,
+	&event_log_suite,
+	&function_name_suite,
 	&guest_memory_suite,
+	&loop_suite,
+	&machine_suite,
 	&pcap_stream_suite,
 	&pci_config_suite,
 	&queue_suite,
+	&state_area_suite,
+	&units_suite,
+	&unixsock_suite,
 	NULL,
 };
 

@@ -17,10 +17,18 @@ struct unit_suite {
 
 /* One a file; listed in unit.c. */
 extern const struct unit_suite channel_suite;
+extern const struct unit_suite complaint_suite;
+extern const struct unit_suite event_log_suite;
+extern const struct unit_suite function_name_suite;
 extern const struct unit_suite guest_memory_suite;
+extern const struct unit_suite loop_suite;
+extern const struct unit_suite machine_suite;
 extern const struct unit_suite pcap_stream_suite;
 extern const struct unit_suite pci_config_suite;
 extern const struct unit_suite queue_suite;
+extern const struct unit_suite state_area_suite;
+extern const struct unit_suite units_suite;
+extern const struct unit_suite unixsock_suite;
 
 /* A failed check says where and what, and the case goes on. */
 #define CHECK(cond) unit_check((cond), __FILE__, __LINE__, #cond)
