@@ -18,13 +18,16 @@ struct unit_suite {
 /* One a file; listed in unit.c. */
 extern const struct unit_suite channel_suite;
 extern const struct unit_suite complaint_suite;
+extern const struct unit_suite control_suite;
 extern const struct unit_suite event_log_suite;
+extern const struct unit_suite fault_suite;
 extern const struct unit_suite function_name_suite;
 extern const struct unit_suite guest_memory_suite;
 extern const struct unit_suite loop_suite;
 extern const struct unit_suite machine_suite;
 extern const struct unit_suite pcap_stream_suite;
 extern const struct unit_suite pci_config_suite;
+extern const struct unit_suite points_suite;
 extern const struct unit_suite queue_suite;
 extern const struct unit_suite state_area_suite;
 extern const struct unit_suite units_suite;
