@@ -60,8 +60,16 @@ int vfu_conn_send(struct vfu_conn *conn, const struct vfu_header *header,
 /* More than VFU_CONN_QUEUE_MAX bytes wait: stop reading from whoever feeds
  * this connection until `drained`. */
 bool vfu_conn_congested(const struct vfu_conn *conn);
-/* Stop and go on delivering messages (those in the buffer included). */
+/* Stop and go on delivering messages (those in the buffer included; after a
+ * resume they come from the loop, not from within the call).  Not counted.  A
+ * hang-up is told after what was sent before it, so not while paused. */
 void vfu_conn_pause(struct vfu_conn *conn);
 void vfu_conn_resume(struct vfu_conn *conn);
+/* From now on deliver nothing while this connection itself is congested, as a
+ * server does whose peer asks without reading the answers. */
+void vfu_conn_throttle(struct vfu_conn *conn);
+/* A second pause beside the owner's: the server's, for a client to which it
+ * owes too much. */
+void vfu_conn_hold(struct vfu_conn *conn, bool on);
 
 #endif

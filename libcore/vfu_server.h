@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "libcore/complaint.h"
 #include "libcore/loop.h"
@@ -50,9 +51,12 @@ struct vfu_server_ops {
 			   int *fd);
 	/* Number of interrupts of index. */
 	unsigned (*irq_count)(void *arg, uint32_t index);
-	/* The following are NULL where not supported (ENOTSUP).  Those with a
-	 * request are answered by vfu_request_ok()/fail(), now or later; fds
-	 * taken are set to -1. */
+	/* The following are NULL where not supported (ENOTSUP; io_fds: no
+	 * sub-regions).  Those with a request are answered by
+	 * vfu_request_ok()/fail(), now or later; fds taken are set to -1.
+	 * What they get is well formed: one data and one action kind, vectors
+	 * in range, as many fds as vectors or none; map ranges not empty and
+	 * without overflow, *fd -1 when none came. */
 	void (*set_irqs)(void *arg, struct vfu_request *req,
 			 const struct vfu_irq_set *set, int *fds,
 			 unsigned n_fds, const uint8_t *data);
@@ -81,16 +85,20 @@ int vfu_server_new(struct vfu_server **server, struct loop *loop, int fd,
 		   const struct vfu_server_desc *desc,
 		   const struct vfu_server_ops *ops, void *arg)
 	__attribute__((warn_unused_result));
-/* Serve one connected fd (taken), as with --fd. */
+/* Serve one connected fd (taken), as with --fd; a server made with fd -1
+ * listens nowhere and has only these.  -EBUSY: max_sessions are there. */
 int vfu_server_adopt(struct vfu_server *server, int fd)
 	__attribute__((warn_unused_result));
-/* A server without a listening socket, for vfu_server_adopt: pass fd -1 to
- * vfu_server_new. */
+
+/* Sessions end without `detached`; requests not answered yet have session
+ * NULL then and are freed by answering them.  NULL is fine; safe in every
+ * callback. */
 void vfu_server_free(struct vfu_server *server);
 /* Stop and go on taking new connections (they wait in the backlog). */
 void vfu_server_accept(struct vfu_server *server, bool on);
 
-/* Hang up on this client (detached is called). */
+/* Hang up on this client (detached is called).  A client has 10 s to send its
+ * VERSION; it is hung up on as well when it breaks the framing. */
 void vfu_session_close(struct vfu_session *session, const char *why);
 struct vfu_conn *vfu_session_conn(struct vfu_session *session);
 pid_t vfu_session_peer(const struct vfu_session *session);
@@ -112,7 +120,8 @@ void vfu_request_unsupported(struct vfu_request *req);
 void vfu_request_ok(struct vfu_request *req);
 /* err is a positive errno. */
 void vfu_request_fail(struct vfu_request *req, int err);
-/* The reply of GET_REGION_IO_FDS. */
+/* The reply of GET_REGION_IO_FDS; fds stay the owner's.  Sub-regions whose fd
+ * is beyond what the client takes in one message are left out. */
 void vfu_request_io_fds(struct vfu_request *req, const struct vfu_io_fd *subs,
 			unsigned n, const int *fds, unsigned n_fds);
 /* Echo of DMA_UNMAP is done by vfu_request_ok(). */
