@@ -159,6 +159,7 @@ struct renewing {
 	struct loop_timer timer, end;
 	struct loop_watch watch;
 	unsigned ran;
+	int fd;
 	bool fd_came;
 };
 
@@ -166,8 +167,9 @@ static void on_renew(void *arg)
 {
 	struct renewing *r = arg;
 
-	r->ran++;
 	loop_timer_at(r->loop, &r->timer, 0, on_renew, r);
+	if (++r->ran == 3)
+		CHECK_INT(eventfd_write(r->fd, 1), 0);
 }
 
 static void on_renew_fd(void *arg, uint32_t events)
@@ -183,17 +185,17 @@ static void on_renew_fd(void *arg, uint32_t events)
 static void test_timer_renews(void)
 {
 	struct renewing r = { .loop = new_loop() };
-	int fd = ready_eventfd();
 
+	r.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	loop_timer_at(r.loop, &r.timer, 0, on_renew, &r);
-	CHECK_INT(
-		loop_watch_add(r.loop, &r.watch, fd, EPOLLIN, on_renew_fd, &r),
-		0);
+	CHECK_INT(loop_watch_add(r.loop, &r.watch, r.fd, EPOLLIN, on_renew_fd,
+				 &r),
+		  0);
 	loop_run(r.loop);
 	CHECK(r.fd_came);
 	loop_watch_del(&r.watch);
 	loop_timer_cancel(&r.timer);
-	close(fd);
+	close(r.fd);
 	loop_free(r.loop);
 }
 
@@ -223,6 +225,7 @@ struct rival {
 	struct loop_watch watch;
 	struct rival **other; /* freed by whoever comes first */
 	struct trace *trace;
+	struct loop_deferred *end;
 };
 
 static void on_rival(void *arg, uint32_t events)
@@ -231,7 +234,7 @@ static void on_rival(void *arg, uint32_t events)
 
 	(void)events;
 	note(r->trace, 'x');
-	loop_stop(r->trace->loop, 0);
+	loop_defer(r->trace->loop, r->end, stop_loop, r->trace->loop);
 	if (!other)
 		return;
 	loop_watch_del(&other->watch);
@@ -244,12 +247,14 @@ static void on_rival(void *arg, uint32_t events)
 static void test_delete_other(void)
 {
 	struct trace t = { .loop = new_loop() };
+	struct loop_deferred end = { 0 };
 	struct rival *r[2];
 	unsigned i;
 
 	for (i = 0; i < 2; i++) {
 		r[i] = calloc(1, sizeof(*r[i]));
 		r[i]->trace = &t;
+		r[i]->end = &end;
 		CHECK_INT(loop_watch_add(t.loop, &r[i]->watch, ready_eventfd(),
 					 EPOLLIN, on_rival, r[i]),
 			  0);
@@ -413,6 +418,45 @@ static void test_watch_events(void)
 	loop_watch_events(&w, EPOLLIN);
 	close(s[0]);
 	loop_free(t.loop);
+}
+
+struct hushing {
+	struct loop *loop;
+	struct loop_watch watches[2];
+	struct loop_deferred end;
+	unsigned came;
+};
+
+/* Both watches want nothing more. */
+static void on_hush(void *arg, uint32_t events)
+{
+	struct hushing *h = arg;
+
+	(void)events;
+	h->came++;
+	loop_watch_events(&h->watches[0], 0);
+	loop_watch_events(&h->watches[1], 0);
+	loop_defer(h->loop, &h->end, stop_loop, h->loop);
+}
+
+/* Interest lost in a pending event counts at once. */
+static void test_hush_other(void)
+{
+	struct hushing h = { .loop = new_loop() };
+	int fd[2] = { ready_eventfd(), ready_eventfd() };
+	unsigned i;
+
+	for (i = 0; i < 2; i++)
+		CHECK_INT(loop_watch_add(h.loop, &h.watches[i], fd[i], EPOLLIN,
+					 on_hush, &h),
+			  0);
+	loop_run(h.loop);
+	CHECK_INT(h.came, 1);
+	for (i = 0; i < 2; i++) {
+		loop_watch_del(&h.watches[i]);
+		close(fd[i]);
+	}
+	loop_free(h.loop);
 }
 
 /* Deferred calls and pollers */
@@ -672,6 +716,7 @@ static const struct unit_case cases[] = {
 	{ "delete_all", test_delete_all },
 	{ "reuse_watch", test_reuse_watch },
 	{ "watch_events", test_watch_events },
+	{ "hush_other", test_hush_other },
 	{ "deferred", test_deferred },
 	{ "poller_busy", test_poller_busy },
 	{ "poller_removes_itself", test_poller_removes_itself },

@@ -1,0 +1,96 @@
+#!/usr/bin/env bats
+# unit.bats - the unit tests of libcore, a test for each suite.
+#
+# $BUILDDIR is where they were built (default: build beside this folder).  A suite that is in the
+# binary but not here, or the other way round, fails the first test.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	bats_load_library bats-support
+	bats_load_library bats-assert
+	unit=${BUILDDIR:-$BATS_TEST_DIRNAME/../build}/t/unit/unit
+	if [[ ! -x $unit ]]; then
+		fail "$unit is not built: make t/unit/unit"
+	fi
+	# A suite that hangs fails, and what malloc hands out is not zero.
+	export MALLOC_PERTURB_=$((RANDOM % 255 + 1))
+}
+
+# suite NAME: run it; its output is shown when a check failed.
+suite() {
+	run -0 timeout --kill-after=5 120 "$unit" "$1"
+	assert_line --regexp "^ok $1\\."
+	refute_line --regexp "^not ok"
+}
+
+@test "every suite of the binary has a test here" {
+	local here
+	here=$(sed -n 's/^\tsuite \([a-z_]*\)$/\1/p' "$BATS_TEST_FILENAME")
+	run -0 "$unit" --list
+	assert_equal "$(sort <<<"$here")" "$(sort <<<"$output")"
+}
+
+@test "channel" {
+	suite channel
+}
+
+@test "complaint" {
+	suite complaint
+}
+
+@test "control" {
+	suite control
+}
+
+@test "event log" {
+	suite event_log
+}
+
+@test "fault" {
+	suite fault
+}
+
+@test "function name" {
+	suite function_name
+}
+
+@test "guest memory" {
+	suite guest_memory
+}
+
+@test "loop" {
+	suite loop
+}
+
+@test "machine" {
+	suite machine
+}
+
+@test "pcap stream" {
+	suite pcap_stream
+}
+
+@test "pci config" {
+	suite pci_config
+}
+
+@test "points" {
+	suite points
+}
+
+@test "queue" {
+	suite queue
+}
+
+@test "state area" {
+	suite state_area
+}
+
+@test "units" {
+	suite units
+}
+
+@test "unixsock" {
+	suite unixsock
+}
