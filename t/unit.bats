@@ -1,8 +1,9 @@
 #!/usr/bin/env bats
 # unit.bats - the unit tests of libcore, a test for each suite.
 #
-# $BUILDDIR is where they were built (default: build beside this folder).  A suite that is in the
-# binary but not here, or the other way round, fails the first test.
+# $BUILDDIR is where they were built (default: build beside this folder).  A
+# suite that is in the binary but not here, or the other way round, fails the
+# first test.
 
 bats_require_minimum_version 1.5.0
 
