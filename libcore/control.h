@@ -13,6 +13,7 @@
 #define IOVKIT_CONTROL_H
 
 #include <stddef.h>
+#include <sys/types.h>
 
 #include <jansson.h>
 
@@ -91,6 +92,8 @@ void control_fail(struct control_call *call, int code, const char *fmt, ...)
 void control_on_hangup(struct control_call *call, loop_fn *fn, void *arg);
 /* An fd that came with the request (SCM_RIGHTS), or -1; the callee owns it. */
 int control_take_fd(struct control_call *call);
+/* The pid of the caller, 0 when unknown or when it hung up. */
+pid_t control_peer(const struct control_call *call);
 
 /* Members of params, already checked against the method's table. */
 const char *control_string(const json_t *params, const char *name,

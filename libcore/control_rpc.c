@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "libcore/control_impl.h"
+#include "libcore/unixsock.h"
 
 #define MESSAGE_MAX 512
 
@@ -127,6 +128,11 @@ int control_take_fd(struct control_call *call)
 
 	call->fd = -1;
 	return fd;
+}
+
+pid_t control_peer(const struct control_call *call)
+{
+	return call->client ? unixsock_peer(call->client->fd) : 0;
 }
 
 /* All are moved first: a callee may answer another of these in its fn. */
