@@ -1,0 +1,287 @@
+/* methods.c - what may be asked of bmc on its control socket. */
+#include <config.h>
+
+#include "cmd/bmc/bmc.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct process *bmc_find_pid(struct bmc *b, pid_t pid)
+{
+	unsigned i;
+
+	for (i = 0; pid && i < b->n; i++)
+		if (b->process[i].pid == pid)
+			return &b->process[i];
+	return NULL;
+}
+
+struct process *bmc_find(struct bmc *b, const char *name)
+{
+	unsigned i;
+
+	if (isdigit((unsigned char)*name))
+		return bmc_find_pid(b, (pid_t)strtol(name, NULL, 10));
+	for (i = 0; i < b->n; i++)
+		if (!strcmp(b->process[i].line->name, name))
+			return &b->process[i];
+	return NULL;
+}
+
+/* The process that "name" means; NULL: the call is answered. */
+static struct process *target(struct bmc *b, struct control_call *call,
+			      const json_t *params)
+{
+	const char *name = control_string(params, "name", "");
+	struct process *p;
+
+	if (b->power.state > POWER_UP) {
+		control_fail(call, RPC_DENIED, "the machine is powered off");
+		return NULL;
+	}
+	p = bmc_find(b, name);
+	if (!p)
+		control_fail(call, RPC_PARAMS, "no program '%.32s'", name);
+	return p;
+}
+
+static json_int_t since(const struct bmc *b)
+{
+	return (json_int_t)atomic_load_explicit(
+		&b->program.state->event_sequence, memory_order_relaxed);
+}
+
+json_t *bmc_processes(void *arg)
+{
+	struct bmc *b = arg;
+	json_t *rows = json_array();
+	unsigned i;
+
+	for (i = 0; i < b->n; i++)
+		json_array_append_new(rows, process_to_json(&b->process[i]));
+	return rows;
+}
+
+static void answer_ps(void *arg, struct control_call *call, json_t *params)
+{
+	struct bmc *b = arg;
+
+	(void)params;
+	control_reply(call,
+		      json_pack("{s:s, s:s, s:s, s:o, s:o}", "machine",
+				b->program.machine.name, "file", b->label,
+				"power", power_state_name(b), "command",
+				b->captive.pid ? json_integer(b->captive.pid)
+					       : json_null(),
+				"processes", bmc_processes(b)));
+}
+
+static void answer_start(void *arg, struct control_call *call, json_t *params)
+{
+	struct bmc *b = arg;
+	struct process *p = target(b, call, params);
+	int err;
+
+	if (!p)
+		return;
+	if (process_runs(p) || p->hold.points || p->state == PROCESS_OFF) {
+		control_fail(call, RPC_DENIED, "%s is %s", p->line->name,
+			     process_runs(p) ? "running" : "about to start");
+		return;
+	}
+	process_wait(p, WAIT_READY, call);
+	err = process_start(p);
+	if (err)
+		process_refuse(p, WAIT_READY, strerror(-err));
+}
+
+static void power_off_asked(struct bmc *b, struct control_call *call)
+{
+	control_reply(call, json_pack("{s:I}", "since", since(b)));
+	power_off(b, -1, NULL);
+}
+
+static void answer_stop(void *arg, struct control_call *call, json_t *params)
+{
+	struct bmc *b = arg;
+	struct process *p;
+
+	if (!control_string(params, "name", NULL)) {
+		power_off_asked(b, call);
+		return;
+	}
+	p = target(b, call, params);
+	if (!p)
+		return;
+	if (!process_runs(p)) {
+		control_fail(call, RPC_DENIED, "%s does not run",
+			     p->line->name);
+		return;
+	}
+	process_wait(p, WAIT_ENDED, call);
+	process_end(p);
+}
+
+static void answer_restart(void *arg, struct control_call *call, json_t *params)
+{
+	struct bmc *b = arg;
+	struct process *p = target(b, call, params);
+
+	if (!p)
+		return;
+	if (!process_runs(p)) {
+		answer_start(arg, call, params);
+		return;
+	}
+	process_wait(p, WAIT_RESTART, call);
+	p->again = true;
+	process_end(p);
+}
+
+/* "KILL", "SIGKILL" or "9"; 0 when it is none of these. */
+static int signal_number(const char *text)
+{
+	const char *name;
+	char *end;
+	long n;
+	int i;
+
+	n = strtol(text, &end, 10);
+	if (end != text)
+		return *end || n < 1 || n >= _NSIG ? 0 : (int)n;
+	if (!strncmp(text, "SIG", 3))
+		text += 3;
+	for (i = 1; i < _NSIG; i++) {
+		name = sigabbrev_np(i);
+		if (name && !strcmp(name, text))
+			return i;
+	}
+	return 0;
+}
+
+static void answer_kill(void *arg, struct control_call *call, json_t *params)
+{
+	const char *text = control_string(params, "signal", "KILL");
+	struct bmc *b = arg;
+	struct process *p = target(b, call, params);
+	int signo = signal_number(text);
+	json_int_t from = since(b);
+	int err;
+
+	if (!p)
+		return;
+	if (!signo) {
+		control_fail(call, RPC_PARAMS, "no signal '%.32s'", text);
+		return;
+	}
+	err = process_signal(p, signo);
+	if (err) {
+		control_fail(call, RPC_MISSING, "%s does not run",
+			     p->line->name);
+		return;
+	}
+	event(b->program.log, "program.signal", "s:s, s:i, s:s*", "name",
+	      p->line->name, "pid", (int)p->pid, "signal", sigabbrev_np(signo));
+	if (signo == SIGKILL)
+		process_wait(p, WAIT_ENDED, call);
+	else
+		control_reply(call, json_pack("{s:s, s:i, s:I}", "name",
+					      p->line->name, "pid", (int)p->pid,
+					      "since", from));
+}
+
+/* Reasons of a program of the machine end with it; others are an
+ * operator's. */
+static pid_t holder_of(struct bmc *b, const struct control_call *call)
+{
+	pid_t pid = control_peer(call);
+
+	return bmc_find_pid(b, pid) ? pid : 0;
+}
+
+static void answer_freeze(void *arg, struct control_call *call, json_t *params)
+{
+	struct bmc *b = arg;
+	struct process *p = target(b, call, params);
+
+	if (p)
+		process_freeze(p, control_string(params, "reason", "operator"),
+			       holder_of(b, call), call);
+}
+
+static void answer_thaw(void *arg, struct control_call *call, json_t *params)
+{
+	struct bmc *b = arg;
+	struct process *p = target(b, call, params);
+
+	if (p)
+		process_thaw(p, control_string(params, "reason", "operator"),
+			     !holder_of(b, call), call);
+}
+
+static void answer_power(void *arg, struct control_call *call, json_t *params)
+{
+	const char *state = control_string(params, "state", "");
+	struct bmc *b = arg;
+
+	if (strcmp(state, "off"))
+		control_fail(call, RPC_PARAMS, "power is 'off', not '%.16s'",
+			     state);
+	else
+		power_off_asked(b, call);
+}
+
+static const struct control_param name_params[] = {
+	{ "name", 's', false, "NAME of the machine file, or a pid" },
+	{ NULL },
+};
+
+static const struct control_param stop_params[] = {
+	{ "name", 's', true, "NAME or pid; without it the machine is" },
+	{ NULL },
+};
+
+static const struct control_param kill_params[] = {
+	{ "name", 's', false, "NAME of the machine file, or a pid" },
+	{ "signal", 's', true, "KILL (default), TERM, CONT, 10, ..." },
+	{ NULL },
+};
+
+static const struct control_param reason_params[] = {
+	{ "name", 's', false, "NAME of the machine file, or a pid" },
+	{ "reason", 's', true, "a word (default: operator)" },
+	{ NULL },
+};
+
+static const struct control_param power_params[] = {
+	{ "state", 's', false, "off" },
+	{ NULL },
+};
+
+static const struct control_method methods[] = {
+	{ "ps", "the machine's programs and their states", answer_ps, NULL },
+	{ "start", "start a program that ended; answered when it is ready",
+	  answer_start, name_params },
+	{ "stop", "end a program, or power off; answered when it is gone",
+	  answer_stop, stop_params },
+	{ "restart", "end and start a program; answered when it is ready",
+	  answer_restart, name_params },
+	{ "kill", "send a signal; SIGKILL is answered when it is gone",
+	  answer_kill, kill_params },
+	{ "freeze", "add a stop reason; answered when it is stopped",
+	  answer_freeze, reason_params },
+	{ "thaw",
+	  "remove a stop reason; answered when it goes on, unless "
+	  "there are others",
+	  answer_thaw, reason_params },
+	{ "power", "power the machine off", answer_power, power_params },
+	{ NULL },
+};
+
+void bmc_add_methods(struct bmc *b)
+{
+	control_add_methods(b->program.control, methods, b);
+}

@@ -1,0 +1,518 @@
+/* power.c - the machine's power: on in line order, off in reverse.
+ *
+ * Theory of operation.  Programs start one after the other, each when the one
+ * before is ready; then COMMAND, if there is one.  Off means COMMAND first,
+ * then the programs in reverse, each when the one above is gone.  Without a
+ * root bridge there is no machine: power is lost, those who notice end by
+ * themselves (71) and the rest is killed.  actions[state][event] says what
+ * each event means in each state.
+ */
+#include <config.h>
+
+#include "cmd/bmc/power.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "cmd/bmc/bmc.h"
+
+/* How long after a loss of power programs may go on. */
+#define LOST_GRACE_NS (1 * NS_PER_S)
+
+enum power_event {
+	EV_READY,   /* of a program */
+	EV_GONE,    /* likewise */
+	EV_OFF,     /* asked for; status and cause are set */
+	EV_LOST,    /* likewise */
+	EV_COMMAND, /* COMMAND ended */
+	POWER_EVENT_N
+};
+
+typedef void power_fn(struct bmc *b, struct process *p);
+
+static power_fn nothing, start_next, gone_starting, gone_up, begin_off,
+	begin_lost, command_ended, stop_next, lost_next;
+
+static power_fn *const actions[POWER_STATE_N][POWER_EVENT_N] = {
+	[POWER_STARTING] = {
+		[EV_READY] = start_next,
+		[EV_GONE] = gone_starting,
+		[EV_OFF] = begin_off,
+		[EV_LOST] = begin_lost,
+		[EV_COMMAND] = nothing,
+	},
+	[POWER_UP] = {
+		[EV_READY] = nothing,
+		[EV_GONE] = gone_up,
+		[EV_OFF] = begin_off,
+		[EV_LOST] = begin_lost,
+		[EV_COMMAND] = command_ended,
+	},
+	[POWER_STOPPING] = {
+		[EV_READY] = nothing,
+		[EV_GONE] = stop_next,
+		[EV_OFF] = nothing,
+		[EV_LOST] = nothing,
+		[EV_COMMAND] = stop_next,
+	},
+	[POWER_LOST] = {
+		[EV_READY] = nothing,
+		[EV_GONE] = lost_next,
+		[EV_OFF] = nothing,
+		[EV_LOST] = nothing,
+		[EV_COMMAND] = lost_next,
+	},
+	[POWER_DOWN] = {
+		[EV_READY] = nothing,
+		[EV_GONE] = nothing,
+		[EV_OFF] = nothing,
+		[EV_LOST] = nothing,
+		[EV_COMMAND] = nothing,
+	},
+};
+
+const char *power_state_name(const struct bmc *b)
+{
+	static const char *const names[] = { "starting", "up", "stopping",
+					     "lost", "down" };
+
+	_Static_assert(sizeof(names) / sizeof(names[0]) == POWER_STATE_N,
+		       "every state has a name");
+	return names[b->power.state];
+}
+
+static void take_event(struct bmc *b, enum power_event ev, struct process *p)
+{
+	actions[b->power.state][ev](b, p);
+}
+
+static void nothing(struct bmc *b, struct process *p)
+{
+	(void)b;
+	(void)p;
+}
+
+static void enter(struct bmc *b, enum power_state state)
+{
+	unsigned i;
+
+	b->power.state = state;
+	point_hold_cancel(&b->power.hold);
+	if (state < POWER_STOPPING)
+		return;
+	for (i = 0; i < b->n; i++)
+		point_hold_cancel(&b->process[i].hold);
+}
+
+static struct points *points(const struct bmc *b)
+{
+	return b->program.points;
+}
+
+/* Why, for the exit message; status -1: COMMAND's, or 0. */
+static void set_end(struct bmc *b, int status, const char *fmt, va_list ap)
+{
+	b->power.status = status;
+	b->power.cause.text[0] = '\0';
+	if (fmt)
+		vsnprintf(b->power.cause.text, sizeof(b->power.cause.text), fmt,
+			  ap);
+}
+
+void power_off(struct bmc *b, int status, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (b->power.state > POWER_UP)
+		return;
+	va_start(ap, fmt);
+	set_end(b, status, fmt, ap);
+	va_end(ap);
+	take_event(b, EV_OFF, NULL);
+}
+
+static __attribute__((format(printf, 2, 3))) void
+power_lost(struct bmc *b, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (b->power.state > POWER_UP)
+		return;
+	va_start(ap, fmt);
+	set_end(b, STATUS_SHUTDOWN, fmt, ap);
+	va_end(ap);
+	take_event(b, EV_LOST, NULL);
+}
+
+/* On */
+
+static void all_ready(void *arg)
+{
+	struct bmc *b = arg;
+	int err;
+
+	enter(b, POWER_UP);
+	program_ready(&b->program);
+	if (!b->captive.argv)
+		return;
+	err = captive_start(&b->captive, b);
+	if (err)
+		power_off(b, STATUS_INTERNAL, "cannot run %s: %s",
+			  b->captive.argv[0], strerror(-err));
+}
+
+static void start_this(void *arg)
+{
+	struct bmc *b = arg;
+	struct process *p = &b->process[b->power.next];
+	int err = process_start(p);
+
+	if (err)
+		power_off(b, STATUS_INTERNAL, "%s: cannot start it: %s",
+			  p->line->name, strerror(-err));
+}
+
+static void start_at(struct bmc *b)
+{
+	struct power *w = &b->power;
+	enum point_verdict verdict;
+
+	if (w->next == b->n) {
+		verdict = point(points(b), POINT_POWER_UP, &w->hold, all_ready,
+				b, NULL);
+		if (verdict == POINT_GO)
+			all_ready(b);
+		else if (verdict == POINT_FAIL)
+			power_off(b, STATUS_INTERNAL, "power.up failed");
+		return;
+	}
+	verdict = point(points(b), POINT_POWER_START, &w->hold, start_this, b,
+			"s:s", "name", b->process[w->next].line->name);
+	if (verdict == POINT_GO)
+		start_this(b);
+	else if (verdict == POINT_FAIL)
+		power_off(b, STATUS_INTERNAL, "%s: power.start failed",
+			  b->process[w->next].line->name);
+}
+
+static void start_above(void *arg)
+{
+	struct bmc *b = arg;
+
+	b->power.next++;
+	start_at(b);
+}
+
+/* A program is ready: the next one's turn, if it is the one waited for. */
+static void start_next(struct bmc *b, struct process *p)
+{
+	enum point_verdict verdict;
+
+	if (p != &b->process[b->power.next] || b->power.hold.points)
+		return;
+	verdict =
+		point(points(b), POINT_POWER_READY, &b->power.hold, start_above,
+		      b, "s:s, s:i", "name", p->line->name, "pid", (int)p->pid);
+	if (verdict == POINT_GO)
+		start_above(b);
+	else if (verdict == POINT_FAIL)
+		power_off(b, STATUS_INTERNAL, "%s: power.ready failed",
+			  p->line->name);
+}
+
+static void start_first(void *arg)
+{
+	start_at(arg);
+}
+
+void power_on(struct bmc *b)
+{
+	enum point_verdict verdict;
+
+	verdict = point(points(b), POINT_POWER_ON, &b->power.hold, start_first,
+			b, "s:s, s:i", "file", b->label, "programs", (int)b->n);
+	if (verdict == POINT_GO)
+		start_at(b);
+	else if (verdict == POINT_FAIL)
+		power_off(b, STATUS_INTERNAL, "power.on failed");
+}
+
+void power_ready(struct bmc *b, struct process *p)
+{
+	take_event(b, EV_READY, p);
+}
+
+/* A program ended */
+
+static bool is_rootbridge(const struct process *p)
+{
+	const char *word = p->line->argv[0];
+	const char *slash = strrchr(word, '/');
+
+	return !strcmp(slash ? slash + 1 : word, "rootbridge");
+}
+
+static bool is_restarted(const struct process *p)
+{
+	switch (p->line->restart) {
+	case RESTART_NO:
+		return false;
+	case RESTART_ON_FAILURE:
+		return p->end_code != CLD_EXITED || p->end_status;
+	case RESTART_ALWAYS:
+		return true;
+	case RESTART_N:
+		break;
+	}
+	return false;
+}
+
+static void restart_now(void *arg)
+{
+	struct process *p = arg;
+	int err;
+
+	p->restarts++;
+	err = process_start(p);
+	if (err)
+		power_off(p->bmc, STATUS_INTERNAL, "%s: cannot restart it: %s",
+			  p->line->name, strerror(-err));
+}
+
+static void restart(struct bmc *b, struct process *p)
+{
+	enum point_verdict verdict;
+
+	if (!restart_limit_take(&p->limit, clock_now_ns())) {
+		power_off(b, STATUS_INTERNAL,
+			  "%s: restarted %u times in %llu s, giving up",
+			  p->line->name, RESTART_LIMIT,
+			  RESTART_WINDOW_NS / NS_PER_S);
+		return;
+	}
+	verdict = point(points(b), POINT_RESTART, &p->hold, restart_now, p,
+			"s:s, s:i", "name", p->line->name, "restarts",
+			(int)p->restarts + 1);
+	if (verdict == POINT_GO)
+		restart_now(p);
+	else if (verdict == POINT_FAIL)
+		power_off(b, STATUS_INTERNAL, "%s: program.restart failed",
+			  p->line->name);
+}
+
+static void gone_up(struct bmc *b, struct process *p)
+{
+	const char *cause = state_area_cause(b->program.state);
+	char end[32];
+
+	if (is_rootbridge(p) && cause)
+		power_lost(b, "shut down: %s", cause);
+	else if (is_rootbridge(p))
+		power_lost(b, "shut down: %s ended (%s)", p->line->name,
+			   process_end_text(p, end, sizeof(end)));
+	else if (p->ending && p->again)
+		restart_now(p);
+	else if (!p->ending && is_restarted(p))
+		restart(b, p);
+}
+
+/* The machine cannot come up: with the program's own status if it has one. */
+static void start_failed(struct bmc *b, const struct process *p)
+{
+	bool has_status = p->end_code == CLD_EXITED && p->end_status;
+	char end[32];
+
+	if (p->exec_errno)
+		power_off(b, STATUS_DATA, "%s: cannot run %s: %s",
+			  p->line->name, p->line->argv[0],
+			  strerror(p->exec_errno));
+	else if (p->late)
+		power_off(
+			b, STATUS_INTERNAL, "%s: not ready within %llu ms",
+			p->line->name,
+			(unsigned long long)(b->start_timeout_ns / NS_PER_MS));
+	else
+		power_off(b, has_status ? p->end_status : STATUS_INTERNAL,
+			  "%s: ended before it was ready (%s)", p->line->name,
+			  process_end_text(p, end, sizeof(end)));
+}
+
+static void gone_starting(struct bmc *b, struct process *p)
+{
+	bool awaited = p == &b->process[b->power.next] && !p->was_ready;
+
+	bool again = p->ending ? p->again : is_restarted(p);
+
+	if (awaited && (p->exec_errno || !again))
+		start_failed(b, p);
+	else if (awaited && !p->ending)
+		restart(b, p);
+	else
+		gone_up(b, p);
+}
+
+void power_gone(struct bmc *b, struct process *p, pid_t pid)
+{
+	unsigned i;
+
+	for (i = 0; i < b->n; i++)
+		process_drop_holder(&b->process[i], pid);
+	take_event(b, EV_GONE, p);
+}
+
+/* Off */
+
+static void down(void *arg)
+{
+	struct bmc *b = arg;
+	int status = b->power.status;
+
+	if (status < 0)
+		status = captive_status(&b->captive);
+	bmc_remove_sockets(&b->program.machine);
+	program_stop(&b->program, status, b->power.cause.text[0] ? "%s" : NULL,
+		     b->power.cause.text);
+}
+
+static void all_gone(struct bmc *b)
+{
+	enter(b, POWER_DOWN);
+	loop_timer_cancel(&b->power.timer);
+	if (point(points(b), POINT_POWER_DOWN, &b->power.hold, down, b, NULL) !=
+	    POINT_HELD)
+		down(b);
+}
+
+static void stop_this(void *arg)
+{
+	struct bmc *b = arg;
+	struct process *p = &b->process[b->power.next - 1];
+
+	/* It may have ended while this was held. */
+	if (process_runs(p))
+		process_end(p);
+	else
+		stop_next(b, NULL);
+}
+
+/* COMMAND or a program is gone: the next one below. */
+static void stop_next(struct bmc *b, struct process *p)
+{
+	struct power *w = &b->power;
+	struct process *top;
+
+	(void)p;
+	if (captive_runs(&b->captive) || w->hold.points)
+		return;
+	while (w->next && !process_runs(&b->process[w->next - 1]))
+		w->next--;
+	if (!w->next) {
+		all_gone(b);
+		return;
+	}
+	top = &b->process[w->next - 1];
+	if (top->ending)
+		return;
+	if (point(points(b), POINT_POWER_STOP, &w->hold, stop_this, b,
+		  "s:s, s:i", "name", top->line->name, "pid",
+		  (int)top->pid) != POINT_HELD)
+		stop_this(b);
+}
+
+static void off_now(void *arg)
+{
+	struct bmc *b = arg;
+
+	b->power.next = b->n;
+	captive_end(&b->captive, b);
+	stop_next(b, NULL);
+}
+
+static void begin_off(struct bmc *b, struct process *p)
+{
+	const char *cause = b->power.cause.text;
+
+	(void)p;
+	enter(b, POWER_STOPPING);
+	if (point(points(b), POINT_POWER_OFF, &b->power.hold, off_now, b,
+		  "s:s*", "cause", cause[0] ? cause : NULL) != POINT_HELD)
+		off_now(b);
+}
+
+/* COMMAND may have ended because the machine did. */
+static void command_ended(struct bmc *b, struct process *p)
+{
+	const char *cause = state_area_cause(b->program.state);
+
+	(void)p;
+	if (cause)
+		power_lost(b, "shut down: %s", cause);
+	else if (b->captive.exec_errno)
+		power_off(b, -1, "cannot run %s: %s", b->captive.argv[0],
+			  strerror(b->captive.exec_errno));
+	else
+		power_off(b, -1, NULL);
+}
+
+void power_command_ended(struct bmc *b)
+{
+	take_event(b, EV_COMMAND, NULL);
+}
+
+/* Lost */
+
+static void kill_all(void *arg)
+{
+	struct bmc *b = arg;
+	unsigned i;
+
+	for (i = 0; i < b->n; i++)
+		process_signal(&b->process[i], SIGKILL);
+}
+
+static void lost_next(struct bmc *b, struct process *p)
+{
+	unsigned i;
+
+	(void)p;
+	if (b->power.hold.points)
+		return;
+	for (i = 0; i < b->n; i++)
+		if (process_runs(&b->process[i]))
+			return;
+	if (!captive_runs(&b->captive))
+		all_gone(b);
+}
+
+static void lost_now(void *arg)
+{
+	struct bmc *b = arg;
+	struct process *p;
+	unsigned i;
+
+	/* Ours see it by themselves, once they run; a foreign one is told. */
+	for (i = 0; i < b->n; i++) {
+		p = &b->process[i];
+		if (p->line->foreign)
+			process_signal(p, SIGTERM);
+		process_signal(p, SIGCONT);
+	}
+	captive_end(&b->captive, b);
+	loop_timer_in(b->program.loop, &b->power.timer, LOST_GRACE_NS, kill_all,
+		      b);
+	lost_next(b, NULL);
+}
+
+static void begin_lost(struct bmc *b, struct process *p)
+{
+	(void)p;
+	enter(b, POWER_LOST);
+	state_area_set_cause(b->program.state, b->power.cause.text);
+	if (point(points(b), POINT_POWER_LOST, &b->power.hold, lost_now, b,
+		  "s:s", "cause", b->power.cause.text) != POINT_HELD)
+		lost_now(b);
+}
