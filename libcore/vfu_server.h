@@ -120,6 +120,8 @@ void vfu_request_unsupported(struct vfu_request *req);
 void vfu_request_ok(struct vfu_request *req);
 /* err is a positive errno. */
 void vfu_request_fail(struct vfu_request *req, int err);
+/* Never answered: what a reset does to requests in flight. */
+void vfu_request_drop(struct vfu_request *req);
 /* The reply of GET_REGION_IO_FDS; fds stay the owner's.  Sub-regions whose fd
  * is beyond what the client takes in one message are left out. */
 void vfu_request_io_fds(struct vfu_request *req, const struct vfu_io_fd *subs,

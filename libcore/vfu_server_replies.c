@@ -195,6 +195,11 @@ void vfu_request_fail(struct vfu_request *req, int err)
 	free_req(to_req(req));
 }
 
+void vfu_request_drop(struct vfu_request *req)
+{
+	free_req(to_req(req));
+}
+
 void vfu_request_io_fds(struct vfu_request *req, const struct vfu_io_fd *subs,
 			unsigned n, const int *fds, unsigned n_fds)
 {
