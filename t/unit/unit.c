@@ -23,6 +23,7 @@ static const struct unit_suite *const suites[] = {
 	&state_area_suite,
 	&units_suite,
 	&unixsock_suite,
+	&vfu_conn_suite,
 	NULL,
 };
 

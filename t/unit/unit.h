@@ -32,6 +32,7 @@ extern const struct unit_suite queue_suite;
 extern const struct unit_suite state_area_suite;
 extern const struct unit_suite units_suite;
 extern const struct unit_suite unixsock_suite;
+extern const struct unit_suite vfu_conn_suite;
 
 /* A failed check says where and what, and the case goes on. */
 #define CHECK(cond) unit_check((cond), __FILE__, __LINE__, #cond)
