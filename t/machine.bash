@@ -1,0 +1,320 @@
+# machine.bash - bats helpers: every test has a machine of its own.
+#
+#	setup() {
+#		load machine
+#		machine_setup
+#	}
+#	teardown() {
+#		machine_teardown
+#	}
+#
+#	machine_start [BMC-OPTION...] <<'END'	power a machine file on, wait
+#	bridge: rootbridge
+#	END
+#	machine_stop [STATUS]			power it off; bmc ends so
+#	start NAME PROGRAM [ARG...]		start by hand, wait until ready
+#	launch NAME PROGRAM [ARG...]		start by hand, do not wait
+#	await_ready NAME			wait for what was launched
+#	finish NAME STATUS			it ends by itself, with STATUS
+#	stop NAME [SIGNAL [STATUS]]		(TERM, 0)
+#	log NAME, out NAME			its standard error, output so far
+#
+#	rpc NAME METHOD [PARAMS]		result as JSON; fails on an error
+#	rpc_error NAME METHOD [PARAMS]		the error; fails without one
+#	row TABLE OWNER NAME FIELD		one field of a table's row
+#	pid NAME				of a program of the machine
+#
+#	events [JQ-FILTER]			all programs', in order
+#	await EV [JQ-CONDITION [SECONDS]]	an event, also a past one
+#	assert_order EV...			first ones, in that order
+#	wait_until SECONDS COMMAND [ARG...]	for what has no event
+#
+# $T is the test's directory, $M the machine's, $BIN where the programs are.
+# Programs find the machine in IOVKIT_MACHINE.  teardown ends everything by
+# pid, shows logs and events of a failed test, and fails when a process, a
+# socket or a TAP is left.
+#
+# Nothing sleeps for a fixed time.  In the background 3>&- or bats waits.
+
+bats_require_minimum_version 1.5.0
+
+# How long anything may take before it counts as hanging.
+PATIENCE=${PATIENCE:-10}
+
+machine_setup() {
+	bats_load_library bats-support
+	bats_load_library bats-assert
+	T=$BATS_TEST_TMPDIR
+	BIN=$(realpath "${BUILDDIR:-$BATS_TEST_DIRNAME/../build}")/bin
+	if [[ ! -x $BIN/bmc ]]; then
+		fail "$BIN/bmc is not built"
+	fi
+	M=$T/m0
+	PATH=$BIN:$PATH
+	# IOVKIT_TEST marks every process of this test, see leftovers().
+	export PATH XDG_RUNTIME_DIR=$T IOVKIT_MACHINE=$M IOVKIT_TEST=$T
+	unset IOVKIT_DATA
+	export MALLOC_PERTURB_=$((RANDOM % 255 + 1))
+	mkdir "$T/log"
+	mkfifo "$T/never"
+	# Reading from it with a timeout is a pause that starts no process.
+	exec {NEVER}<>"$T/never"
+	declare -gA PIDS=() READY=()
+	TAPS=()
+}
+
+# Whether the program is there; tests of what is not yet built are skipped.
+need() {
+	local program
+	for program; do
+		[[ -x $BIN/$program ]] || skip "$program is not built"
+	done
+}
+
+# Root and /dev/net/tun, for tests with real TAPs and namespaces.
+need_tap() {
+	[[ $EUID -eq 0 ]] || skip "TAP needs root"
+	[[ -c /dev/net/tun ]] || skip "no /dev/net/tun"
+}
+
+# tap_name VAR: a name for a TAP that no other test uses; teardown checks
+# that it is gone.
+tap_name() {
+	local -n tap=$1
+	printf -v tap 'iov%x%x' "$BASHPID" "${#TAPS[@]}"
+	TAPS+=("$tap")
+}
+
+pause() {
+	read -r -t 0.02 -u "$NEVER" || true
+}
+
+wait_until() {
+	local seconds=$1 deadline
+	shift
+	# Bash has milliseconds as text only.
+	deadline=$((${EPOCHREALTIME/[.,]/} + seconds * 1000000))
+	until "$@"; do
+		if ((${EPOCHREALTIME/[.,]/} > deadline)); then
+			echo "not within $seconds s: $*"
+			return 1
+		fi
+		pause
+	done
+}
+
+# Starting and ending by hand
+
+launch() {
+	local name=$1 program=$2 fifo=$T/log/$1.ready fd
+	shift 2
+	rm -f "$fifo"
+	mkfifo "$fifo"
+	"$program" --name="$name" --ready-fd=9 "$@" 9>"$fifo" 3>&- \
+		</dev/null >>"$T/log/$name.out" 2>>"$T/log/$name.err" \
+		{NEVER}>&- &
+	PIDS[$name]=$!
+	exec {fd}<"$fifo"
+	READY[$name]=$fd
+}
+
+await_ready() {
+	local name=$1 fd=${READY[$1]} rc=0
+	read -t "$PATIENCE" -r -u "$fd" || rc=$?
+	exec {fd}<&-
+	if ((rc > 128)); then
+		echo "$name: not ready within $PATIENCE s"
+		return 1
+	elif ((rc)); then
+		wait "${PIDS[$name]}" || rc=$?
+		echo "$name: ended with $rc before it was ready: $(log "$name")"
+		unset "PIDS[$name]"
+		return 1
+	fi
+}
+
+start() {
+	launch "$@"
+	await_ready "$1"
+}
+
+log() {
+	cat "$T/log/$1.err"
+}
+
+out() {
+	cat "$T/log/$1.out"
+}
+
+# Bash reaps its children by itself, so a pid that is gone means an end.
+is_gone() {
+	! kill -0 "$1" 2>/dev/null
+}
+
+finish() {
+	local name=$1 status=$2 pid=${PIDS[$1]} rc=0
+	if ! wait_until "$PATIENCE" is_gone "$pid"; then
+		echo "$name (pid $pid) does not end"
+		return 1
+	fi
+	wait "$pid" || rc=$?
+	unset "PIDS[$name]"
+	if ((rc != status)); then
+		echo "$name ended with $rc, not $status: $(log "$name")"
+		return 1
+	fi
+}
+
+stop() {
+	kill -s "${2:-TERM}" "${PIDS[$1]}"
+	finish "$1" "${3:-0}"
+}
+
+machine_file() {
+	cat >"$T/machine"
+}
+
+machine_start() {
+	machine_file
+	start bmc bmc "$@" "$T/machine"
+}
+
+machine_launch() {
+	machine_file
+	launch bmc bmc "$@" "$T/machine"
+}
+
+machine_stop() {
+	stop bmc TERM "${1:-0}"
+}
+
+# Asking
+
+rpc_raw() {
+	jq -nc --arg method "$2" --argjson params "${3:-[]}" \
+		'{jsonrpc: "2.0", id: 1, $method, $params}' |
+		socat -t "$PATIENCE" - "UNIX-CONNECT:$M/ctl/$1.sock"
+}
+
+rpc() {
+	local reply
+	reply=$(rpc_raw "$@")
+	if ! jq -ec 'if has("error") then empty else [.result] end' \
+		<<<"$reply" >/dev/null; then
+		echo "rpc $*: $reply"
+		return 1
+	fi
+	jq -c .result <<<"$reply"
+}
+
+rpc_error() {
+	rpc_raw "$@" | jq -re .error.message
+}
+
+row() {
+	rpc "$2" show "[\"$1\"]" | jq -re --arg name "$3" --arg field "$4" \
+		'.rows[] | select(.name == $name) | .[$field] | tostring'
+}
+
+pid() {
+	row processes bmc "$1" pid
+}
+
+# Events
+
+events() {
+	cat "$M"/events/*.jsonl | jq -nc "[inputs] | sort_by(.n)[] | ${1:-.}"
+}
+
+# EV CONDITION: whether there is such an event.
+has_event() {
+	[[ -n $(cat "$M"/events/*.jsonl 2>/dev/null |
+		jq -c "select(.ev == \"$1\" and ($2))" 2>/dev/null) ]]
+}
+
+await() {
+	wait_until "${3:-$PATIENCE}" has_event "$1" "${2:-true}"
+}
+
+# The first of each event comes after the first of the one before.
+assert_order() {
+	local ev n last=0
+	for ev; do
+		n=$(events "select(.ev == \"$ev\") | .n" | head -n 1)
+		if [[ -z $n ]]; then
+			fail "no event $ev"
+		elif ((n <= last)); then
+			fail "event $ev (n $n) came before the one named earlier"
+		fi
+		last=$n
+	done
+}
+
+# The end of a test
+
+# Pids that this test started, directly or not: they have IOVKIT_TEST in the
+# environment they were executed with, which this shell has not.
+leftovers() (
+	export -n IOVKIT_TEST
+	grep -lszx "IOVKIT_TEST=$T" /proc/[0-9]*/environ | cut -d/ -f3
+)
+
+no_leftovers() {
+	[[ -z $(leftovers) ]]
+}
+
+show_file() {
+	[[ -s $1 ]] || return 0
+	echo "--- ${1##*/}"
+	tail -n "$2" "$1"
+}
+
+show_logs() {
+	local file
+	for file in "$T"/log/*.err; do
+		show_file "$file" 20
+	done
+	for file in "$M"/events/*.jsonl; do
+		show_file "$file" 20
+	done
+}
+
+# TERM, then KILL for who does not listen; the latter is a failure.
+end_all() {
+	local name pid left
+	for name in "${!PIDS[@]}"; do
+		# One that is frozen has to run to end.
+		kill "${PIDS[$name]}" 2>/dev/null || true
+		kill -CONT "${PIDS[$name]}" 2>/dev/null || true
+	done
+	wait_until "$PATIENCE" no_leftovers && return
+	for pid in $(leftovers); do
+		left+=" $pid ($(tr '\0' ' ' <"/proc/$pid/cmdline"))"
+		kill -KILL "$pid" || true
+	done 2>/dev/null
+	echo "left and killed:$left"
+	return 1
+}
+
+machine_teardown() {
+	local failed=0 tap bmc_pid=${PIDS[bmc]:-} rc=0
+	[[ -v NEVER ]] || return 0
+	[[ ${BATS_TEST_COMPLETED:-} ]] || show_logs
+	end_all || failed=1
+	# A bmc that was alive until now has tidied up.
+	if [[ $bmc_pid ]]; then
+		wait "$bmc_pid" || rc=$?
+		if [[ -n $(find "$M" -type s 2>/dev/null) ]]; then
+			echo "sockets left: $(find "$M" -type s)"
+			failed=1
+		fi
+	fi
+	for tap in "${TAPS[@]}"; do
+		if [[ -e /sys/class/net/$tap ]]; then
+			echo "TAP left: $tap"
+			ip link del "$tap"
+			failed=1
+		fi
+	done
+	return "$failed"
+}
