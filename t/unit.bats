@@ -64,6 +64,10 @@ suite() {
 	suite loop
 }
 
+@test "machine file" {
+	suite machine_file
+}
+
 @test "machine" {
 	suite machine
 }
@@ -86,6 +90,10 @@ suite() {
 
 @test "state area" {
 	suite state_area
+}
+
+@test "stop reasons" {
+	suite stop_reasons
 }
 
 @test "units" {

@@ -6,6 +6,7 @@
 
 #include "t/unit/unit.h"
 
+/* clang-format off: one a line */
 static const struct unit_suite *const suites[] = {
 	&channel_suite,
 	&complaint_suite,
@@ -15,17 +16,20 @@ static const struct unit_suite *const suites[] = {
 	&function_name_suite,
 	&guest_memory_suite,
 	&loop_suite,
+	&machine_file_suite,
 	&machine_suite,
 	&pcap_stream_suite,
 	&pci_config_suite,
 	&points_suite,
 	&queue_suite,
 	&state_area_suite,
+	&stop_reasons_suite,
 	&units_suite,
 	&unixsock_suite,
 	&vfu_conn_suite,
 	NULL,
 };
+/* clang-format on */
 
 static unsigned failures;
 

@@ -1,0 +1,148 @@
+/* machine_file_test.c - machine files: words, options, and what is wrong. */
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/bmc/machine_file.h"
+#include "t/unit/unit.h"
+
+static int parse(struct machine_file *f, const char *text, struct complaint *c)
+{
+	return machine_file_parse(f, "two-nics", text, strlen(text), c);
+}
+
+/* The text is refused with exactly these words. */
+static void check_wrong(const char *text, const char *words)
+{
+	struct complaint c = { "" };
+	struct machine_file f;
+
+	CHECK_INT(parse(&f, text, &c), -EINVAL);
+	CHECK_STR(c.text, words);
+	CHECK_INT(f.n, 0);
+}
+
+static void programs(void)
+{
+	struct complaint c = { "" };
+	struct machine_file f;
+
+	if (!CHECK_INT(parse(&f,
+			     "# two programs\n"
+			     "\n"
+			     "bridge: rootbridge\n"
+			     "  \t# and\n"
+			     "nic0:RESTART=on-failure iovdev --type nic\n"
+			     "x-1_a: RESTART=always  /bin/sleep 10 # forever",
+			     &c),
+		       0))
+		return;
+	CHECK_INT(f.n, 3);
+	CHECK_STR(f.line[0].name, "bridge");
+	CHECK_INT(f.line[0].number, 3);
+	CHECK_INT(f.line[0].restart, RESTART_NO);
+	CHECK_INT(f.line[0].argc, 1);
+	CHECK(!f.line[0].foreign);
+	CHECK_INT(f.line[1].restart, RESTART_ON_FAILURE);
+	CHECK_INT(f.line[1].argc, 3);
+	CHECK_STR(f.line[1].argv[2], "nic");
+	CHECK(!f.line[1].argv[3]);
+	CHECK_INT(f.line[2].number, 6);
+	CHECK_INT(f.line[2].restart, RESTART_ALWAYS);
+	CHECK(f.line[2].foreign);
+	CHECK_INT(f.line[2].argc, 2);
+	machine_file_fini(&f);
+}
+
+static void quoting(void)
+{
+	static const char *const words[] = {
+		"/bin/x", "a b",   "c\"d$e", "f g#h", "",    "RESTART=no",
+		"\\n",    "$HOME", "*",      "x\\y",  "i'j", "klm",
+	};
+	struct complaint c = { "" };
+	struct machine_file f;
+	unsigned i;
+
+	if (!CHECK_INT(parse(&f,
+			     "a: /bin/x 'a b' \"c\\\"d\\$e\" f\\ g#h '' "
+			     "RESTART=no \\\n\t'\\n' $HOME * \"x\\y\" \"i'j\" "
+			     "k'l'\"m\"\n",
+			     &c),
+		       0)) {
+		CHECK_STR(c.text, "");
+		return;
+	}
+	CHECK_INT(f.line[0].argc, sizeof(words) / sizeof(words[0]));
+	for (i = 0; i < f.line[0].argc; i++)
+		CHECK_STR(f.line[0].argv[i], words[i]);
+	machine_file_fini(&f);
+}
+
+static void wrong(void)
+{
+	check_wrong("", "two-nics: no programs");
+	check_wrong("# nothing\n\n", "two-nics: no programs");
+	check_wrong("\n\nnic0 iovdev\n",
+		    "two-nics:3: no colon after the name 'nic0'");
+	check_wrong("nic0:\n", "two-nics:1: no program after 'nic0:'");
+	check_wrong("nic0: RESTART=no\n",
+		    "two-nics:1: no program after 'nic0:'");
+	check_wrong("bmc: iovdev\n",
+		    "two-nics:1: the name 'bmc' is the board controller's");
+	check_wrong("a: guestd\nb: guestd\n\na: guestd",
+		    "two-nics:4: second program named 'a' (line 1)");
+	check_wrong("a: iovdv\n",
+		    "two-nics:1: unknown program 'iovdv' (rootbridge, iovdev, "
+		    "hvmon, guestd, or a path)");
+	check_wrong("a: RESTART=maybe guestd\n",
+		    "two-nics:1: RESTART is no, on-failure or always, not "
+		    "'maybe'");
+	check_wrong("a: NICE=3 guestd\n",
+		    "two-nics:1: unknown option 'NICE=3' (only RESTART=)");
+	check_wrong("a: guestd 'x\nb: guestd y'\n",
+		    "two-nics:1: unterminated quote");
+	check_wrong("a: guestd \"x", "two-nics:1: unterminated quote");
+	check_wrong("a: guestd \\", "two-nics:1: nothing after the backslash");
+	check_wrong("a: guestd x\r\n", "two-nics:1: control character 0x0d");
+}
+
+static void bad_names(void)
+{
+	static const char *const names[] = {
+		"",
+		"Nic",
+		"0nic",
+		"-x",
+		"a.b",
+		"a/b",
+		"abcdefghijklmnopq",
+		"an-endless-name-an-endless-name-an-endless-name-an-endless",
+	};
+	struct complaint c;
+	struct machine_file f;
+	char text[128];
+	unsigned i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(text, sizeof(text), "%s: guestd\n", names[i]);
+		CHECK_INT(parse(&f, text, &c), -EINVAL);
+		CHECK_HAS(c.text, "two-nics:1: bad name '");
+	}
+	CHECK_INT(parse(&f, "abcdefghijklmnop: guestd\n", &c), 0);
+	machine_file_fini(&f);
+	/* A NUL byte ends no name. */
+	CHECK_INT(machine_file_parse(&f, "x", "a\0b: guestd\n", 12, &c),
+		  -EINVAL);
+	CHECK_INT(machine_file_parse(&f, "x", "a: guestd \0\n", 12, &c),
+		  -EINVAL);
+}
+
+static const struct unit_case cases[] = {
+	{ "programs", programs },   { "quoting", quoting }, { "wrong", wrong },
+	{ "bad_names", bad_names }, { NULL, NULL },
+};
+
+const struct unit_suite machine_file_suite = { "machine_file", cases };
