@@ -26,6 +26,7 @@ static const struct unit_suite *const suites[] = {
 	&stop_reasons_suite,
 	&units_suite,
 	&unixsock_suite,
+	&vfu_client_suite,
 	&vfu_conn_suite,
 	NULL,
 };
