@@ -543,9 +543,20 @@ static void on_message(void *arg, struct vfu_msg *msg)
 	leave(client);
 }
 
+static void on_drained(void *arg)
+{
+	struct vfu_client *client = arg;
+
+	enter(client);
+	if (client->ops->drained && !client->freed)
+		client->ops->drained(client->arg);
+	leave(client);
+}
+
 static const struct vfu_conn_ops conn_ops = {
 	.message = on_message,
 	.closed = on_closed,
+	.drained = on_drained,
 };
 
 int vfu_client_new(struct vfu_client **result, struct loop *loop, int fd,

@@ -43,6 +43,9 @@ struct vfu_client_ops {
 	/* A command from the server (DMA_READ, DMA_WRITE); answer with
 	 * vfu_client_answer().  NULL: answered with ENOTSUP. */
 	void (*command)(void *arg, struct vfu_msg *msg);
+	/* The connection was congested (vfu_conn_congested) and is no longer;
+	 * may be NULL. */
+	void (*drained)(void *arg);
 	bool keep_pending;
 };
 
