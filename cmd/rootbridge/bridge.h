@@ -1,0 +1,442 @@
+/* bridge.h - what the root bridge consists of, and who calls whom.
+ *
+ *	bus.c -> relay.c -> routing.c -> held.c -> function.c -> the device
+ *	           |                                   |
+ *	      exceptions.c -> the supervisor      completion_timeout.c
+ *
+ * One thread, one loop; every structure here belongs to it.
+ */
+#ifndef IOVKIT_ROOTBRIDGE_BRIDGE_H
+#define IOVKIT_ROOTBRIDGE_BRIDGE_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "libcore/control.h"
+#include "libcore/fault.h"
+#include "libcore/function_name.h"
+#include "libcore/loop.h"
+#include "libcore/pci_caps.h"
+#include "libcore/platform.h"
+#include "libcore/program.h"
+#include "libcore/supervisor.h"
+#include "libcore/vfu_client.h"
+#include "libcore/vfu_server.h"
+
+#include "cmd/rootbridge/inflight.h"
+#include "cmd/rootbridge/protection.h"
+#include "cmd/rootbridge/routing.h"
+
+#define BRIDGE_VMS_DEFAULT   16u
+#define BRIDGE_BUSES         256u
+#define BRIDGE_KEPT_MAX      1024u      /* operations kept for one VM */
+#define BRIDGE_KEPT_BYTES    (8u << 20) /* of their data */
+#define BRIDGE_DOORBELLS     16u        /* of one function */
+#define BRIDGE_VECTORS_MAX   2048u
+#define BRIDGE_VF_ATTACH_NS  NS_PER_S /* until a VF's socket answers */
+#define BRIDGE_RETRY_MIN_NS  (10 * NS_PER_MS)
+#define BRIDGE_RETRY_MAX_NS  NS_PER_S
+#define BRIDGE_RINGS_POLL_NS NS_PER_MS /* while the exception ring is full */
+
+/* Steps of spec 01, figs. 11 to 15 and 19. */
+enum bridge_point {
+	POINT_A900,  /* an access is issued */
+	POINT_A800,  /* looked up */
+	POINT_A810,  /* translated */
+	POINT_A820,  /* exception */
+	POINT_A910,  /* passed on */
+	POINT_A920,  /* not passed on */
+	POINT_A2100, /* arrived at the bridge (a1000) */
+	POINT_A2105, /* an ID is chosen */
+	POINT_A2110, /* recorded (a1005) */
+	POINT_A1010, /* relayed to the device (a915) */
+	POINT_A1020, /* replied */
+	POINT_A1025, /* deleted */
+	POINT_A1105, /* a row is older than the completion timeout */
+	POINT_A1110, /* shutdown */
+	POINT_BRIDGE_N
+};
+extern const struct point_desc bridge_points[POINT_BRIDGE_N];
+
+enum on_timeout {
+	ON_TIMEOUT_SHUTDOWN,
+	ON_TIMEOUT_CONTAIN
+};
+
+struct bridge_options {
+	unsigned n_guests;
+	uint64_t memory_size;  /* of each VM not named */
+	uint64_t *vm_memory;   /* [PLATFORM_VM_MAX], 0: memory_size */
+	uint64_t timeout_ns;   /* 0: never */
+	uint64_t exception_ns; /* 0: never */
+	uint64_t dma_ns;       /* 0: never */
+	enum on_timeout on_timeout;
+	bool no_timeout;    /* held operations do not time out */
+	bool no_protection; /* denied rows do not deny */
+	uint64_t seed;
+	bool seeded;
+};
+
+struct counters {
+	uint64_t reads, writes, posted, replies, unsupported, errors, late;
+	uint64_t timeouts, faults;
+};
+
+struct doorbell {
+	struct vfu_io_fd sub; /* offset is in BAR 0 */
+	int fd;
+};
+
+struct change;
+struct change_wait {
+	SLIST_ENTRY(change_wait) entry;
+	struct change *change;
+};
+
+/* A PCI function: a PF, or a VF from the time it was first enabled.  Lives as
+ * long as the bridge, whether its device is there or not. */
+struct function {
+	struct bridge *bridge;
+	struct device *device;
+	unsigned vf; /* 0: the PF */
+	uint16_t bdf;
+	char name[FUNCTION_NAME_MAX];
+
+	/* Connection (function.c).  client is NULL while there is none;
+	 * present is set when everything that attach asks was answered. */
+	struct vfu_client *client;
+	bool present;
+	bool contained;
+	unsigned setup_left;
+	bool setup_second; /* round: config space was asked for */
+	pid_t pid;
+	uint64_t retry_ns; /* next waiting time */
+	struct loop_timer retry;
+	uint64_t region_size[VFU_REGION_N];
+	unsigned n_vectors;
+	uint8_t *vector_set; /* [n_vectors]: the device has an eventfd */
+	struct doorbell doorbell[BRIDGE_DOORBELLS];
+	unsigned n_doorbells;
+	uint8_t *config; /* of a PF: 4,096 bytes as last read */
+
+	/* Operations (relay.c, held.c). */
+	struct inflight inflight;
+	struct operations waiting, held;
+	struct loop_timer held_timer;
+	bool congested;
+	struct fault fault;
+	uint64_t n_posted_ids;
+	struct counters counters;
+
+	/* DMA (dma.c): whose memory it shall reach, and reaches. */
+	uint32_t vm;
+	uint32_t mapped_vm, mapped_incarnation;
+	uint64_t mapped_size;
+	bool dma_busy;
+	struct loop_timer dma_timer;
+	SLIST_HEAD(, change_wait) dma_waits;
+};
+
+struct device {
+	LIST_ENTRY(device) entry;
+	struct bridge *bridge;
+	char name[DEVICE_NAME_MAX + 1];
+	uint8_t bus;
+	int wd;       /* inotify watch of dev/NAME, -1 none */
+	bool removed; /* not taken again before its socket is new */
+	struct function *pf;
+	struct function *vf[FUNCTION_VF_MAX + 1]; /* [0] is the PF */
+	struct function *by_devfn[256]; /* that decode config space now */
+	bool has_sriov;
+	struct pci_sriov sriov;
+	/* Config writes answered when all enabled VFs are attached. */
+	struct operations vf_waits;
+	struct loop_timer vf_timer;
+	uint32_t epoch; /* of the ownership; 0: never claimed */
+	uint64_t owner; /* serial of the holder's connection */
+};
+
+struct vm {
+	struct bridge *bridge;
+	uint32_t number;
+	char name[16]; /* "vm1" */
+	uint8_t state; /* enum sup_vm_state */
+	uint32_t incarnation;
+	pid_t pid;
+	struct vfu_server *server;
+	struct vfu_session *session;
+	uint64_t connection; /* serial of the session */
+	uint64_t memory_size;
+	int memory_fd; /* -1: not made yet */
+	int irq_fd[PLATFORM_IRQS];
+	bool irq_pending[PLATFORM_IRQS]; /* injected while there was no fd */
+	int req_fd;                      /* vm0: VFU_IRQ_REQ */
+	bool paused;
+	unsigned n_kept;
+	uint64_t kept_bytes;
+	bool any_fenced;
+	uint8_t fenced[BRIDGE_BUSES / 8]; /* PFs somebody else claimed */
+	uint64_t accesses, exceptions, refused;
+};
+
+struct route {
+	uint16_t bdf, vector;
+	uint32_t vm, irq;
+};
+
+/* What the supervisor is to be told, while its ring is full. */
+struct notice {
+	STAILQ_ENTRY(notice) entry;
+	enum sup_exception_type type;
+	uint32_t vm;
+	uint16_t bdf;
+};
+
+struct bridge {
+	struct program program;
+	struct loop *loop;
+	struct event_log *log;
+	struct bridge_options options;
+	struct vm *vms; /* [n_vms], [0] is the hypervisor */
+	unsigned n_vms;
+	uint64_t n_connections;
+	struct protection protection;
+	struct routing routing;
+	struct route *routes; /* sorted by bdf, vector */
+	unsigned n_routes;
+
+	LIST_HEAD(, device) devices;
+	struct device *bus[BRIDGE_BUSES];
+	unsigned n_buses; /* given out; 0 is the bridge's */
+	int inotify_fd, dev_wd;
+	struct loop_watch inotify;
+
+	struct operations free_operations;
+	struct loop_timer timeout_timer;
+	bool timeout_late;
+	bool shutting_down;
+	struct point_hold timeout_hold;
+
+	/* The supervisor's channels (exceptions.c). */
+	struct sup_channels *channels; /* NULL while no supervisor is there */
+	int channels_fd, verdict_fd;
+	struct loop_watch verdict_watch;
+	struct operations trapped;  /* in order of arrival */
+	struct operation *unpushed; /* the first not in the ring; or NULL */
+	uint64_t last_serial;
+	STAILQ_HEAD(, notice) notices;
+	struct loop_timer push_timer, exception_timer;
+	struct loop_deferred ring;
+	uint64_t stale_verdicts;
+};
+
+/* bus.c: a vfio-user server for each VM. */
+int bus_start(struct bridge *b, struct complaint *c)
+	__attribute__((warn_unused_result));
+void bus_stop(struct bridge *b);
+
+/* vm.c: memory, states, flow control. */
+void vm_init(struct vm *vm, struct bridge *b, uint32_t number);
+void vm_fini(struct vm *vm);
+/* The memory's fd, made when needed; or -errno. */
+int vm_memory(struct vm *vm) __attribute__((warn_unused_result));
+void vm_attached(struct vm *vm, struct vfu_session *session);
+void vm_detached(struct vm *vm, const char *why);
+/* SUP_VM_RESET.  -EBUSY while connected. */
+int vm_reset(struct vm *vm, struct change *change)
+	__attribute__((warn_unused_result));
+/* Region 1, for those who do not map it. */
+void vm_memory_access(struct vm *vm, struct vfu_request *req);
+/* An operation's data are kept here until vm_unkeep(). */
+void vm_keep(struct vm *vm, struct operation *op);
+void vm_unkeep(struct vm *vm, struct operation *op);
+void vm_pause(struct vm *vm);
+/* A connection drained: go on reading from those who feed it. */
+void vm_resume_all(struct bridge *b);
+
+/* relay.c: an access on its way to the function and its reply back. */
+void relay_access(struct vm *vm, struct vfu_request *req);
+/* Look a trapped access up again; it may be trapped again. */
+void relay_again(struct operation *op);
+/* a1010; data may lie in the caller's buffer. */
+void relay_send(struct operation *op, const uint8_t *data);
+/* Ends of an operation; each takes it off its list and frees it. */
+void relay_data(struct operation *op, const uint8_t *data, uint32_t count);
+void relay_fail(struct operation *op, int err);
+void relay_unsupported(struct operation *op);
+/* It is off the in-flight list, its ID is given back or quarantined. */
+void relay_unlist(struct operation *op);
+/* Everything of the function is answered with all ones. */
+void relay_abort(struct function *f);
+/* An ID became free: the next in order. */
+void relay_next(struct function *f);
+/* A read of config space by the bridge itself; fn is called once. */
+void relay_own_read(struct function *f, uint32_t offset, uint32_t count,
+		    operation_fn *fn, void *arg);
+/* Keep a write's data beyond the callback.  False: no memory. */
+bool relay_keep_data(struct operation *op, const uint8_t *data);
+void operation_free(struct bridge *b, struct operation *op);
+/* "nic0/vf1:17", of a posted one "nic0/vf1:p3"; "-" before it has one. */
+#define OPERATION_NAME_MAX (FUNCTION_NAME_MAX + 24)
+char *operation_name(char buf[OPERATION_NAME_MAX], const struct operation *op);
+/* "vm1", "hypervisor", "rootbridge". */
+const char *operation_operator(const struct operation *op);
+
+/* held.c: faults and holds of register operations. */
+bool held_takes(struct operation *op, const uint8_t *data);
+void held_run(struct function *f);
+void held_forget(struct operation *op);
+/* What a held operation duplicates, after it was sent. */
+void held_duplicate(struct operation *op, const uint8_t *data);
+/* Let all go in order; how many. */
+unsigned held_release(struct function *f);
+
+/* operate.c: control methods of operations and faults. */
+void operate_methods(struct bridge *b);
+
+/* completion_timeout.c */
+void completion_timeout_start(struct bridge *b, uint64_t arrival_ns);
+/* Contain the function; op (may be NULL) is the operation to blame. */
+void contain(struct function *f, const struct operation *op, const char *why);
+void uncontain(struct function *f);
+
+/* exceptions.c: the supervisor's channels. */
+int exceptions_open(struct bridge *b) __attribute__((warn_unused_result));
+void exceptions_close(struct bridge *b);
+/* a820: the access waits for a verdict, or is answered at once. */
+void exceptions_trap(struct operation *op, const uint8_t *data);
+void exceptions_notify(struct bridge *b, enum sup_exception_type type,
+		       uint32_t vm, uint16_t bdf);
+/* Rows were changed: run what is no longer denied (spec 01, rulings). */
+void exceptions_rerun(struct bridge *b);
+/* The VM's process is gone: forget its trapped accesses. */
+void exceptions_forget(struct vm *vm);
+
+/* supervisor.c: region 9 of vm0. */
+void supervisor_access(struct vm *vm, struct vfu_request *req);
+
+/* change.c: a command answered when several devices have answered. */
+struct replaced {
+	int fd;
+	uint32_t irq;
+};
+struct change {
+	struct vm *vm;           /* who asked */
+	struct vfu_request *req; /* answered at the end; NULL: nobody asked */
+	unsigned left;
+	int err;                             /* the first failure */
+	void (*done)(struct change *change); /* before the answer; or NULL */
+	struct vm *target;                   /* of done */
+	struct replaced *replaced;           /* old eventfds (interrupts.c) */
+	unsigned n_replaced;
+};
+/* One reference, put by the caller when it has started everything. */
+struct change *change_new(struct vm *vm, struct vfu_request *req);
+void change_get(struct change *change);
+void change_put(struct change *change, int err);
+
+/* dma.c */
+void dma_assign(struct function *f, uint32_t vm, struct change *change);
+/* The function's maps follow what is wanted; change may be NULL. */
+void dma_update(struct function *f, struct change *change);
+/* The connection is gone, and the maps with it. */
+void dma_gone(struct function *f);
+
+/* interrupts.c */
+/* SET_IRQS of a VM.  0: req is answered when the devices have followed. */
+int interrupts_set(struct vm *vm, const struct vfu_irq_set *set, int *fds,
+		   unsigned n_fds, const uint8_t *data, struct vfu_request *req)
+	__attribute__((warn_unused_result));
+int interrupts_route(struct bridge *b, const struct sup_route *routes, size_t n,
+		     struct change *change) __attribute__((warn_unused_result));
+int interrupts_inject(struct bridge *b, const struct sup_inject *inject,
+		      size_t n) __attribute__((warn_unused_result));
+/* Tell a function that came all its routes. */
+void interrupts_attach(struct function *f);
+/* The VM's process is gone, and its eventfds with it. */
+void interrupts_detach(struct vm *vm);
+/* The old eventfds of a change that every device has followed are read once
+ * more, and what they held is delivered. */
+void interrupts_settled(struct change *change);
+unsigned interrupts_count(const struct vm *vm, uint32_t index);
+
+/* ownership.c */
+int ownership_claim(struct vm *vm, const struct sup_claim *claim)
+	__attribute__((warn_unused_result));
+/* Whether vm's connection lost the device to somebody else.  Writes the event
+ * `fenced` when it did. */
+bool ownership_fenced(struct vm *vm, const struct function *f);
+
+/* device.c: discovery, attach, removal. */
+int device_start(struct bridge *b, struct complaint *c)
+	__attribute__((warn_unused_result));
+void device_stop(struct bridge *b);
+struct device *device_find(struct bridge *b, const char *name);
+/* By FUNCTION; NULL: none, and *c says why. */
+struct function *device_function(struct bridge *b, const char *name,
+				 struct complaint *c);
+struct function *device_function_at(struct bridge *b, uint16_t bdf);
+/* Its PF's connection is set up, or is gone (and why). */
+void device_attached(struct device *d);
+void device_gone(struct device *d, const char *why);
+/* A VF's connection is set up: perhaps somebody waits for the last. */
+void device_vf_settled(struct device *d);
+/* Connect every enabled VF, then answer op (may be NULL). */
+void device_enable_vfs(struct device *d, struct operation *op);
+/* Hang up on all of it, and take it again only when its socket is new.
+ * Orderly: what is in flight completes with all ones, else it times out. */
+void device_remove(struct device *d, bool orderly, const char *why);
+/* 0, -ENOENT: no such socket, or why it cannot be connected. */
+int device_attach(struct bridge *b, const char *name, struct complaint *c)
+	__attribute__((warn_unused_result));
+
+/* function.c */
+struct function *function_new(struct device *d, unsigned vf);
+/* Free all it has; the bridge is ending. */
+void function_free(struct function *f);
+/* Connect unless connected; on failure again later, unless the socket is not
+ * there.  False: nobody is there yet. */
+bool function_connect(struct function *f);
+/* Hang up; its requests become orphans. */
+void function_disconnect(struct function *f);
+/* Whether requests are relayed to it: present, and a VF enabled. */
+bool function_decodes(const struct function *f);
+
+/* bars.c */
+/* The effects of a config write, from where it goes and what it writes. */
+uint8_t bars_snoop(const struct function *pf, uint64_t offset, uint32_t count,
+		   const uint8_t *data);
+/* The device took a config write with effects: follow, then answer op. */
+void bars_written(struct operation *op);
+/* The PF's config space as it is now. */
+void bars_update(struct device *d, const uint8_t *config);
+void bars_rebuild(struct bridge *b);
+/* Where function's BAR lies, or 0 when it does not decode. */
+uint64_t bars_address(const struct function *f, unsigned bar);
+
+/* doorbells.c */
+void doorbells_answer(struct vm *vm, struct vfu_request *req, uint32_t region);
+void doorbells_close(struct function *f);
+
+/* tables.c, config_dump.c */
+void tables_add(struct bridge *b);
+void config_dump(void *arg, struct control_call *call, json_t *params);
+
+/* Functions in bus order, PF before VFs: start with f NULL. */
+struct function *bridge_next_function(struct bridge *b, struct function *f);
+
+/* A quiet point on op's way; false: behave as if the step failed.  Costs one
+ * look while nobody asked for the point. */
+bool bridge_point_slow(struct bridge *b, enum bridge_point index,
+		       const struct operation *op);
+static inline bool bridge_point(struct bridge *b, enum bridge_point index,
+				const struct operation *op)
+{
+	if (!point_armed(b->program.points, index))
+		return true;
+	return bridge_point_slow(b, index, op);
+}
+
+#endif

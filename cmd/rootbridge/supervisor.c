@@ -1,0 +1,310 @@
+/* supervisor.c - region 9 of vm0: the supervisor's commands and the state that
+ * it reads back (libcore/supervisor.h). */
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/rootbridge/bridge.h"
+
+/* Fills entry i of the array; false past its end. */
+typedef bool entry_fn(struct bridge *b, unsigned i, void *entry);
+/* The whole array.  0 with the change put later, or -errno, nothing done. */
+typedef int command_fn(struct vm *vm, const void *entries, size_t n,
+		       struct change *change);
+
+static unsigned count_functions(struct bridge *b)
+{
+	struct function *f = NULL;
+	unsigned n = 0;
+
+	while ((f = bridge_next_function(b, f)))
+		n++;
+	return n;
+}
+
+static bool read_info(struct bridge *b, unsigned i, void *entry)
+{
+	struct sup_info *info = entry;
+
+	if (i)
+		return false;
+	*info = (struct sup_info){ .magic = SUP_MAGIC,
+				   .version = SUP_VERSION,
+				   .n_vms = b->n_vms,
+				   .n_functions = count_functions(b),
+				   .n_rows = protection_count(&b->protection),
+				   .n_routes = b->n_routes,
+				   .protection = !b->options.no_protection };
+	return true;
+}
+
+static bool read_function(struct bridge *b, unsigned i, void *entry)
+{
+	struct sup_function *sup = entry;
+	struct function *f = NULL;
+	unsigned bar;
+
+	do {
+		f = bridge_next_function(b, f);
+	} while (f && i--);
+	if (!f)
+		return false;
+	*sup = (struct sup_function){
+		.bdf = f->bdf,
+		.pf_bdf = f->device->pf->bdf,
+		.flags = (function_decodes(f) ? SUP_FUNCTION_PRESENT : 0) |
+			 (f->contained ? SUP_FUNCTION_CONTAINED : 0) |
+			 (f->vf ? SUP_FUNCTION_VF : 0),
+		.vm = f->vm,
+		.epoch = f->device->epoch,
+	};
+	snprintf(sup->name, sizeof(sup->name), "%s", f->name);
+	for (bar = 0; bar < 6; bar++)
+		sup->bar_size[bar] = f->region_size[bar];
+	return true;
+}
+
+static bool read_vm(struct bridge *b, unsigned i, void *entry)
+{
+	const struct vm *vm = &b->vms[i];
+	struct sup_vm *sup = entry;
+
+	if (i >= b->n_vms)
+		return false;
+	*sup = (struct sup_vm){ .vm = vm->number,
+				.state = vm->state,
+				.memory_size = vm->memory_size,
+				.incarnation = vm->incarnation,
+				.pid = (uint32_t)vm->pid };
+	return true;
+}
+
+static bool read_row(struct bridge *b, unsigned i, void *entry)
+{
+	struct protection_cursor cursor = { 0 };
+	struct protection_row row;
+	struct sup_row *sup = entry;
+	uint32_t vm;
+
+	do {
+		if (!protection_next(&b->protection, &cursor, &vm, &row))
+			return false;
+	} while (i--);
+	*sup = (struct sup_row){ .vm = vm,
+				 .flag = row.flag,
+				 .first = row.first,
+				 .last = row.last,
+				 .offset = row.offset };
+	return true;
+}
+
+static bool read_route(struct bridge *b, unsigned i, void *entry)
+{
+	const struct route *route = &b->routes[i];
+	struct sup_route *sup = entry;
+
+	if (i >= b->n_routes)
+		return false;
+	*sup = (struct sup_route){ .bdf = route->bdf,
+				   .vector = route->vector,
+				   .vm = route->vm,
+				   .irq = route->irq,
+				   .in_use = 1 };
+	return true;
+}
+
+static int write_vms(struct vm *vm, const void *entries, size_t n,
+		     struct change *change)
+{
+	const struct sup_vm_op *op = entries;
+	struct bridge *b = vm->bridge;
+
+	/* One at a time: each has an end of its own to wait for. */
+	if (n != 1 || op->action != SUP_VM_RESET)
+		return -EINVAL;
+	if (op->vm >= b->n_vms)
+		return -ENOENT;
+	return vm_reset(&b->vms[op->vm], change);
+}
+
+static int write_rows(struct vm *vm, const void *entries, size_t n,
+		      struct change *change)
+{
+	struct bridge *b = vm->bridge;
+	int err;
+
+	(void)change;
+	err = protection_apply(&b->protection, entries, n);
+	if (err)
+		return err;
+	event(b->log, "protection.changed", "s:I, s:i", "changes",
+	      (json_int_t)n, "rows", (int)protection_count(&b->protection));
+	exceptions_rerun(b);
+	return 0;
+}
+
+static int assign_check(struct vm *vm, const struct sup_assign *assign)
+{
+	struct bridge *b = vm->bridge;
+	struct function *f = device_function_at(b, assign->bdf);
+
+	if (!f)
+		return -ENOENT;
+	if (assign->rsvd0)
+		return -EINVAL;
+	if (assign->vm != PLATFORM_VM_NONE && assign->vm >= b->n_vms)
+		return -ENOENT;
+	return ownership_fenced(vm, f) ? -EPERM : 0;
+}
+
+static int write_assign(struct vm *vm, const void *entries, size_t n,
+			struct change *change)
+{
+	const struct sup_assign *assign = entries;
+	size_t i;
+	int err;
+
+	for (i = 0; i < n; i++) {
+		err = assign_check(vm, &assign[i]);
+		if (err)
+			return err;
+	}
+	for (i = 0; i < n; i++)
+		dma_assign(device_function_at(vm->bridge, assign[i].bdf),
+			   assign[i].vm, change);
+	return 0;
+}
+
+static int write_routes(struct vm *vm, const void *entries, size_t n,
+			struct change *change)
+{
+	return interrupts_route(vm->bridge, entries, n, change);
+}
+
+static int write_claim(struct vm *vm, const void *entries, size_t n,
+		       struct change *change)
+{
+	(void)change;
+	return n == 1 ? ownership_claim(vm, entries) : -EINVAL;
+}
+
+static int write_inject(struct vm *vm, const void *entries, size_t n,
+			struct change *change)
+{
+	(void)change;
+	return interrupts_inject(vm->bridge, entries, n);
+}
+
+static const struct {
+	entry_fn *read;
+	size_t read_size;
+	command_fn *write;
+	size_t write_size;
+} kinds[SUP_KIND_N] = {
+	[SUP_INFO] = { read_info, sizeof(struct sup_info), NULL, 0 },
+	[SUP_FUNCTIONS] = { read_function, sizeof(struct sup_function), NULL,
+			    0 },
+	[SUP_VMS] = { read_vm, sizeof(struct sup_vm), write_vms,
+		      sizeof(struct sup_vm_op) },
+	[SUP_ROWS] = { read_row, sizeof(struct sup_row), write_rows,
+		       sizeof(struct sup_row) },
+	[SUP_ASSIGN] = { NULL, 0, write_assign, sizeof(struct sup_assign) },
+	[SUP_ROUTES] = { read_route, sizeof(struct sup_route), write_routes,
+			 sizeof(struct sup_route) },
+	[SUP_CLAIM] = { NULL, 0, write_claim, sizeof(struct sup_claim) },
+	[SUP_INJECT] = { NULL, 0, write_inject, sizeof(struct sup_inject) },
+	[SUP_CHANNELS] = { NULL, 0, NULL, 0 },
+};
+
+/* count bytes of the array from byte offset on; what is past it is zero. */
+static void read_array(struct bridge *b, unsigned kind, uint64_t offset,
+		       uint8_t *data, uint32_t count)
+{
+	uint8_t entry[sizeof(struct sup_function)];
+	size_t size = kinds[kind].read_size, skip = offset % size, part;
+	unsigned i = (unsigned)(offset / size);
+
+	_Static_assert(sizeof(entry) >= sizeof(struct sup_row), "entry");
+	for (; count && kinds[kind].read(b, i, entry); i++) {
+		part = size - skip < count ? size - skip : count;
+		memcpy(data, entry + skip, part);
+		data += part;
+		count -= (uint32_t)part;
+		skip = 0;
+	}
+	memset(data, 0, count);
+}
+
+static void supervisor_read(struct vm *vm, struct vfu_request *req)
+{
+	unsigned kind = (unsigned)(req->offset >> SUP_SHIFT);
+	struct bridge *b = vm->bridge;
+	uint8_t *data;
+	int err = 0;
+
+	if (kind >= SUP_KIND_N || (!kinds[kind].read && kind != SUP_CHANNELS)) {
+		vfu_request_fail(req, EINVAL);
+		return;
+	}
+	data = malloc(req->count);
+	if (!data)
+		err = ENOMEM;
+	else if (kind != SUP_CHANNELS)
+		read_array(b, kind, req->offset - SUP_OFFSET(kind), data,
+			   req->count);
+	else if (!b->channels || pread(b->channels_fd, data, req->count,
+				       (off_t)req->offset) != req->count)
+		err = EIO;
+	if (err)
+		vfu_request_fail(req, err);
+	else
+		vfu_request_read_done(req, data);
+	free(data);
+}
+
+static int run_command(struct vm *vm, unsigned kind, struct vfu_request *req)
+{
+	size_t size = kinds[kind].write_size;
+	struct change *change;
+	void *entries;
+	int err;
+
+	/* Its data lie unaligned in the connection's buffer. */
+	entries = malloc(req->count);
+	change = change_new(vm, req);
+	if (!entries || !change) {
+		free(entries);
+		free(change);
+		return -ENOMEM;
+	}
+	memcpy(entries, req->data, req->count);
+	err = kinds[kind].write(vm, entries, req->count / size, change);
+	free(entries);
+	if (err < 0) {
+		change->req = NULL;
+		change->done = NULL;
+	}
+	change_put(change, 0);
+	return err;
+}
+
+void supervisor_access(struct vm *vm, struct vfu_request *req)
+{
+	unsigned kind = (unsigned)(req->offset >> SUP_SHIFT);
+	int err = -EINVAL;
+
+	if (req->command == VFU_REGION_READ) {
+		supervisor_read(vm, req);
+		return;
+	}
+	if (kind < SUP_KIND_N && kinds[kind].write &&
+	    req->offset == SUP_OFFSET(kind) &&
+	    req->count % kinds[kind].write_size == 0)
+		err = run_command(vm, kind, req);
+	if (err < 0)
+		vfu_request_fail(req, -err);
+}

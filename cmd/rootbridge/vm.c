@@ -1,0 +1,242 @@
+/* vm.c - a VM: its main memory, its states, and how much of it is kept.
+ *
+ * Theory of operation.  EMPTY: memory as new, nobody connected.  RUNNING: one
+ * process is connected.  LOST: it is gone while functions are assigned, which
+ * may still write into its memory; the supervisor quiets them, then says
+ * SUP_VM_RESET.  Without functions the bridge resets the VM by itself.
+ *
+ * Memory is abandoned, never taken back: a reset makes a new memfd, and the
+ * old one lives as long as anybody maps it.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "libcore/guest_memory.h"
+
+#include "cmd/rootbridge/bridge.h"
+
+void vm_init(struct vm *vm, struct bridge *b, uint32_t number)
+{
+	uint64_t named = b->options.vm_memory[number];
+	unsigned i;
+
+	vm->bridge = b;
+	vm->number = number;
+	snprintf(vm->name, sizeof(vm->name), "vm%u", number);
+	vm->state = SUP_VM_EMPTY;
+	vm->memory_size = named ? named : b->options.memory_size;
+	vm->memory_fd = -1;
+	vm->req_fd = -1;
+	for (i = 0; i < PLATFORM_IRQS; i++)
+		vm->irq_fd[i] = -1;
+}
+
+void vm_fini(struct vm *vm)
+{
+	interrupts_detach(vm);
+	if (vm->memory_fd >= 0)
+		close(vm->memory_fd);
+	vm->memory_fd = -1;
+}
+
+int vm_memory(struct vm *vm)
+{
+	char name[48];
+
+	if (vm->memory_fd >= 0)
+		return vm->memory_fd;
+	snprintf(name, sizeof(name), "iovkit-%s-%u", vm->name, vm->incarnation);
+	vm->memory_fd = guest_memory_create(name, vm->memory_size);
+	return vm->memory_fd;
+}
+
+static bool vm_has_functions(const struct vm *vm)
+{
+	struct function *f = NULL;
+
+	while ((f = bridge_next_function(vm->bridge, f)))
+		if (f->vm == vm->number)
+			return true;
+	return false;
+}
+
+void vm_attached(struct vm *vm, struct vfu_session *session)
+{
+	struct bridge *b = vm->bridge;
+	int err;
+
+	vm->session = session;
+	vm->connection = ++b->n_connections;
+	vm->state = SUP_VM_RUNNING;
+	vm->pid = vfu_session_peer(session);
+	vm->any_fenced = false;
+	memset(vm->fenced, 0, sizeof(vm->fenced));
+	err = vm_memory(vm);
+	if (err >= 0 && vm->number == PLATFORM_HYPERVISOR)
+		err = exceptions_open(b);
+	event(b->log, "vm.attached", "s:s, s:i, s:i", "vm", vm->name, "pid",
+	      (int)vm->pid, "incarnation", (int)vm->incarnation);
+	if (err < 0)
+		vfu_session_close(session, strerror(-err));
+	else if (vm->number != PLATFORM_HYPERVISOR)
+		exceptions_notify(b, SUP_EX_VM_STARTED, vm->number, 0);
+}
+
+static void vm_open(struct vm *vm)
+{
+	vm->state = SUP_VM_EMPTY;
+	event(vm->bridge->log, "vm.reset", "s:s, s:i", "vm", vm->name,
+	      "incarnation", (int)vm->incarnation);
+	vfu_server_accept(vm->server, true);
+}
+
+static void vm_renew(struct vm *vm)
+{
+	if (vm->memory_fd >= 0)
+		close(vm->memory_fd);
+	vm->memory_fd = -1;
+	vm->incarnation++;
+	memset(vm->irq_pending, 0, sizeof(vm->irq_pending));
+}
+
+void vm_detached(struct vm *vm, const char *why)
+{
+	struct bridge *b = vm->bridge;
+	bool keeps = vm->number != PLATFORM_HYPERVISOR && vm_has_functions(vm);
+
+	event(b->log, "vm.lost", "s:s, s:i, s:s?, s:b", "vm", vm->name, "pid",
+	      (int)vm->pid, "why", why, "has_functions", (int)keeps);
+	vm->session = NULL;
+	vm->pid = 0;
+	vm->paused = false;
+	if (vm->number == PLATFORM_HYPERVISOR)
+		exceptions_close(b);
+	exceptions_forget(vm);
+	interrupts_detach(vm);
+	if (vm->number == PLATFORM_HYPERVISOR) {
+		/* The next one adopts; its memory is what it was. */
+		vm->state = SUP_VM_EMPTY;
+		return;
+	}
+	vm->state = SUP_VM_LOST;
+	vfu_server_accept(vm->server, false);
+	exceptions_notify(b, SUP_EX_VM_LOST, vm->number, 0);
+	if (!keeps) {
+		vm_renew(vm);
+		vm_open(vm);
+	}
+}
+
+static void vm_reset_done(struct change *change)
+{
+	if (change->target->state == SUP_VM_LOST)
+		vm_open(change->target);
+}
+
+int vm_reset(struct vm *vm, struct change *change)
+{
+	struct function *f = NULL;
+
+	if (vm->number == PLATFORM_HYPERVISOR)
+		return -EINVAL;
+	if (vm->state == SUP_VM_RUNNING)
+		return -EBUSY;
+	vm->state = SUP_VM_LOST;
+	vfu_server_accept(vm->server, false);
+	vm_renew(vm);
+	change->target = vm;
+	change->done = vm_reset_done;
+	while ((f = bridge_next_function(vm->bridge, f)))
+		if (f->vm == vm->number)
+			dma_update(f, change);
+	return 0;
+}
+
+void vm_memory_access(struct vm *vm, struct vfu_request *req)
+{
+	int fd = vm_memory(vm);
+	uint8_t *data;
+
+	if (fd < 0) {
+		vfu_request_fail(req, -fd);
+		return;
+	}
+	if (req->command == VFU_REGION_WRITE) {
+		if (pwrite(fd, req->data, req->count, (off_t)req->offset) ==
+		    (ssize_t)req->count)
+			vfu_request_ok(req);
+		else
+			vfu_request_fail(req, EIO);
+		return;
+	}
+	data = malloc(req->count);
+	if (data && pread(fd, data, req->count, (off_t)req->offset) ==
+			    (ssize_t)req->count)
+		vfu_request_read_done(req, data);
+	else
+		vfu_request_fail(req, data ? EIO : ENOMEM);
+	free(data);
+}
+
+static uint64_t kept_size(const struct operation *op)
+{
+	return op->write ? op->count : 0;
+}
+
+void vm_keep(struct vm *vm, struct operation *op)
+{
+	op->counted = true;
+	vm->n_kept++;
+	vm->kept_bytes += kept_size(op);
+	if (vm->n_kept >= BRIDGE_KEPT_MAX ||
+	    vm->kept_bytes >= BRIDGE_KEPT_BYTES)
+		vm_pause(vm);
+}
+
+void vm_unkeep(struct vm *vm, struct operation *op)
+{
+	op->counted = false;
+	vm->n_kept--;
+	vm->kept_bytes -= kept_size(op);
+	if (vm->paused && vm->n_kept <= BRIDGE_KEPT_MAX / 2 &&
+	    vm->kept_bytes <= BRIDGE_KEPT_BYTES / 2)
+		vm_resume_all(vm->bridge);
+}
+
+void vm_pause(struct vm *vm)
+{
+	if (!vm->session || vm->paused)
+		return;
+	vm->paused = true;
+	vfu_conn_pause(vfu_session_conn(vm->session));
+}
+
+static bool vm_may_resume(const struct vm *vm, bool congested)
+{
+	return vm->paused && vm->session && !congested &&
+	       vm->n_kept < BRIDGE_KEPT_MAX &&
+	       vm->kept_bytes < BRIDGE_KEPT_BYTES;
+}
+
+/* Whom a congested device stopped is not recorded: while one is left all stay
+ * stopped, which is rare and short. */
+void vm_resume_all(struct bridge *b)
+{
+	struct function *f = NULL;
+	bool congested = false;
+	unsigned i;
+
+	while ((f = bridge_next_function(b, f)))
+		congested |= f->congested;
+	for (i = 0; i < b->n_vms; i++) {
+		if (!vm_may_resume(&b->vms[i], congested))
+			continue;
+		b->vms[i].paused = false;
+		vfu_conn_resume(vfu_session_conn(b->vms[i].session));
+	}
+}
