@@ -9,12 +9,14 @@
 /* clang-format off: one a line */
 static const struct unit_suite *const suites[] = {
 	&channel_suite,
+	&checker_suite,
 	&complaint_suite,
 	&control_suite,
 	&event_log_suite,
 	&fault_suite,
 	&function_name_suite,
 	&guest_memory_suite,
+	&guest_suite,
 	&loop_suite,
 	&machine_file_suite,
 	&machine_suite,

@@ -17,12 +17,14 @@ struct unit_suite {
 
 /* One a file; listed in unit.c. */
 extern const struct unit_suite channel_suite;
+extern const struct unit_suite checker_suite;
 extern const struct unit_suite complaint_suite;
 extern const struct unit_suite control_suite;
 extern const struct unit_suite event_log_suite;
 extern const struct unit_suite fault_suite;
 extern const struct unit_suite function_name_suite;
 extern const struct unit_suite guest_memory_suite;
+extern const struct unit_suite guest_suite;
 extern const struct unit_suite loop_suite;
 extern const struct unit_suite machine_file_suite;
 extern const struct unit_suite machine_suite;

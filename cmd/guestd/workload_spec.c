@@ -1,0 +1,188 @@
+/* workload_spec.c - workloads as people write them: "to=nic1/vf2,rate=10k". */
+#include <config.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/guestd/frames.h"
+#include "cmd/guestd/workload.h"
+#include "libcore/nic_regs.h"
+#include "libcore/platform.h"
+#include "libcore/units.h"
+#include "libcore/vfu_client.h"
+
+#define SPEC_TEXT_MAX 256
+
+struct workload_spec workload_spec_init(enum workload_kind kind)
+{
+	return (struct workload_spec){
+		.kind = kind,
+		.size_min = 1514,
+		.size_max = 1514,
+		.depth = 1,
+		.reg = NIC_SCRATCH,
+	};
+}
+
+bool workload_is_finite(const struct workload_spec *spec)
+{
+	switch (spec->kind) {
+	case WORKLOAD_SEND:
+	case WORKLOAD_REQUESTS:
+		return spec->count > 0;
+	case WORKLOAD_REPLAY:
+	case WORKLOAD_SINK:
+	case WORKLOAD_CAPTURE:
+	case WORKLOAD_ECHO:
+		return true;
+	case WORKLOAD_TAP:
+	case WORKLOAD_KIND_N:
+		break;
+	}
+	return false;
+}
+
+int vf_select_parse(const char *text, struct vf_select *select,
+		    struct complaint *c)
+{
+	struct vf_select s = { 0 };
+	uint64_t slot;
+	int err;
+
+	if (!strcmp(text, "all")) {
+		s.by = VF_SELECT_ANY;
+	} else if (units_number(text, 0, PLATFORM_SLOTS - 1, &slot, NULL) ==
+		   0) {
+		s.by = VF_SELECT_SLOT;
+		s.slot = (unsigned)slot;
+	} else {
+		s.by = VF_SELECT_MAC;
+		err = mac_parse(text, s.mac, c);
+		if (err < 0)
+			return complain_at(c, err, "VF");
+	}
+	*select = s;
+	return 0;
+}
+
+int workload_parse_size(const char *text, struct workload_spec *spec,
+			struct complaint *c)
+{
+	char low[32];
+	const char *dash = strchr(text, '-');
+	uint64_t min, max;
+	int err;
+
+	strlcpy(low, text, sizeof(low));
+	if (dash && (size_t)(dash - text) < sizeof(low))
+		low[dash - text] = '\0';
+	err = units_number(low, FRAMES_MIN, NIC_FRAME_MAX, &min, c);
+	if (err < 0)
+		return complain_at(c, err, "size");
+	max = min;
+	if (dash)
+		err = units_number(dash + 1, min, NIC_FRAME_MAX, &max, c);
+	if (err < 0)
+		return complain_at(c, err, "size");
+	spec->size_min = (uint32_t)min;
+	spec->size_max = (uint32_t)max;
+	return 0;
+}
+
+static int parse_u32(const char *value, uint64_t min, uint64_t max,
+		     uint32_t *out, struct complaint *c)
+{
+	uint64_t n;
+	int err = units_number(value, min, max, &n, c);
+
+	if (err == 0)
+		*out = (uint32_t)n;
+	return err;
+}
+
+/* Both kinds have these. */
+static int parse_common(struct workload_spec *spec, const char *key,
+			const char *value, struct complaint *c)
+{
+	if (!strcmp(key, "rate"))
+		return units_rate(value, &spec->rate, c);
+	if (!strcmp(key, "count"))
+		return units_number(value, 1, UINT64_MAX / 2, &spec->count, c);
+	if (!strcmp(key, "vf"))
+		return vf_select_parse(value, &spec->vf, c);
+	return -ENOENT;
+}
+
+static int parse_send(struct workload_spec *spec, const char *key,
+		      const char *value, struct complaint *c)
+{
+	if (!strcmp(key, "to"))
+		return mac_parse(value, spec->to, c);
+	if (!strcmp(key, "size"))
+		return workload_parse_size(value, spec, c);
+	if (!strcmp(key, "seed"))
+		return units_number(value, 0, UINT64_MAX, &spec->seed, c);
+	return -ENOENT;
+}
+
+static int parse_requests(struct workload_spec *spec, const char *key,
+			  const char *value, struct complaint *c)
+{
+	if (!strcmp(key, "depth"))
+		return parse_u32(value, 1, VFU_CLIENT_MAX, &spec->depth, c);
+	if (!strcmp(key, "register"))
+		return parse_u32(value, 0, NIC_VF_BAR_SIZE - 4, &spec->reg, c);
+	return -ENOENT;
+}
+
+static int parse_pair(struct workload_spec *spec, char *word,
+		      struct complaint *c)
+{
+	bool requests = spec->kind == WORKLOAD_REQUESTS;
+	char *value = strchr(word, '=');
+	int err;
+
+	/* requests: the depth may stand alone. */
+	if (!value && requests)
+		return parse_requests(spec, "depth", word, c);
+	if (!value)
+		return complain(c, EINVAL, "'%s' is not KEY=VALUE", word);
+	*value++ = '\0';
+	err = parse_common(spec, word, value, c);
+	if (err == -ENOENT)
+		err = requests ? parse_requests(spec, word, value, c)
+			       : parse_send(spec, word, value, c);
+	if (err == -ENOENT)
+		return complain(c, EINVAL, "no key '%s' (%s)", word,
+				requests ? "depth, register, rate, count, vf"
+					 : "to, rate, size, count, seed, vf");
+	return err;
+}
+
+int workload_parse(enum workload_kind kind, const char *text,
+		   struct workload_spec *out, struct complaint *c)
+{
+	struct workload_spec spec = workload_spec_init(kind);
+	static const uint8_t none[MAC_SIZE];
+	char copy[SPEC_TEXT_MAX], *rest = copy, *word;
+	int err;
+
+	if (strlcpy(copy, text, sizeof(copy)) >= sizeof(copy))
+		return complain(c, EINVAL, "'%.20s...' is too long", text);
+	while ((word = strsep(&rest, ","))) {
+		err = parse_pair(&spec, word, c);
+		if (err < 0)
+			return err;
+	}
+	if (kind == WORKLOAD_SEND && !memcmp(spec.to, none, MAC_SIZE))
+		return complain(c, EINVAL,
+				"'%s' says not whom to send to "
+				"(to=nic1/vf2)",
+				text);
+	if (kind == WORKLOAD_REQUESTS && (spec.reg & 3))
+		return complain(c, EINVAL, "register 0x%x is not aligned",
+				spec.reg);
+	*out = spec;
+	return 0;
+}
