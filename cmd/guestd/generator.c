@@ -1,0 +1,220 @@
+/* generator.c - the workload `send`: numbered frames at a rate.
+ *
+ * While frames are due a poller of the loop sends them in batches; then a
+ * timer waits for the next one.  A full ring makes the generator wait: no
+ * frame is dropped here, the ring becomes the pace.  It is done when the
+ * device has finished the last entry.
+ */
+#include <config.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "cmd/guestd/frames.h"
+#include "cmd/guestd/guestd.h"
+#include "cmd/guestd/pacer.h"
+#include "cmd/guestd/vf_send.h"
+#include "libcore/fault.h"
+
+#define BATCH 64u
+
+struct generator {
+	struct workload w;
+	struct pacer pacer;
+	uint64_t rng;
+	uint32_t stream;
+	uint64_t next;       /* number of the next frame */
+	uint64_t errors;     /* 1402: the link was not up */
+	uint64_t refused_at; /* the VF's tx_errors when it began */
+	uint64_t start_ns, end_ns;
+	bool link_down; /* and it was told */
+	struct vf_waiter waiter;
+	struct loop_timer timer;
+	struct loop_poller poller;
+};
+
+static struct generator *of(struct workload *w)
+{
+	return (struct generator *)w;
+}
+
+static uint64_t refused(const struct generator *gen)
+{
+	const struct vf *vf = gen->w.vf;
+
+	return vf ? vf->counters.tx_errors - gen->refused_at : 0;
+}
+
+static bool on_poll(void *arg);
+
+static void go_on(void *arg)
+{
+	struct generator *gen = arg;
+
+	if (!gen->poller.loop)
+		loop_poller_add(gen->w.guest->program.loop, &gen->poller,
+				on_poll, gen);
+}
+
+static void build(struct generator *gen, uint8_t *frame, uint32_t size)
+{
+	const struct frames_info info = {
+		.stream = gen->stream,
+		.sequence = gen->next,
+		.total = gen->w.spec.count,
+		.time_ns = clock_now_ns(),
+	};
+
+	frames_build(frame, size, gen->w.spec.to, gen->w.vf->mac, &info);
+}
+
+static uint32_t draw_size(struct generator *gen)
+{
+	const struct workload_spec *spec = &gen->w.spec;
+	uint32_t span = spec->size_max - spec->size_min + 1;
+
+	if (span == 1)
+		return spec->size_min;
+	return spec->size_min + (uint32_t)(rng_next(&gen->rng) % span);
+}
+
+static void link_error(struct generator *gen)
+{
+	gen->errors++;
+	if (!gen->link_down)
+		event(gen->w.guest->program.log, "send.error",
+		      "s:s, s:s, s:s, s:I", "workload", gen->w.name, "vf",
+		      gen->w.vf->name, "why", "link not up", "next",
+		      (json_int_t)gen->next);
+	gen->link_down = true;
+}
+
+/* Send up to `n` frames; false: it has to wait. */
+static bool send_some(struct generator *gen, uint64_t n)
+{
+	struct vf *vf = gen->w.vf;
+	uint8_t *frame;
+	uint32_t size;
+	int err;
+
+	for (; n; n--) {
+		err = vf_send_begin(vf, &frame);
+		if (err == -ENETDOWN)
+			link_error(gen);
+		if (err < 0)
+			return false;
+		gen->link_down = false;
+		size = draw_size(gen);
+		build(gen, frame, size);
+		vf_send_commit(vf, size);
+		gen->next++;
+		pacer_take(&gen->pacer, 1);
+	}
+	return true;
+}
+
+/* The last frame was sent: done when the device has finished it. */
+static void finish(struct generator *gen)
+{
+	if (!vf_send_completed(gen->w.vf)) {
+		vf_send_wait(gen->w.vf, &gen->waiter);
+		return;
+	}
+	gen->w.bad = refused(gen) > 0;
+	workload_done(&gen->w);
+}
+
+static bool on_poll(void *arg)
+{
+	struct generator *gen = arg;
+	const struct workload_spec *spec = &gen->w.spec;
+	uint64_t now_ns = clock_now_ns();
+	uint64_t n = pacer_due(&gen->pacer, now_ns);
+	bool go;
+
+	if (spec->count && n > spec->count - gen->next)
+		n = spec->count - gen->next;
+	go = send_some(gen, n < BATCH ? n : BATCH);
+	vf_send_flush(gen->w.vf);
+	gen->end_ns = now_ns;
+	if (go && n >= BATCH)
+		return true;
+	loop_poller_del(&gen->poller);
+	if (!go)
+		vf_send_wait(gen->w.vf, &gen->waiter);
+	else if (spec->count && gen->next == spec->count)
+		finish(gen);
+	else
+		loop_timer_at(gen->w.guest->program.loop, &gen->timer,
+			      pacer_next_ns(&gen->pacer, now_ns), go_on, gen);
+	return false;
+}
+
+static void generator_start(struct workload *w)
+{
+	struct generator *gen = of(w);
+	struct vf *vf = w->vf;
+
+	if (w->spec.size_max > vf->buffers.size) {
+		workload_failed(w,
+				"frames of %u bytes do not fit buffers of "
+				"%u (--buffer)",
+				w->spec.size_max, vf->buffers.size);
+		return;
+	}
+	gen->start_ns = clock_now_ns();
+	gen->rng = w->spec.seed;
+	/* The VM in front; the rest tells one run from another. */
+	gen->stream = (uint32_t)(w->guest->options.vm << 20) |
+		      (uint32_t)((gen->start_ns >> 10) & 0xfffff);
+	gen->refused_at = vf->counters.tx_errors;
+	gen->waiter = (struct vf_waiter){ .fn = go_on, .arg = gen };
+	pacer_init(&gen->pacer, w->spec.rate, gen->start_ns);
+	event(w->guest->program.log, "send.started", "s:s, s:s, s:I, s:I",
+	      "workload", w->name, "vf", vf->name, "stream",
+	      (json_int_t)gen->stream, "count", (json_int_t)w->spec.count);
+	go_on(gen);
+}
+
+static void generator_stop(struct workload *w)
+{
+	struct generator *gen = of(w);
+
+	loop_poller_del(&gen->poller);
+	loop_timer_cancel(&gen->timer);
+	vf_send_unwait(&gen->waiter);
+}
+
+static void generator_report(const struct workload *w, json_t *row)
+{
+	const struct generator *gen = (const struct generator *)w;
+	uint64_t ns = gen->end_ns - gen->start_ns;
+	char to[MAC_TEXT_MAX];
+	json_t *more;
+
+	more = json_pack(
+		"{s:I, s:I, s:I, s:s, s:I, s:I, s:I}", "done",
+		(json_int_t)gen->next, "of", (json_int_t)w->spec.count,
+		"errors", (json_int_t)(gen->errors + refused(gen)), "detail",
+		mac_format(to, w->spec.to), "stream", (json_int_t)gen->stream,
+		"refused", (json_int_t)refused(gen), "per_second",
+		(json_int_t)(ns ? (double)gen->next * 1e9 / (double)ns : 0));
+	json_object_update(row, more);
+	json_decref(more);
+}
+
+static void generator_reset(struct workload *w)
+{
+	of(w)->errors = 0;
+	if (w->vf)
+		of(w)->refused_at = w->vf->counters.tx_errors;
+}
+
+const struct workload_ops send_ops = {
+	.name = "send",
+	.size = sizeof(struct generator),
+	.start = generator_start,
+	.stop = generator_stop,
+	.report = generator_report,
+	.reset = generator_reset,
+};

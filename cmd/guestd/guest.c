@@ -1,0 +1,188 @@
+/* guest.c - wires bus, config space and VFs together. */
+#include <config.h>
+
+#include "cmd/guestd/guestd.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cmd/guestd/vf_driver.h"
+
+static bool is_nic_vf(const struct pci_slot *slot)
+{
+	return slot->present && slot->vendor == NIC_VENDOR_ID &&
+	       slot->device == NIC_VF_DEVICE;
+}
+
+static void on_slot(void *arg, const struct pci_slot *seen)
+{
+	struct guest *g = arg;
+	struct pci_slot slot = *seen;
+	struct vf **vf = &g->vf[slot.slot];
+	int err;
+
+	slot.present = is_nic_vf(seen);
+	if (!*vf && !slot.present)
+		return;
+	if (!*vf) {
+		err = vf_new(vf, g, slot.slot);
+		if (err < 0) {
+			program_stop(&g->program, STATUS_INTERNAL,
+				     "slot %u: %s", slot.slot, strerror(-err));
+			return;
+		}
+	}
+	vf_look(*vf, &slot);
+}
+
+static void on_probe_failed(void *arg, unsigned slot, int err)
+{
+	struct guest *g = arg;
+
+	program_stop(&g->program, STATUS_DATA,
+		     "config space of slot %u cannot be read: %s", slot,
+		     strerror(-err));
+}
+
+static void on_probe_done(void *arg)
+{
+	struct guest *g = arg;
+
+	g->probed = true;
+	guest_vf_settled(g);
+}
+
+static const struct pci_probe_ops probe_ops = {
+	.slot = on_slot,
+	.done = on_probe_done,
+	.failed = on_probe_failed,
+};
+
+/* The first look is over: no VF is still being set up. */
+static bool all_settled(const struct guest *g)
+{
+	unsigned i;
+
+	for (i = 0; i < PLATFORM_SLOTS; i++)
+		if (g->vf[i] && g->vf[i]->state == VF_NEW)
+			return false;
+	return g->probed;
+}
+
+static bool any_up(const struct guest *g)
+{
+	unsigned i;
+
+	for (i = 0; i < PLATFORM_SLOTS; i++)
+		if (g->vf[i] && g->vf[i]->state == VF_UP)
+			return true;
+	return false;
+}
+
+void guest_vf_settled(struct guest *g)
+{
+	if (!all_settled(g) || !any_up(g))
+		return;
+	if (!g->program.is_ready)
+		program_ready(&g->program);
+	workloads_bind(g);
+}
+
+bool guest_vf_matches(const struct vf *vf, const struct vf_select *select)
+{
+	switch (select->by) {
+	case VF_SELECT_ANY:
+		return true;
+	case VF_SELECT_SLOT:
+		return vf->pci.slot == select->slot;
+	case VF_SELECT_MAC:
+		return !memcmp(vf->mac, select->mac, MAC_SIZE);
+	}
+	return false;
+}
+
+struct vf *guest_find_vf(struct guest *g, const struct vf_select *select)
+{
+	unsigned i;
+
+	for (i = 0; i < PLATFORM_SLOTS; i++)
+		if (g->vf[i] && g->vf[i]->state == VF_UP &&
+		    guest_vf_matches(g->vf[i], select))
+			return g->vf[i];
+	return NULL;
+}
+
+static void on_bus_up(void *arg)
+{
+	struct guest *g = arg;
+
+	memory_pool_init(&g->memory, &g->bus.memory, g->bus.memory_size);
+	event(g->program.log, "bus.attached", "s:i, s:I", "vm", g->options.vm,
+	      "memory", (json_int_t)g->bus.memory_size);
+	pci_probe_start(&g->probe);
+}
+
+static void on_bus_down(void *arg, int status, const char *why)
+{
+	struct guest *g = arg;
+	const char *cause = NULL;
+
+	if (status == STATUS_SHUTDOWN && g->program.state)
+		cause = state_area_cause(g->program.state);
+	program_stop(&g->program, status, "%s", cause ? cause : why);
+}
+
+static void on_platform(void *arg)
+{
+	struct guest *g = arg;
+
+	pci_probe_start(&g->probe);
+}
+
+static const struct bus_link_ops bus_ops = {
+	.up = on_bus_up,
+	.down = on_bus_down,
+	.platform = on_platform,
+};
+
+int guest_start(struct guest *g)
+{
+	struct complaint c = { "" };
+	char path[PATH_MAX];
+	unsigned i;
+	int err;
+
+	checker_init(&g->checker);
+	workloads_init(g);
+	pci_probe_init(&g->probe, &g->bus, &probe_ops, g);
+	for (i = 0; i < g->options.n_specs; i++) {
+		err = workloads_add(g, &g->options.specs[i], NULL, &c);
+		if (err < 0)
+			goto fail;
+	}
+	machine_path(&g->program.machine, path, "bus/vm%u.sock", g->options.vm);
+	err = bus_link_init(&g->bus, g->program.loop, path, &bus_ops, g, &c);
+	if (err == 0)
+		return 0;
+	if (err == -ENOENT || err == -ECONNREFUSED) {
+		program_stop(&g->program, STATUS_MISSING,
+			     "%s: is rootbridge running?", c.text);
+		return STATUS_MISSING;
+	}
+fail:
+	program_stop(&g->program, program_status_of(err), "%s", c.text);
+	return g->program.status;
+}
+
+void guest_fini(struct guest *g)
+{
+	unsigned i;
+
+	if (!g->program.loop)
+		return;
+	workloads_fini(g);
+	for (i = 0; i < PLATFORM_SLOTS; i++)
+		vf_free(g->vf[i]);
+	bus_link_fini(&g->bus);
+	checker_fini(&g->checker);
+}

@@ -1,0 +1,91 @@
+/* guestd.h - the guest: what its parts share. */
+#ifndef IOVKIT_GUESTD_H
+#define IOVKIT_GUESTD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cmd/guestd/bus_link.h"
+#include "cmd/guestd/checker.h"
+#include "cmd/guestd/memory_pool.h"
+#include "cmd/guestd/pci_probe.h"
+#include "cmd/guestd/workload.h"
+#include "libcore/platform.h"
+#include "libcore/program.h"
+
+/* Points; names in main.c. */
+enum guest_point {
+	POINT_DRIVER_PROBE,
+	POINT_DRIVER_PROGRAM,
+	POINT_DRIVER_1301,
+	POINT_DRIVER_1302,
+	POINT_DRIVER_1303,
+	POINT_SEND_1401,
+	POINT_SEND_1402,
+	POINT_SEND_1405,
+	POINT_SEND_1406,
+	POINT_SEND_1407,
+	POINT_SEND_1408,
+	POINT_RECEIVE_1501,
+	POINT_RECEIVE_1502,
+	POINT_RECEIVE_1503,
+	POINT_RECEIVE_1504,
+	POINT_RECEIVE_1505,
+	POINT_N
+};
+
+#define GUEST_WORKLOADS 32u
+
+struct guest_options {
+	struct program_options program;
+	char name[16]; /* "vm1", unless --name is given */
+	uint32_t vm;   /* 0: not given */
+	uint32_t ring;
+	uint32_t buffer_bytes;
+	bool once;
+	uint64_t idle_ns;    /* --once: a receiver is done after this silence */
+	uint64_t frames;     /* receivers are done after so many; 0: no limit */
+	struct vf_select vf; /* default of the workloads */
+	struct workload_spec specs[GUEST_WORKLOADS];
+	unsigned n_specs;
+	/* of -r, which may come before or after it */
+	bool have_pps, timing;
+	uint64_t pps;
+};
+
+struct vf;
+
+struct guest {
+	struct program program;
+	struct guest_options options;
+	struct bus_link bus;
+	struct memory_pool memory;
+	struct pci_probe probe;
+	struct vf *vf[PLATFORM_SLOTS]; /* NULL: never seen */
+	bool probed;                   /* all slots were read once */
+	struct checker checker;
+	struct workloads workloads;
+};
+
+/* Connect to the bus and go on from there.  Returns 0 or an exit status; the
+ * program's cause is set then. */
+int guest_start(struct guest *g) __attribute__((warn_unused_result));
+/* Frees all but the program. */
+void guest_fini(struct guest *g);
+
+/* A VF finished its setup, well or not; or its link changed. */
+void guest_vf_settled(struct guest *g);
+/* The VF that is up and that `select` means; NULL: none. */
+struct vf *guest_find_vf(struct guest *g, const struct vf_select *select);
+bool guest_vf_matches(const struct vf *vf, const struct vf_select *select);
+
+/* Pass a point of the data path: true when it was made to fail. */
+static inline bool guest_point_fails(struct guest *g, enum guest_point p)
+{
+	if (!point_armed(g->program.points, p))
+		return false;
+	return point(g->program.points, p, NULL, NULL, NULL, NULL) ==
+	       POINT_FAIL;
+}
+
+#endif

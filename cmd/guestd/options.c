@@ -1,0 +1,257 @@
+/* options.c - guestd's command line. */
+#include <config.h>
+
+#include "cmd/guestd/options.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/guestd/guestd.h"
+#include "libcore/nic_regs.h"
+#include "libcore/queue.h"
+#include "libcore/units.h"
+
+#define RING_DEFAULT   1024u
+#define BUFFER_DEFAULT 2048u
+#define BUFFER_MIN     256u
+#define BUFFER_MAX     9216u
+#define IDLE_DEFAULT   (2 * NS_PER_S)
+
+enum {
+	OPT_VM = 1000,
+	OPT_VF,
+	OPT_REQUESTS,
+	OPT_SEND,
+	OPT_ECHO,
+	OPT_SINK,
+	OPT_PPS,
+	OPT_TIMING,
+	OPT_TAP,
+	OPT_ONCE,
+	OPT_IDLE,
+	OPT_RING,
+	OPT_BUFFER,
+};
+
+static const struct argp_option options[] = {
+	{ "vm", OPT_VM, "N", 0, "be VM N (1 to 4095); required", 1 },
+	{ "vf", OPT_VF, "FUNCTION|SLOT", 0,
+	  "the VF of workloads that name none (nic1/vf1, or slot 0 to 31)", 1 },
+	{ "ring", OPT_RING, "N", 0,
+	  "entries of each queue, a power of two (1024)", 1 },
+	{ "buffer", OPT_BUFFER, "SIZE", 0,
+	  "bytes of each buffer, 256 to 9216 (2048)", 1 },
+	{ NULL, 0, NULL, 0, "Workloads, any number of them:", 2 },
+	{ "requests", OPT_REQUESTS,
+	  "DEPTH[,count=N][,rate=R][,register=O]"
+	  "[,vf=V]",
+	  0, "keep DEPTH register reads outstanding", 2 },
+	{ "send", OPT_SEND,
+	  "to=MAC|FUNCTION[,rate=R][,size=S|A-B][,count=N]"
+	  "[,seed=N][,vf=V]",
+	  0, "send numbered, checksummed frames", 2 },
+	{ "echo", OPT_ECHO, NULL, 0, "send back what comes for the VF", 2 },
+	{ "sink", OPT_SINK, NULL, 0, "count what comes", 2 },
+	{ "read", 'r', "FILE|-", 0, "send the frames of a pcap", 2 },
+	{ "write", 'w', "FILE|-", 0, "write what comes as pcap", 2 },
+	{ "tap", OPT_TAP, "NAME", 0, "join the VF to a TAP device", 2 },
+	{ NULL, 0, NULL, 0, "How they run:", 3 },
+	{ "pps", OPT_PPS, "R", 0, "-r: frames a second", 3 },
+	{ "timing", OPT_TIMING, NULL, 0, "-r: as captured", 3 },
+	{ "count", 'c', "N", 0, "receivers end after N frames", 3 },
+	{ "once", OPT_ONCE, NULL, 0,
+	  "end when the workloads are done: 0, or 1 if anything was lost, "
+	  "repeated or corrupted",
+	  3 },
+	{ "idle", OPT_IDLE, "TIME", 0,
+	  "--once: receivers end after this silence (2s)", 3 },
+	{ 0 },
+};
+
+static struct workload_spec *spec_add(struct argp_state *state,
+				      enum workload_kind kind)
+{
+	struct guest_options *o = state->input;
+
+	if (o->n_specs == GUEST_WORKLOADS)
+		argp_error(state, "more than %u workloads", GUEST_WORKLOADS);
+	o->specs[o->n_specs] = workload_spec_init(kind);
+	return &o->specs[o->n_specs++];
+}
+
+static int add_parsed(struct argp_state *state, enum workload_kind kind,
+		      const char *text, struct complaint *c)
+{
+	return workload_parse(kind, text, spec_add(state, kind), c);
+}
+
+static int parse_number(const char *arg, uint64_t min, uint64_t max,
+			uint32_t *out, struct complaint *c)
+{
+	uint64_t n;
+	int err = units_number(arg, min, max, &n, c);
+
+	if (err == 0)
+		*out = (uint32_t)n;
+	return err;
+}
+
+static int parse_ring(const char *arg, uint32_t *n, struct complaint *c)
+{
+	int err = parse_number(arg, QUEUE_MIN, QUEUE_MAX, n, c);
+
+	if (err == 0 && (*n & (*n - 1)))
+		return complain(c, EINVAL, "%s is no power of two", arg);
+	return err;
+}
+
+static int parse_buffer(const char *arg, uint32_t *bytes, struct complaint *c)
+{
+	uint64_t n;
+	int err = units_size(arg, &n, c);
+
+	if (err == 0 && (n < BUFFER_MIN || n > BUFFER_MAX || n % 64))
+		return complain(c, EINVAL,
+				"%s is not a multiple of 64 from %u to %u", arg,
+				BUFFER_MIN, BUFFER_MAX);
+	if (err == 0)
+		*bytes = (uint32_t)n;
+	return err;
+}
+
+static int parse_workload(int key, char *arg, struct argp_state *state,
+			  struct complaint *c)
+{
+	switch (key) {
+	case OPT_REQUESTS:
+		return add_parsed(state, WORKLOAD_REQUESTS, arg, c);
+	case OPT_SEND:
+		return add_parsed(state, WORKLOAD_SEND, arg, c);
+	case OPT_ECHO:
+		spec_add(state, WORKLOAD_ECHO);
+		return 0;
+	case OPT_SINK:
+		spec_add(state, WORKLOAD_SINK);
+		return 0;
+	case 'r':
+		spec_add(state, WORKLOAD_REPLAY)->path = arg;
+		return 0;
+	case 'w':
+		spec_add(state, WORKLOAD_CAPTURE)->path = arg;
+		return 0;
+	case OPT_TAP:
+		spec_add(state, WORKLOAD_TAP)->path = arg;
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static int parse_setting(int key, char *arg, struct guest_options *o,
+			 struct complaint *c)
+{
+	switch (key) {
+	case OPT_VM:
+		return parse_number(arg, 1, PLATFORM_VM_MAX - 1, &o->vm, c);
+	case OPT_VF:
+		return vf_select_parse(arg, &o->vf, c);
+	case OPT_RING:
+		return parse_ring(arg, &o->ring, c);
+	case OPT_BUFFER:
+		return parse_buffer(arg, &o->buffer_bytes, c);
+	case OPT_PPS:
+		o->have_pps = true;
+		return units_rate(arg, &o->pps, c);
+	case OPT_TIMING:
+		o->timing = true;
+		return 0;
+	case OPT_ONCE:
+		o->once = true;
+		return 0;
+	case OPT_IDLE:
+		return units_duration(arg, &o->idle_ns, c);
+	case 'c':
+		return units_number(arg, 1, UINT64_MAX / 2, &o->frames, c);
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static bool is_stdio(const char *path)
+{
+	return path && !strcmp(path, "-");
+}
+
+/* What the options say together. */
+static void check_together(struct argp_state *state, struct guest_options *o)
+{
+	unsigned i, replays = 0, captures = 0;
+	struct workload_spec *spec;
+
+	if (!o->vm)
+		argp_error(state, "--vm N is missing");
+	snprintf(o->name, sizeof(o->name), "vm%u", o->vm);
+	if (!o->program.name)
+		o->program.name = o->name;
+	if (o->have_pps && o->timing)
+		argp_error(state, "--pps and --timing exclude each other");
+	if (o->once && !o->n_specs)
+		argp_error(state, "--once: no workload is given");
+	for (i = 0; i < o->n_specs; i++) {
+		spec = &o->specs[i];
+		if (o->once && !workload_is_finite(spec))
+			argp_error(state, "--once: a workload has no end "
+					  "(count=N)");
+		if (spec->kind == WORKLOAD_REPLAY) {
+			spec->rate = o->pps;
+			spec->timing = o->timing;
+			replays += is_stdio(spec->path);
+		}
+		captures +=
+			spec->kind == WORKLOAD_CAPTURE && is_stdio(spec->path);
+	}
+	if (replays > 1 || captures > 1)
+		argp_error(state, "'-' can be given once");
+	if (captures && is_stdio(o->program.events))
+		argp_error(state, "-w - and --events - both want standard "
+				  "output");
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct guest_options *o = state->input;
+	struct complaint c = { "" };
+	int err;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		o->program = (struct program_options)PROGRAM_OPTIONS_INIT;
+		o->ring = RING_DEFAULT;
+		o->buffer_bytes = BUFFER_DEFAULT;
+		o->idle_ns = IDLE_DEFAULT;
+		state->child_inputs[0] = &o->program;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "what is '%s'?", arg);
+		return 0;
+	case ARGP_KEY_END:
+		check_together(state, o);
+		return 0;
+	}
+	err = parse_workload(key, arg, state, &c);
+	if (err == ARGP_ERR_UNKNOWN)
+		err = parse_setting(key, arg, o, &c);
+	if (err < 0)
+		argp_error(state, "%s", c.text);
+	return err;
+}
+
+static const struct argp_child children[] = {
+	{ &program_argp, 0, NULL, 0 },
+	{ 0 },
+};
+
+const struct argp guest_argp = {
+	.options = options,
+	.parser = parse,
+	.doc = "One guest VM: VF driver and workload.",
+	.children = children,
+};

@@ -1,0 +1,376 @@
+/* vf_driver.c - the VF driver: one VF of the nic, from finding it to frames.
+ *
+ * Theory of operation.  A setup is a row of steps; each sends its requests,
+ * all at once, and is checked when all are answered.  The same setup serves a
+ * VF that was found, one that came back, and one that may have been reset:
+ * when the registers show that the queues run as we programmed them nothing
+ * is programmed.  The rings are never laid out again: they are the queues'
+ * whole state, and the device goes on where they stand.
+ *
+ * An interrupt of the platform that comes while a setup runs is remembered
+ * and leads to another look afterwards.  A VF that is absent or answers with
+ * all ones is away until the platform interrupts again.
+ */
+#include <config.h>
+
+#include "cmd/guestd/vf_driver.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/guestd/guestd.h"
+#include "cmd/guestd/vf_receive.h"
+#include "cmd/guestd/vf_registers.h"
+#include "cmd/guestd/vf_rings.h"
+#include "cmd/guestd/vf_send.h"
+
+static const char *const state_names[] = {
+	[VF_NEW] = "new",
+	[VF_UP] = "up",
+	[VF_AWAY] = "away",
+	[VF_FAILED] = "failed",
+};
+_Static_assert(sizeof(state_names) / sizeof(*state_names) == VF_STATE_N,
+	       "one name a state");
+
+const char *vf_state_name(enum vf_state state)
+{
+	return state_names[state];
+}
+
+static struct event_log *log_of(struct vf *vf)
+{
+	return vf->guest->program.log;
+}
+
+int vf_new(struct vf **vf, struct guest *g, unsigned slot)
+{
+	struct vf *v = calloc(1, sizeof(*v));
+	unsigned i;
+	int err;
+
+	if (!v)
+		return -ENOMEM;
+	v->guest = g;
+	v->pci.slot = slot;
+	v->doorbell_tx = v->doorbell_rx = -1;
+	for (i = 0; i < VF_VECTORS; i++)
+		v->irq[i].fd = -1;
+	TAILQ_INIT(&v->waiters);
+	snprintf(v->name, sizeof(v->name), "slot%u", slot);
+	err = vf_irqs_init(v);
+	if (err < 0) {
+		vf_free(v);
+		return err;
+	}
+	*vf = v;
+	return 0;
+}
+
+void vf_free(struct vf *vf)
+{
+	if (!vf)
+		return;
+	point_hold_cancel(&vf->hold);
+	vf_receive_stop(vf);
+	loop_defer_cancel(&vf->tx_kick);
+	vf_irqs_fini(vf);
+	vf_rings_fini(vf);
+	if (vf->doorbell_tx >= 0)
+		close(vf->doorbell_tx);
+	if (vf->doorbell_rx >= 0)
+		close(vf->doorbell_rx);
+	free(vf);
+}
+
+__attribute__((format(printf, 3, 4))) static int
+setup_error(struct vf *vf, int err, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(vf->why, sizeof(vf->why), fmt, ap);
+	va_end(ap);
+	return err;
+}
+
+static int check_next(struct vf *vf)
+{
+	return (int)vf->step + 1;
+}
+
+static void take_mac(struct vf *vf)
+{
+	const struct vf_regs *r = &vf->regs;
+	unsigned i;
+
+	for (i = 0; i < 4; i++)
+		vf->mac[i] = (uint8_t)(r->mac_low >> (8 * i));
+	vf->mac[4] = (uint8_t)r->mac_high;
+	vf->mac[5] = (uint8_t)(r->mac_high >> 8);
+	if (!mac_to_function(vf->mac, vf->name, sizeof(vf->name)))
+		snprintf(vf->name, sizeof(vf->name), "slot%u", vf->pci.slot);
+}
+
+static int check_identify(struct vf *vf)
+{
+	const struct guest_options *o = &vf->guest->options;
+	int err;
+
+	if (vf->regs.id == UINT32_MAX)
+		return setup_error(vf, -ENODEV, "refused");
+	if (vf->regs.id != NIC_ID_VALUE || vf->regs.version != 1)
+		return setup_error(vf, -EPROTO,
+				   "its registers say ID 0x%08x version %u, "
+				   "not a nic of version 1",
+				   (unsigned)vf->regs.id,
+				   (unsigned)vf->regs.version);
+	if (!vf->pci.msix_cap || !vf->pci.msix_in_bar0)
+		return setup_error(vf, -EPROTO, "no MSI-X table in BAR 0");
+	take_mac(vf);
+	if (vf_is_running(vf))
+		return STEP_ASK;
+	if (vf->n)
+		return STEP_CONNECT;
+	err = vf_rings_init(vf, o->ring, o->buffer_bytes);
+	if (err < 0)
+		return setup_error(vf, err, "no room for its queues: %s",
+				   strerror(-err));
+	return STEP_CONNECT;
+}
+
+static int check_program(struct vf *vf)
+{
+	vf->programmed = true;
+	vf->tx_stopped = vf->rx_stopped = false;
+	return check_next(vf);
+}
+
+static int queue_refused(struct vf *vf, const char *queue, uint64_t status)
+{
+	event(log_of(vf), "queue.stopped", "s:s, s:s, s:I", "vf", vf->name,
+	      "queue", queue, "status", (json_int_t)status);
+	return setup_error(vf, -EPROTO, "%s queue stopped, status %u", queue,
+			   (unsigned)status);
+}
+
+static int check_ask(struct vf *vf)
+{
+	const struct vf_regs *r = &vf->regs;
+
+	if (r->tx_enable == UINT32_MAX || r->status == UINT32_MAX)
+		return setup_error(vf, -ENODEV, "refused");
+	if (r->tx_enable != 1 || r->tx_status)
+		return queue_refused(vf, "tx", r->tx_status);
+	if (r->rx_enable != 1 || r->rx_status)
+		return queue_refused(vf, "rx", r->rx_status);
+	return check_next(vf);
+}
+
+/* 1303 */
+static int check_keep(struct vf *vf)
+{
+	const struct vf_regs *r = &vf->regs;
+	bool up = r->status & NIC_STATUS_LINK_UP;
+	bool changed = !vf->link_known || up != vf->link_up ||
+		       r->bandwidth != vf->bandwidth ||
+		       r->bandwidth_max != vf->bandwidth_max;
+
+	vf->link_known = true;
+	vf->link_up = up;
+	vf->bandwidth = r->bandwidth;
+	vf->bandwidth_max = r->bandwidth_max;
+	vf->resets = r->resets;
+	if (changed)
+		event(log_of(vf), "link", "s:s, s:b, s:I, s:I", "vf", vf->name,
+		      "up", up, "bandwidth_max", (json_int_t)vf->bandwidth_max,
+		      "bandwidth", (json_int_t)vf->bandwidth);
+	return STEP_N;
+}
+
+static int check_1301(struct vf *vf)
+{
+	(void)vf;
+	return STEP_ASK;
+}
+
+#define NO_POINT POINT_N
+
+static const struct vf_step_desc {
+	enum guest_point point;
+	void (*issue)(struct vf *vf); /* NULL: nothing to ask */
+	int (*check)(struct vf *vf);  /* the next step or -errno */
+} steps[] = {
+	[STEP_COMMAND] = { POINT_DRIVER_PROBE, vf_issue_command, check_next },
+	[STEP_IDENTIFY] = { NO_POINT, vf_issue_identify, check_identify },
+	[STEP_CONNECT] = { NO_POINT, vf_issue_connect, check_next },
+	[STEP_PROGRAM] = { POINT_DRIVER_PROGRAM, vf_issue_program,
+			   check_program },
+	[STEP_MSIX] = { NO_POINT, vf_issue_msix, check_next },
+	[STEP_ENABLE] = { NO_POINT, vf_issue_enable, check_next },
+	[STEP_ASK] = { POINT_DRIVER_1302, vf_issue_ask, check_ask },
+	[STEP_KEEP] = { POINT_DRIVER_1303, NULL, check_keep },
+	[STEP_1301] = { POINT_DRIVER_1301, NULL, check_1301 },
+};
+_Static_assert(sizeof(steps) / sizeof(*steps) == STEP_N, "one row a step");
+
+static void setup_begin(struct vf *vf, enum vf_step step)
+{
+	vf->busy = true;
+	vf->step = step;
+	vf->passed = vf->issued = vf->programmed = false;
+	vf->op_error = 0;
+	vf->why[0] = '\0';
+	vf_setup_run(vf);
+}
+
+static void vf_away(struct vf *vf, const char *why)
+{
+	if (vf->state != VF_AWAY)
+		event(log_of(vf), "vf.away", "s:s, s:i, s:s", "vf", vf->name,
+		      "slot", vf->pci.slot, "why", why);
+	vf->state = VF_AWAY;
+	guest_vf_settled(vf->guest);
+}
+
+static void take_look(struct vf *vf)
+{
+	vf->look_again = false;
+	vf->pci = vf->next_pci;
+	if (vf->pci.present)
+		setup_begin(vf, STEP_COMMAND);
+	else
+		vf_away(vf, "absent");
+}
+
+/* What came while the setup ran. */
+static void setup_over(struct vf *vf)
+{
+	vf->busy = false;
+	if (vf->look_again) {
+		vf->ask_again = false;
+		take_look(vf);
+	} else if (vf->ask_again) {
+		vf->ask_again = false;
+		setup_begin(vf, STEP_1301);
+	}
+}
+
+static void setup_failed(struct vf *vf, int err)
+{
+	if (err == -ENODEV) {
+		vf_away(vf, vf->why);
+	} else {
+		if (!vf->why[0])
+			strlcpy(vf->why, strerror(-err), sizeof(vf->why));
+		vf->state = VF_FAILED;
+		event(log_of(vf), "vf.failed", "s:s, s:i, s:s", "vf", vf->name,
+		      "slot", vf->pci.slot, "why", vf->why);
+		guest_vf_settled(vf->guest);
+	}
+	setup_over(vf);
+}
+
+static void setup_done(struct vf *vf)
+{
+	enum vf_state before = vf->state;
+	char mac[MAC_TEXT_MAX];
+
+	vf->state = VF_UP;
+	vf->why[0] = '\0';
+	if (before == VF_NEW)
+		event(log_of(vf), "vf.up", "s:s, s:i, s:s, s:b, s:i, s:i", "vf",
+		      vf->name, "slot", vf->pci.slot, "mac",
+		      mac_format(mac, vf->mac), "link", vf->link_up, "ring",
+		      vf->n, "buffer", vf->buffers.size);
+	else if (before != VF_UP || vf->programmed)
+		event(log_of(vf), "vf.back", "s:s, s:i, s:b, s:I", "vf",
+		      vf->name, "slot", vf->pci.slot, "reset", vf->programmed,
+		      "resets", (json_int_t)vf->resets);
+	/* Interrupts may have been lost meanwhile. */
+	vf_receive_kick(vf);
+	vf_send_kick(vf);
+	guest_vf_settled(vf->guest);
+	setup_over(vf);
+}
+
+static void on_release(void *arg)
+{
+	vf_setup_run(arg);
+}
+
+static enum point_verdict pass_step(struct vf *vf)
+{
+	enum guest_point p = steps[vf->step].point;
+
+	vf->passed = true;
+	/* Only a find is a probe. */
+	if (p == NO_POINT || (p == POINT_DRIVER_PROBE && vf->state != VF_NEW))
+		return POINT_GO;
+	return point(vf->guest->program.points, p, &vf->hold, on_release, vf,
+		     "s:s, s:i", "vf", vf->name, "slot", vf->pci.slot);
+}
+
+void vf_setup_run(struct vf *vf)
+{
+	enum point_verdict verdict;
+	int next;
+
+	for (;;) {
+		verdict = vf->passed ? POINT_GO : pass_step(vf);
+		if (verdict == POINT_HELD)
+			return;
+		if (verdict == POINT_FAIL) {
+			setup_failed(vf, setup_error(vf, -EIO, "made to fail"));
+			return;
+		}
+		if (!vf->issued && steps[vf->step].issue) {
+			vf->issued = true;
+			vf->n_ops = 0;
+			steps[vf->step].issue(vf);
+			if (vf->pending)
+				return;
+		}
+		next = vf->op_error ? vf->op_error : steps[vf->step].check(vf);
+		if (next < 0) {
+			setup_failed(vf, next);
+			return;
+		}
+		if (next == STEP_N) {
+			setup_done(vf);
+			return;
+		}
+		vf->step = (enum vf_step)next;
+		vf->passed = vf->issued = false;
+	}
+}
+
+void vf_link_interrupt(struct vf *vf)
+{
+	if (vf->busy)
+		vf->ask_again = true;
+	else if (vf->state == VF_UP)
+		setup_begin(vf, STEP_1301);
+}
+
+void vf_look(struct vf *vf, const struct pci_slot *slot)
+{
+	vf->next_pci = *slot;
+	vf->look_again = true;
+	if (!vf->busy)
+		take_look(vf);
+}
+
+void vf_queue_broken(struct vf *vf, const char *queue)
+{
+	vf->tx_stopped = vf->rx_stopped = true;
+	event(log_of(vf), "queue.stopped", "s:s, s:s, s:i", "vf", vf->name,
+	      "queue", queue, "status", QUEUE_BAD_INDEX);
+	snprintf(vf->why, sizeof(vf->why), "the device's index of %s is wild",
+		 queue);
+	vf->state = VF_FAILED;
+}

@@ -1,0 +1,138 @@
+/* vf_receive.c - receiving frames (spec 02, fig. 16).
+ *
+ * Theory of operation.  While frames come a poller of the loop takes them in
+ * batches without a system call.  When the ring was empty for a moment it
+ * sets the sleep flag, looks once more, and ends; the device's interrupt
+ * starts it again.  When a workload has no room the poller ends without the
+ * flag: frames wait in the ring, the workload kicks.
+ */
+#include <config.h>
+
+#include "cmd/guestd/vf_receive.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/guestd/guestd.h"
+#include "cmd/guestd/vf_rings.h"
+#include "cmd/guestd/vf_send.h"
+
+#define BATCH   64u
+#define SPIN_NS (20 * NS_PER_US)
+
+static void doorbell(struct vf *vf)
+{
+	const uint64_t one = 1;
+	const uint32_t value = 1;
+
+	vf->counters.rx_doorbells++;
+	if (vf->doorbell_rx >= 0 &&
+	    (write(vf->doorbell_rx, &one, sizeof(one)) == sizeof(one) ||
+	     errno == EAGAIN))
+		return;
+	if (bus_write(&vf->guest->bus, vf->pci.bar0 + NIC_DOORBELL_RX, &value,
+		      sizeof(value), NULL, NULL) < 0)
+		vf->counters.refused++;
+}
+
+/* 1503 to 1505 for the entry at the read index. */
+static void take_entry(struct vf *vf, uint64_t now_ns)
+{
+	struct guest *g = vf->guest;
+	struct queue_entry *entry = queue_entry(&vf->rx, 0), seen;
+	uint32_t *buffer = &vf->rx_buffer[vf->rx.own & vf->rx.mask];
+	bool bad;
+
+	/* Once, then checked, then used: the device may still write. */
+	memcpy(&seen, entry, sizeof(seen));
+	bad = guest_point_fails(g, POINT_RECEIVE_1503) ||
+	      seen.status != QUEUE_OK || seen.size < NIC_FRAME_MIN ||
+	      seen.size > vf->buffers.size;
+	if (bad) {
+		vf->counters.rx_errors++;
+	} else {
+		vf->counters.rx_frames++;
+		vf->counters.rx_bytes += seen.size;
+		workloads_deliver(g, vf, buffer, seen.size, now_ns);
+	}
+	guest_point_fails(g, POINT_RECEIVE_1504);
+	vf_rings_refresh(vf, entry, *buffer);
+	guest_point_fails(g, POINT_RECEIVE_1505);
+	queue_advance(&vf->rx, 1);
+}
+
+/* One batch; how many entries were taken. */
+static unsigned receive_batch(struct vf *vf)
+{
+	struct guest *g = vf->guest;
+	uint64_t now_ns;
+	unsigned taken = 0;
+	int n;
+
+	guest_point_fails(g, POINT_RECEIVE_1501);
+	n = queue_available(&vf->rx, BATCH);
+	if (n < 0) {
+		vf_queue_broken(vf, "rx");
+		return 0;
+	}
+	if (guest_point_fails(g, POINT_RECEIVE_1502) || n == 0)
+		return 0;
+	now_ns = clock_now_ns();
+	while (taken < BATCH && taken < (unsigned)n) {
+		vf->rx_blocked = !workloads_room(g, vf);
+		if (vf->rx_blocked) {
+			vf->counters.rx_waits++;
+			break;
+		}
+		take_entry(vf, now_ns);
+		taken++;
+	}
+	if (taken) {
+		if (queue_publish_read(&vf->rx))
+			doorbell(vf);
+		workloads_delivered(g, vf);
+	}
+	return taken;
+}
+
+static bool on_poll(void *arg)
+{
+	struct vf *vf = arg;
+	uint64_t now_ns;
+
+	if (receive_batch(vf)) {
+		vf->rx_idle_ns = 0;
+		if (!vf->rx_blocked)
+			return true;
+	}
+	if (vf->rx_blocked || vf->rx_stopped) {
+		loop_poller_del(&vf->rx_poller);
+		return false;
+	}
+	now_ns = loop_now_ns(vf->guest->program.loop);
+	if (!vf->rx_idle_ns)
+		vf->rx_idle_ns = now_ns;
+	if (now_ns - vf->rx_idle_ns < SPIN_NS || !queue_reader_sleep(&vf->rx))
+		return true;
+	loop_poller_del(&vf->rx_poller);
+	return false;
+}
+
+void vf_receive_kick(struct vf *vf)
+{
+	if (!vf->n || vf->rx_stopped)
+		return;
+	/* Also while it polls: it is about to end if it was blocked. */
+	vf->rx_blocked = false;
+	vf->rx_idle_ns = 0;
+	if (vf->rx_poller.loop)
+		return;
+	queue_reader_awake(&vf->rx);
+	loop_poller_add(vf->guest->program.loop, &vf->rx_poller, on_poll, vf);
+}
+
+void vf_receive_stop(struct vf *vf)
+{
+	loop_poller_del(&vf->rx_poller);
+}

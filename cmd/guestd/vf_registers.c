@@ -1,0 +1,315 @@
+/* vf_registers.c - the register accesses of each step of a VF's setup. */
+#include <config.h>
+
+#include "cmd/guestd/vf_registers.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <linux/pci_regs.h>
+
+#include "cmd/guestd/guestd.h"
+#include "cmd/guestd/vf_receive.h"
+#include "cmd/guestd/vf_send.h"
+
+/* Where MSI messages go on this platform; only the data tells them apart. */
+#define MSI_ADDRESS 0xfee00000ull
+
+static const uint32_t vector_of_queue[2] = { NIC_VECTOR_TX, NIC_VECTOR_RX };
+static const uint32_t queue_block[2] = { NIC_TX, NIC_RX };
+
+static void op_done(struct vf *vf, int err)
+{
+	if (err && !vf->op_error)
+		vf->op_error = err;
+	if (--vf->pending == 0)
+		vf_setup_run(vf);
+}
+
+static void on_op(void *arg, const struct vfu_reply *reply)
+{
+	struct vf_op *op = arg;
+	struct vf *vf = op->vf;
+	const uint8_t *data;
+	uint32_t v32;
+	uint64_t v64;
+
+	if (reply->err == -ENOTCONN)
+		return;
+	if (op->out && !reply->err) {
+		data = vfu_reply_data(reply, op->size);
+		if (!data) {
+			op_done(vf, -EBADMSG);
+			return;
+		}
+		if (op->size == sizeof(v32)) {
+			memcpy(&v32, data, sizeof(v32));
+			*op->out = le32toh(v32);
+			vf->counters.refused += v32 == UINT32_MAX;
+		} else {
+			memcpy(&v64, data, sizeof(v64));
+			*op->out = le64toh(v64);
+		}
+	}
+	op_done(vf, reply->err);
+}
+
+/* What was sent counts; what could not be sent is the step's error. */
+static void op_sent(struct vf *vf, int err)
+{
+	if (err < 0 && !vf->op_error)
+		vf->op_error = err;
+	if (err == 0)
+		vf->pending++;
+}
+
+static struct vf_op *op_next(struct vf *vf, uint64_t *out, uint32_t size)
+{
+	struct vf_op *op = &vf->ops[vf->n_ops++];
+
+	*op = (struct vf_op){ .vf = vf, .out = out, .size = size };
+	return op;
+}
+
+static void reg_read(struct vf *vf, uint32_t offset, uint32_t size,
+		     uint64_t *out)
+{
+	op_sent(vf, bus_read(&vf->guest->bus, vf->pci.bar0 + offset, size,
+			     on_op, op_next(vf, out, size)));
+}
+
+static void reg_write32(struct vf *vf, uint32_t offset, uint32_t value)
+{
+	value = htole32(value);
+	op_sent(vf, bus_write(&vf->guest->bus, vf->pci.bar0 + offset, &value,
+			      sizeof(value), on_op, op_next(vf, NULL, 0)));
+}
+
+static void reg_write64(struct vf *vf, uint32_t offset, uint64_t value)
+{
+	value = htole64(value);
+	op_sent(vf, bus_write(&vf->guest->bus, vf->pci.bar0 + offset, &value,
+			      sizeof(value), on_op, op_next(vf, NULL, 0)));
+}
+
+static void config_write16(struct vf *vf, uint32_t offset, uint16_t value)
+{
+	value = htole16(value);
+	op_sent(vf,
+		bus_write(&vf->guest->bus,
+			  platform_guest_config(vf->pci.slot) + offset, &value,
+			  sizeof(value), on_op, op_next(vf, NULL, 0)));
+}
+
+void vf_issue_command(struct vf *vf)
+{
+	const uint16_t want = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+
+	if ((vf->pci.command & want) == want)
+		return;
+	vf->pci.command |= want;
+	config_write16(vf, PCI_COMMAND, vf->pci.command);
+}
+
+void vf_issue_identify(struct vf *vf)
+{
+	struct vf_regs *r = &vf->regs;
+	unsigned i;
+
+	reg_read(vf, NIC_ID, 4, &r->id);
+	reg_read(vf, NIC_VERSION, 4, &r->version);
+	reg_read(vf, NIC_MAC_LOW, 4, &r->mac_low);
+	reg_read(vf, NIC_MAC_HIGH, 4, &r->mac_high);
+	reg_read(vf, NIC_TX + NIC_Q_ENABLE, 4, &r->tx_enable);
+	reg_read(vf, NIC_RX + NIC_Q_ENABLE, 4, &r->rx_enable);
+	reg_read(vf, NIC_TX + NIC_Q_BASE, 8, &r->tx_base);
+	reg_read(vf, NIC_RX + NIC_Q_BASE, 8, &r->rx_base);
+	reg_read(vf, NIC_TX + NIC_Q_VECTOR, 4, &r->tx_vector);
+	reg_read(vf, NIC_RX + NIC_Q_VECTOR, 4, &r->rx_vector);
+	for (i = 0; i < VF_VECTORS; i++)
+		reg_read(vf,
+			 vf->pci.msix_table + i * PCI_MSIX_ENTRY_SIZE +
+				 PCI_MSIX_ENTRY_VECTOR_CTRL,
+			 4, &r->masked[i]);
+}
+
+bool vf_is_running(const struct vf *vf)
+{
+	const struct vf_regs *r = &vf->regs;
+	unsigned i;
+
+	for (i = 0; i < VF_VECTORS; i++)
+		if (r->masked[i] & PCI_MSIX_ENTRY_CTRL_MASKBIT)
+			return false;
+	return vf->n && r->tx_enable == 1 && r->rx_enable == 1 &&
+	       r->tx_base == vf->tx_gpa && r->rx_base == vf->rx_gpa &&
+	       r->tx_vector == NIC_VECTOR_TX && r->rx_vector == NIC_VECTOR_RX &&
+	       (vf->pci.msix_control & PCI_MSIX_FLAGS_ENABLE) &&
+	       !(vf->pci.msix_control & PCI_MSIX_FLAGS_MASKALL);
+}
+
+static void doorbell_take(int *to, const struct vfu_io_fd *sub,
+			  const struct vfu_reply *reply)
+{
+	if (sub->type != VFU_IO_FD_IOEVENTFD || sub->fd_index >= reply->n_fds ||
+	    reply->fds[sub->fd_index] < 0)
+		return;
+	if (*to >= 0)
+		close(*to);
+	*to = reply->fds[sub->fd_index];
+	reply->fds[sub->fd_index] = -1;
+}
+
+/* Doorbells that are eventfds; without them the register does. */
+static void on_io_fds(void *arg, const struct vfu_reply *reply)
+{
+	struct vf *vf = arg;
+	struct vfu_io_fds head;
+	struct vfu_io_fd sub;
+	size_t at = sizeof(head);
+	uint32_t i;
+
+	if (reply->err == -ENOTCONN)
+		return;
+	if (reply->err || reply->size < sizeof(head)) {
+		op_done(vf, 0);
+		return;
+	}
+	memcpy(&head, reply->payload, sizeof(head));
+	for (i = 0; i < head.count && at + sizeof(sub) <= reply->size; i++) {
+		memcpy(&sub, reply->payload + at, sizeof(sub));
+		at += sizeof(sub);
+		if (sub.offset == vf->pci.bar0 + NIC_DOORBELL_TX)
+			doorbell_take(&vf->doorbell_tx, &sub, reply);
+		else if (sub.offset == vf->pci.bar0 + NIC_DOORBELL_RX)
+			doorbell_take(&vf->doorbell_rx, &sub, reply);
+	}
+	op_done(vf, 0);
+}
+
+void vf_issue_connect(struct vf *vf)
+{
+	struct vfu_client *client = vf->guest->bus.client;
+	int fds[VF_VECTORS];
+	unsigned i;
+
+	for (i = 0; i < VF_VECTORS; i++)
+		fds[i] = vf->irq[i].fd;
+	if (!vf->irqs_wired)
+		op_sent(vf, vfu_client_set_irqs(client, VFU_IRQ_MSIX,
+						platform_irq(vf->pci.slot, 0),
+						VF_VECTORS, fds, VF_VECTORS,
+						on_op, op_next(vf, NULL, 0)));
+	vf->irqs_wired = true;
+	op_sent(vf,
+		vfu_client_io_fds(client, PLATFORM_REGION_IO, on_io_fds, vf));
+}
+
+void vf_issue_program(struct vf *vf)
+{
+	const uint64_t base[2] = { vf->tx_gpa, vf->rx_gpa };
+	uint32_t entry;
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		reg_write32(vf, queue_block[i] + NIC_Q_ENABLE, 0);
+		reg_write64(vf, queue_block[i] + NIC_Q_BASE, base[i]);
+		reg_write32(vf, queue_block[i] + NIC_Q_ENTRIES, vf->n);
+		reg_write32(vf, queue_block[i] + NIC_Q_VECTOR,
+			    vector_of_queue[i]);
+	}
+	for (i = 0; i < VF_VECTORS; i++) {
+		entry = vf->pci.msix_table + i * PCI_MSIX_ENTRY_SIZE;
+		reg_write64(vf, entry + PCI_MSIX_ENTRY_LOWER_ADDR, MSI_ADDRESS);
+		reg_write32(vf, entry + PCI_MSIX_ENTRY_DATA,
+			    platform_irq(vf->pci.slot, i));
+		reg_write32(vf, entry + PCI_MSIX_ENTRY_VECTOR_CTRL, 0);
+	}
+}
+
+void vf_issue_msix(struct vf *vf)
+{
+	vf->pci.msix_control |= PCI_MSIX_FLAGS_ENABLE;
+	vf->pci.msix_control &= (uint16_t)~PCI_MSIX_FLAGS_MASKALL;
+	config_write16(vf, vf->pci.msix_cap + PCI_MSIX_FLAGS,
+		       vf->pci.msix_control);
+}
+
+void vf_issue_enable(struct vf *vf)
+{
+	reg_write32(vf, NIC_RX + NIC_Q_ENABLE, 1);
+	reg_write32(vf, NIC_TX + NIC_Q_ENABLE, 1);
+}
+
+void vf_issue_ask(struct vf *vf)
+{
+	struct vf_regs *r = &vf->regs;
+
+	reg_read(vf, NIC_STATUS, 4, &r->status);
+	reg_read(vf, NIC_BANDWIDTH_MAX, 8, &r->bandwidth_max);
+	reg_read(vf, NIC_BANDWIDTH, 8, &r->bandwidth);
+	reg_read(vf, NIC_RESETS, 4, &r->resets);
+	reg_read(vf, NIC_TX + NIC_Q_ENABLE, 4, &r->tx_enable);
+	reg_read(vf, NIC_RX + NIC_Q_ENABLE, 4, &r->rx_enable);
+	reg_read(vf, NIC_TX + NIC_Q_STATUS, 4, &r->tx_status);
+	reg_read(vf, NIC_RX + NIC_Q_STATUS, 4, &r->rx_status);
+}
+
+static void on_irq(void *arg, uint32_t events)
+{
+	struct vf_irq *irq = arg;
+	struct vf *vf = irq->vf;
+	uint64_t count;
+
+	(void)events;
+	if (read(irq->fd, &count, sizeof(count)) != sizeof(count))
+		return;
+	switch (irq - vf->irq) {
+	case NIC_VECTOR_EVENT:
+		vf->counters.link_interrupts += count;
+		vf_link_interrupt(vf);
+		break;
+	case NIC_VECTOR_RX:
+		vf->counters.rx_interrupts += count;
+		vf_receive_kick(vf);
+		break;
+	case NIC_VECTOR_TX:
+		vf->counters.tx_interrupts += count;
+		vf_send_kick(vf);
+		break;
+	}
+}
+
+int vf_irqs_init(struct vf *vf)
+{
+	unsigned i;
+	int err;
+
+	for (i = 0; i < VF_VECTORS; i++) {
+		vf->irq[i].vf = vf;
+		vf->irq[i].fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (vf->irq[i].fd < 0)
+			return -errno;
+		err = loop_watch_add(vf->guest->program.loop, &vf->irq[i].watch,
+				     vf->irq[i].fd, EPOLLIN, on_irq,
+				     &vf->irq[i]);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+void vf_irqs_fini(struct vf *vf)
+{
+	unsigned i;
+
+	for (i = 0; i < VF_VECTORS; i++) {
+		loop_watch_del(&vf->irq[i].watch);
+		if (vf->irq[i].fd >= 0)
+			close(vf->irq[i].fd);
+		vf->irq[i].fd = -1;
+	}
+}

@@ -1,0 +1,181 @@
+/* vf_send.c - sending a frame (spec 02, fig. 15).
+ *
+ * Theory of operation.  Entries go into the transmit ring in order; the
+ * device sets each one's status and moves the read index.  Buffers of
+ * finished entries are taken back when room is needed.  Only who has to wait
+ * for room asks the device for an interrupt (queue_writer_sleep).
+ */
+#include <config.h>
+
+#include "cmd/guestd/vf_send.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/guestd/guestd.h"
+
+#define PUBLISH_BATCH 32u
+
+static void doorbell(struct vf *vf)
+{
+	const uint64_t one = 1;
+	const uint32_t value = 1;
+
+	vf->counters.tx_doorbells++;
+	/* An eventfd that is full rings already. */
+	if (vf->doorbell_tx >= 0 &&
+	    (write(vf->doorbell_tx, &one, sizeof(one)) == sizeof(one) ||
+	     errno == EAGAIN))
+		return;
+	if (bus_write(&vf->guest->bus, vf->pci.bar0 + NIC_DOORBELL_TX, &value,
+		      sizeof(value), NULL, NULL) < 0)
+		vf->counters.refused++;
+}
+
+/* Take back the buffers of finished entries. */
+static int reclaim(struct vf *vf)
+{
+	uint32_t i;
+	int space = queue_space(&vf->tx, vf->n - 1);
+
+	if (space < 0) {
+		vf_queue_broken(vf, "tx");
+		return space;
+	}
+	for (; vf->tx_reclaimed != vf->tx.peer; vf->tx_reclaimed++) {
+		i = vf->tx_reclaimed & vf->tx.mask;
+		if (vf->tx.ring->entry[i].status != QUEUE_OK)
+			vf->counters.tx_errors++;
+		buffer_give(&vf->buffers, vf->tx_buffer[i]);
+	}
+	return space;
+}
+
+bool vf_send_space(struct vf *vf)
+{
+	if (vf->tx.own - vf->tx_reclaimed < vf->tx.mask)
+		return true;
+	return !vf->tx_stopped && reclaim(vf) > 0;
+}
+
+int vf_send_begin(struct vf *vf, uint8_t **frame)
+{
+	struct guest *g = vf->guest;
+
+	if (vf->state != VF_UP || vf->tx_stopped)
+		return -EAGAIN;
+	if (guest_point_fails(g, POINT_SEND_1401) || !vf->link_up) {
+		guest_point_fails(g, POINT_SEND_1402);
+		vf->counters.tx_link_down++;
+		return -ENETDOWN;
+	}
+	if (guest_point_fails(g, POINT_SEND_1405) || !vf_send_space(vf)) {
+		guest_point_fails(g, POINT_SEND_1406);
+		vf->counters.tx_full++;
+		return -ENOBUFS;
+	}
+	vf->tx_open = buffer_take(&vf->buffers);
+	*frame = buffer_hva(&vf->buffers, vf->tx_open);
+	return 0;
+}
+
+void vf_send_commit(struct vf *vf, uint32_t size)
+{
+	struct queue_entry *entry = queue_entry(&vf->tx, 0);
+
+	guest_point_fails(vf->guest, POINT_SEND_1407);
+	entry->addr = buffer_gpa(&vf->buffers, vf->tx_open);
+	entry->size = size;
+	entry->status = QUEUE_OK;
+	vf->tx_buffer[vf->tx.own & vf->tx.mask] = vf->tx_open;
+	vf->tx_open = BUFFER_NONE;
+	guest_point_fails(vf->guest, POINT_SEND_1408);
+	queue_advance(&vf->tx, 1);
+	vf->counters.tx_frames++;
+	vf->counters.tx_bytes += size;
+	if (++vf->tx_unpublished >= PUBLISH_BATCH)
+		vf_send_flush(vf);
+}
+
+void vf_send_cancel(struct vf *vf)
+{
+	buffer_give(&vf->buffers, vf->tx_open);
+	vf->tx_open = BUFFER_NONE;
+}
+
+void vf_send_exchange(struct vf *vf, uint32_t *buffer, uint32_t size)
+{
+	uint32_t fresh = vf->tx_open;
+
+	vf->tx_open = *buffer;
+	*buffer = fresh;
+	vf_send_commit(vf, size);
+}
+
+void vf_send_flush(struct vf *vf)
+{
+	if (!vf->tx_unpublished)
+		return;
+	vf->tx_unpublished = 0;
+	if (queue_publish_write(&vf->tx))
+		doorbell(vf);
+}
+
+bool vf_send_completed(struct vf *vf)
+{
+	return !vf->n || vf->tx_stopped ||
+	       (reclaim(vf) >= 0 && vf->tx_reclaimed == vf->tx.own);
+}
+
+static void on_kick(void *arg)
+{
+	vf_send_kick(arg);
+}
+
+void vf_wait(struct vf *vf, struct vf_waiter *w)
+{
+	if (w->vf)
+		return;
+	w->vf = vf;
+	TAILQ_INSERT_TAIL(&vf->waiters, w, entry);
+}
+
+void vf_send_wait(struct vf *vf, struct vf_waiter *w)
+{
+	vf_send_flush(vf);
+	vf_wait(vf, w);
+	/* Away or without link: the setup or the link query wakes. */
+	if (vf->state != VF_UP || !vf->link_up || vf->tx_stopped)
+		return;
+	/* With nothing under way the index will not move. */
+	if (vf_send_completed(vf) || !queue_writer_sleep(&vf->tx))
+		loop_defer(vf->guest->program.loop, &vf->tx_kick, on_kick, vf);
+}
+
+void vf_send_unwait(struct vf_waiter *w)
+{
+	if (!w->vf)
+		return;
+	TAILQ_REMOVE(&w->vf->waiters, w, entry);
+	w->vf = NULL;
+}
+
+void vf_send_kick(struct vf *vf)
+{
+	struct vf_waiter *w;
+	unsigned n = 0;
+
+	if (!vf->n || vf->tx_stopped)
+		return;
+	queue_writer_awake(&vf->tx);
+	if (reclaim(vf) < 0)
+		return;
+	TAILQ_FOREACH (w, &vf->waiters, entry)
+		n++;
+	/* Who has to wait again goes to the end, for the next kick. */
+	while (n-- && (w = TAILQ_FIRST(&vf->waiters))) {
+		vf_send_unwait(w);
+		w->fn(w->arg);
+	}
+}

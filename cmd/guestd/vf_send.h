@@ -1,0 +1,34 @@
+/* vf_send.h - sending a frame (spec 02, fig. 15). */
+#ifndef IOVKIT_GUESTD_VF_SEND_H
+#define IOVKIT_GUESTD_VF_SEND_H
+
+#include "cmd/guestd/vf_driver.h"
+
+/* Begin a frame: *frame is a buffer of vf->buffers.size bytes, to be filled,
+ * then committed or cancelled.  -ENETDOWN: link not up (1402), -ENOBUFS: ring
+ * full (1406), -EAGAIN: the VF is not up. */
+int vf_send_begin(struct vf *vf, uint8_t **frame)
+	__attribute__((warn_unused_result));
+/* Enqueue it (1407, 1408).  The index is published in batches, at the latest
+ * by vf_send_flush(). */
+void vf_send_commit(struct vf *vf, uint32_t size);
+void vf_send_cancel(struct vf *vf);
+/* Enqueue this buffer in place of the one that vf_send_begin() gave, which
+ * *buffer becomes. */
+void vf_send_exchange(struct vf *vf, uint32_t *buffer, uint32_t size);
+/* Publish, and ring the doorbell if the device sleeps. */
+void vf_send_flush(struct vf *vf);
+/* Room for a frame now, link and state apart. */
+bool vf_send_space(struct vf *vf);
+/* Every entry was taken and finished by the device. */
+bool vf_send_completed(struct vf *vf);
+/* Call w->fn once when it is worth trying again: entries were finished, the
+ * link came up, or the VF came back. */
+void vf_send_wait(struct vf *vf, struct vf_waiter *w);
+/* Call w->fn once when the VF is usable again, or sooner. */
+void vf_wait(struct vf *vf, struct vf_waiter *w);
+void vf_send_unwait(struct vf_waiter *w);
+/* The device moved its index, or the VF is usable again. */
+void vf_send_kick(struct vf *vf);
+
+#endif
