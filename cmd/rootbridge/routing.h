@@ -6,6 +6,7 @@
 #ifndef IOVKIT_ROOTBRIDGE_ROUTING_H
 #define IOVKIT_ROOTBRIDGE_ROUTING_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct routing_range {
