@@ -33,6 +33,9 @@ static const struct unit_suite *const suites[] = {
 	&unixsock_suite,
 	&vfu_client_suite,
 	&vfu_conn_suite,
+	&vfu_fuzz_suite,
+	&vfu_requests_suite,
+	&vfu_server_suite,
 	NULL,
 };
 /* clang-format on */

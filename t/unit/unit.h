@@ -41,6 +41,9 @@ extern const struct unit_suite units_suite;
 extern const struct unit_suite unixsock_suite;
 extern const struct unit_suite vfu_client_suite;
 extern const struct unit_suite vfu_conn_suite;
+extern const struct unit_suite vfu_fuzz_suite;
+extern const struct unit_suite vfu_requests_suite;
+extern const struct unit_suite vfu_server_suite;
 
 /* A failed check says where and what, and the case goes on. */
 #define CHECK(cond) unit_check((cond), __FILE__, __LINE__, #cond)
