@@ -500,21 +500,26 @@ static json_t *params_to_json(const struct control_param *p)
 	return array;
 }
 
+static json_t *method_to_json(const struct control_method *m)
+{
+	return json_pack("{s:s, s:s*, s:o}", "name", m->name, "what", m->what,
+			 "params", params_to_json(m->params));
+}
+
+/* Those that a later one of the same name hides are left out. */
 static void answer_methods(void *arg, struct control_call *call, json_t *params)
 {
 	const struct control *control = arg;
 	const struct control_method *m;
 	json_t *array = json_array();
 	unsigned i;
+	void *ignored;
 
 	(void)params;
 	for (i = 0; i < control->n_groups; i++)
 		for (m = control->groups[i].methods; m && m->name; m++)
-			json_array_append_new(
-				array,
-				json_pack("{s:s, s:s*, s:o}", "name", m->name,
-					  "what", m->what, "params",
-					  params_to_json(m->params)));
+			if (find_method(control, m->name, &ignored) == m)
+				json_array_append_new(array, method_to_json(m));
 	control_reply(call, array);
 }
 
