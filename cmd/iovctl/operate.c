@@ -1,0 +1,319 @@
+/* operate.c - the commands that break, hold and mend: faults, operations,
+ * devices, points, resets. */
+#include <config.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/iovctl/client.h"
+#include "cmd/iovctl/show.h"
+#include "libcore/fault.h"
+#include "libcore/function_name.h"
+
+/* Call and print what was started. */
+static int start(struct iovctl *ctl, const char *name, const char *method,
+		 json_t *params)
+{
+	uint64_t since = iovctl_event_number(ctl);
+	json_t *result;
+	int status;
+
+	status = call(ctl, name, method, params, &result);
+	if (!status)
+		print_started(ctl, result, since);
+	return status;
+}
+
+static int start_at_role(struct iovctl *ctl, const char *role,
+			 const char *method, json_t *params)
+{
+	char name[64];
+	int status;
+
+	status = find_role(ctl, role, name);
+	if (!status)
+		return start(ctl, name, method, params);
+	json_decref(params);
+	return status;
+}
+
+static int set_fault(struct iovctl *ctl, const char *queue, const char *fault)
+{
+	const char *function = ctl->args[0];
+	struct function_name fn;
+	char device[64];
+	int status;
+
+	if (function_name_parse(function, &fn, &ctl->cause) < 0)
+		return STATUS_USAGE;
+	if (!strcmp(queue, "requests"))
+		return start_at_role(ctl, "rootbridge", "fault",
+				     json_pack("{s:s, s:s}", "function",
+					       function, "fault", fault));
+	status = find_device(ctl, fn.device, device);
+	if (status)
+		return status;
+	return start(ctl, device, "fault",
+		     json_pack("{s:s, s:s, s:s}", "function", function, "queue",
+			       queue, "fault", fault));
+}
+
+static bool is_queue(const char *word)
+{
+	return !strcmp(word, "requests") || !strcmp(word, "tx") ||
+	       !strcmp(word, "rx");
+}
+
+static int do_fault(struct iovctl *ctl)
+{
+	const char *queue = "requests";
+	char text[256] = "";
+	struct fault fault;
+	int i = 1;
+
+	if (is_queue(ctl->args[i]))
+		queue = ctl->args[i++];
+	for (; i < ctl->n_args; i++) {
+		strlcat(text, ctl->args[i], sizeof(text));
+		if (strlcat(text, " ", sizeof(text)) >= sizeof(text))
+			return fail(ctl, STATUS_USAGE, "the fault is too long");
+	}
+	if (text[0])
+		text[strlen(text) - 1] = '\0';
+	/* A wrong word is told without asking anybody. */
+	if (fault_parse(text, (1u << FAULT_N) - 1, &fault, &ctl->cause) < 0)
+		return STATUS_USAGE;
+	return set_fault(ctl, queue, text);
+}
+
+static int do_hold(struct iovctl *ctl)
+{
+	const char *queue = ctl->n_args > 1 ? ctl->args[1] : "requests";
+
+	if (!is_queue(queue))
+		return fail(ctl, STATUS_USAGE, "'%s' is not requests, tx or rx",
+			    queue);
+	return set_fault(ctl, queue, "hold");
+}
+
+/* complete, fail, drop: the method has the command's name. */
+static int do_operation(struct iovctl *ctl)
+{
+	return start_at_role(ctl, "rootbridge", ctl->command->name,
+			     json_pack("{s:s}", "operation", ctl->args[0]));
+}
+
+/* The method has the command's name and takes a function. */
+static int do_uncontain(struct iovctl *ctl)
+{
+	struct function_name fn;
+
+	if (function_name_parse(ctl->args[0], &fn, &ctl->cause) < 0)
+		return STATUS_USAGE;
+	return start_at_role(ctl, "rootbridge", ctl->command->name,
+			     json_pack("{s:s}", "function", ctl->args[0]));
+}
+
+/* attach, remove */
+static int do_device(struct iovctl *ctl)
+{
+	return start_at_role(ctl, "rootbridge", ctl->command->name,
+			     json_pack("{s:s}", "device", ctl->args[0]));
+}
+
+static int do_reset(struct iovctl *ctl)
+{
+	struct function_name fn;
+
+	if (function_name_parse(ctl->args[0], &fn, &ctl->cause) < 0)
+		return STATUS_USAGE;
+	return start_at_role(ctl, "hvmon", "reset",
+			     json_pack("{s:s}", "function", ctl->args[0]));
+}
+
+static int do_at(struct iovctl *ctl)
+{
+	uint64_t since = iovctl_event_number(ctl);
+	int i, status;
+
+	for (i = 1; i < ctl->n_args; i++) {
+		status = call(ctl, ctl->args[0], "at",
+			      json_pack("{s:s}", "point", ctl->args[i]), NULL);
+		if (status)
+			return status;
+	}
+	print_started(ctl, NULL, since);
+	return STATUS_OK;
+}
+
+/* Add up what a program let go. */
+static int release_one(struct iovctl *ctl, const char *name, const char *key,
+		       const char *value, json_int_t *released)
+{
+	json_t *params = value ? json_pack("{s:s}", key, value) : NULL;
+	json_t *result;
+	int status;
+
+	status = call(ctl, name, "release", params, &result);
+	if (status)
+		return status;
+	*released += json_integer_value(json_object_get(result, "released"));
+	json_decref(result);
+	return STATUS_OK;
+}
+
+static int release_function(struct iovctl *ctl, const char *function,
+			    json_int_t *released)
+{
+	struct function_name fn;
+	char name[64];
+	int status;
+
+	if (function_name_parse(function, &fn, &ctl->cause) < 0)
+		return STATUS_USAGE;
+	status = find_role(ctl, "rootbridge", name);
+	if (status)
+		return status;
+	return release_one(ctl, name, "function", function, released);
+}
+
+/* NAME or NAME.POINT; a point has dots of its own. */
+static int release_points(struct iovctl *ctl, const char *word,
+			  json_int_t *released)
+{
+	size_t size = strcspn(word, ".");
+	char name[64];
+
+	if (size >= sizeof(name))
+		return fail(ctl, STATUS_USAGE, "'%s' is no name", word);
+	memcpy(name, word, size);
+	name[size] = '\0';
+	return release_one(ctl, name, "point",
+			   word[size] ? word + size + 1 : NULL, released);
+}
+
+static int release_all(struct iovctl *ctl, json_int_t *released)
+{
+	json_t *joined, *row, *programs;
+	const char *function, *name;
+	int status;
+	size_t i;
+
+	if (!fetch_table(ctl, "functions", true, &joined)) {
+		json_array_foreach (json_object_get(joined, "rows"), i, row) {
+			function = json_string_value(
+				json_object_get(row, "function"));
+			if (function &&
+			    release_function(ctl, function, released))
+				warn(ctl, "%s", ctl->cause.text);
+		}
+		json_decref(joined);
+	}
+	status = fetch_programs(ctl, &programs);
+	if (status)
+		return status;
+	json_array_foreach (programs, i, row) {
+		name = json_string_value(json_object_get(row, "name"));
+		if (is_listening(ctl, name) &&
+		    release_one(ctl, name, NULL, NULL, released))
+			warn(ctl, "%s", ctl->cause.text);
+	}
+	json_decref(programs);
+	return STATUS_OK;
+}
+
+static int do_release(struct iovctl *ctl)
+{
+	uint64_t since = iovctl_event_number(ctl);
+	json_int_t released = 0;
+	int status;
+
+	if (!ctl->n_args)
+		status = release_all(ctl, &released);
+	else if (strchr(ctl->args[0], '/'))
+		status = release_function(ctl, ctl->args[0], &released);
+	else
+		status = release_points(ctl, ctl->args[0], &released);
+	if (!status)
+		print_started(ctl, json_pack("{s:I}", "released", released),
+			      since);
+	return status;
+}
+
+const struct command operate_commands[] = {
+	{ .name = "fault",
+	  .usage = "FUNCTION [requests|tx|rx] FAULT...",
+	  .what = "set a fault of register operations or queue entries",
+	  .help = "FAULT: delay TIME [JITTER], loss PERCENT, corrupt PERCENT, "
+		  "duplicate PERCENT, reorder PERCENT, fail N, hold, count N, "
+		  "seed N; or none. Register operations (requests) have theirs "
+		  "at the root bridge, queue entries (tx, rx) at the device.",
+	  .min_args = 2,
+	  .max_args = -1,
+	  .fn = do_fault },
+	{ .name = "hold",
+	  .usage = "FUNCTION [requests|tx|rx]",
+	  .what = "hold operations: fault FUNCTION hold",
+	  .min_args = 1,
+	  .max_args = 2,
+	  .fn = do_hold },
+	{ .name = "complete",
+	  .usage = "OPERATION",
+	  .what = "let a held operation go to the device",
+	  .help = "OPERATION is FUNCTION:ID of table inflight.",
+	  .min_args = 1,
+	  .max_args = 1,
+	  .fn = do_operation },
+	{ .name = "fail",
+	  .usage = "OPERATION",
+	  .what = "end an operation in an error",
+	  .min_args = 1,
+	  .max_args = 1,
+	  .fn = do_operation },
+	{ .name = "drop",
+	  .usage = "OPERATION",
+	  .what = "never answer an operation",
+	  .min_args = 1,
+	  .max_args = 1,
+	  .fn = do_operation },
+	{ .name = "release",
+	  .usage = "[FUNCTION|NAME[.POINT]]",
+	  .what = "let held operations, or programs held at points, go on",
+	  .help = "Without argument: everything in the machine.",
+	  .max_args = 1,
+	  .fn = do_release },
+	{ .name = "at",
+	  .usage = "NAME POINT=ACTION[:NTH]...",
+	  .what = "at a point of a program: kill, stop, hold, fail or trace",
+	  .help = "The action happens the NTH time from now; POINT=off "
+		  "disarms. `iovctl call NAME points` lists them.",
+	  .min_args = 2,
+	  .max_args = -1,
+	  .fn = do_at },
+	{ .name = "reset",
+	  .usage = "FUNCTION",
+	  .what = "reset a function",
+	  .min_args = 1,
+	  .max_args = 1,
+	  .fn = do_reset },
+	{ .name = "uncontain",
+	  .usage = "FUNCTION",
+	  .what = "let a contained function be reached again",
+	  .min_args = 1,
+	  .max_args = 1,
+	  .fn = do_uncontain },
+	{ .name = "attach",
+	  .usage = "DEVICE",
+	  .what = "connect a device that was removed",
+	  .min_args = 1,
+	  .max_args = 1,
+	  .fn = do_device },
+	{ .name = "remove",
+	  .usage = "DEVICE",
+	  .what = "pull a device out",
+	  .min_args = 1,
+	  .max_args = 1,
+	  .fn = do_device },
+	{ NULL },
+};
