@@ -1,0 +1,139 @@
+/* config_emulation.c - the guests' config spaces: slot s of a VM is bus 0,
+ * device s of its ECAM, where no protection row leads, so that each access is
+ * an exception.
+ *
+ * What the overlay (config_overlay.h) does not emulate is read from and
+ * written to the VF's own config space, so MSI-X, the capabilities and Bus
+ * Master Enable are the VF's.  An empty slot, and one whose VF is away, reads
+ * as all ones.  Accesses of one VM to one VF keep their order, because those
+ * made here to the VF do.
+ */
+#include <config.h>
+
+#include "cmd/hvmon/config_emulation.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cmd/hvmon/exceptions.h"
+#include "cmd/hvmon/hvmon.h"
+#include "cmd/hvmon/machine_access.h"
+#include "libcore/platform.h"
+
+struct emulation {
+	struct procedure p;
+	struct sup_exception exception;
+	struct function_name vf;
+	uint8_t data[SUP_DATA_MAX];
+};
+
+/* The row and VF that the emulation is about, if they are still there. */
+static struct vf_allocation *find_row(struct emulation *e, struct vf **vf)
+{
+	struct hvmon *hv = e->p.hv;
+	struct vf_allocation *row;
+
+	row = vf_allocations_find(&hv->allocations, &e->vf);
+	*vf = row && row->vm == e->exception.vm ? vf_find(hv, &e->vf) : NULL;
+	return vf_is_there(*vf) ? row : NULL;
+}
+
+static uint32_t config_offset(const struct emulation *e)
+{
+	return (uint32_t)(e->exception.gpa - PLATFORM_ECAM) % PCI_CONFIG_SIZE;
+}
+
+static void start_write(struct emulation *e, struct vf_allocation *row,
+			const struct vf *vf)
+{
+	struct config_run runs[CONFIG_RUNS_MAX];
+	uint32_t offset = config_offset(e);
+	char name[FUNCTION_NAME_MAX];
+	unsigned i, n;
+	bool flr;
+
+	memcpy(e->data, e->exception.data, e->exception.size);
+	n = config_overlay_write(&row->overlay, offset, e->data,
+				 e->exception.size, runs, &flr);
+	for (i = 0; i < n; i++)
+		step_config_write(&e->p, vf->bdf, runs[i].offset,
+				  &e->data[runs[i].offset - offset],
+				  runs[i].size);
+	if (flr)
+		event(e->p.hv->program->log, "vf.flr", "s:s, s:I", "function",
+		      vf_format(name, vf), "vm", (json_int_t)row->vm);
+}
+
+static int emulate_access(struct procedure *p)
+{
+	struct emulation *e = (struct emulation *)p;
+	struct vf_allocation *row;
+	struct vf *vf;
+
+	row = find_row(e, &vf);
+	if (!row)
+		return step_fail(p, -ENODEV, "no function at the slot");
+	if (e->exception.flags & SUP_EX_WRITE)
+		start_write(e, row, vf);
+	else
+		step_config_read(p, vf->bdf, config_offset(e), e->data,
+				 e->exception.size);
+	return STEP_NEXT;
+}
+
+static void emulate_end(struct procedure *p)
+{
+	struct emulation *e = (struct emulation *)p;
+	struct vf_allocation *row;
+	struct vf *vf;
+
+	row = p->err ? NULL : find_row(e, &vf);
+	if (!row) {
+		exception_unsupported(p->hv, &e->exception);
+		return;
+	}
+	if (e->exception.flags & SUP_EX_WRITE) {
+		exception_done(p->hv, &e->exception, NULL);
+		return;
+	}
+	config_overlay_read(&row->overlay, config_offset(e), e->data,
+			    e->exception.size);
+	exception_done(p->hv, &e->exception, e->data);
+}
+
+static const struct step emulate_steps[] = {
+	{ POINT_NONE, emulate_access },
+	{ 0, NULL },
+};
+
+static const struct procedure_desc emulate_desc = {
+	.name = "config access",
+	.steps = emulate_steps,
+	.end = emulate_end,
+};
+
+bool config_emulation_takes(struct hvmon *hv,
+			    const struct sup_exception *exception)
+{
+	uint64_t at = exception->gpa - PLATFORM_ECAM;
+	const struct vf_allocation *row = NULL;
+	struct emulation *e;
+
+	if (exception->gpa < PLATFORM_ECAM || at >= PLATFORM_ECAM_SIZE ||
+	    exception->size > PCI_CONFIG_SIZE - at % PCI_CONFIG_SIZE)
+		return false;
+	/* Functions 1 to 7 of a slot, and all buses but 0, are empty. */
+	if (at < platform_guest_config(PLATFORM_SLOTS) - PLATFORM_ECAM &&
+	    !(at >> 12 & 7))
+		row = vf_allocations_at(&hv->allocations, exception->vm,
+					(uint32_t)(at >> 15));
+	if (!row || !row->ready || !exception->size) {
+		exception_unsupported(hv, exception);
+		return true;
+	}
+	e = procedure_new(hv, &emulate_desc, sizeof(*e));
+	e->exception = *exception;
+	e->vf = row->vf;
+	procedure_start(&e->p, 0);
+	return true;
+}

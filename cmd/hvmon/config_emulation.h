@@ -1,0 +1,16 @@
+/* config_emulation.h - the guests' config spaces. */
+#ifndef IOVKIT_HVMON_CONFIG_EMULATION_H
+#define IOVKIT_HVMON_CONFIG_EMULATION_H
+
+#include <stdbool.h>
+
+#include "libcore/supervisor.h"
+
+struct hvmon;
+
+/* Emulate the access if it is one of a guest's config space; false: it is
+ * not, nothing was done. */
+bool config_emulation_takes(struct hvmon *hv,
+			    const struct sup_exception *exception);
+
+#endif

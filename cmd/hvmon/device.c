@@ -1,0 +1,235 @@
+/* device.c - the devices on the bus, and the table "devices". */
+#include <config.h>
+
+#include "cmd/hvmon/device.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/hvmon/hvmon.h"
+
+static const char *const state_names[DEVICE_STATE_N] = {
+	[DEVICE_AWAY] = "away",
+	[DEVICE_STARTING] = "starting",
+	[DEVICE_READY] = "ready",
+	[DEVICE_FAILED] = "failed",
+};
+
+const char *device_state_name(enum device_state state)
+{
+	return state_names[state];
+}
+
+struct device *device_find(struct hvmon *hv, uint16_t pf_bdf)
+{
+	struct device *device;
+
+	TAILQ_FOREACH (device, &hv->devices, entry)
+		if (device->bdf == pf_bdf)
+			return device;
+	return NULL;
+}
+
+struct device *device_find_name(struct hvmon *hv, const char *name)
+{
+	struct device *device;
+
+	TAILQ_FOREACH (device, &hv->devices, entry)
+		if (!strcmp(device->name, name))
+			return device;
+	return NULL;
+}
+
+/* The lowest index that no device has. */
+static unsigned free_index(const struct hvmon *hv)
+{
+	const struct device *device;
+	uint32_t taken = 0;
+	unsigned i;
+
+	TAILQ_FOREACH (device, &hv->devices, entry)
+		taken |= 1u << device->index;
+	for (i = 0; i < DEVICE_MAX && (taken & (1u << i)); i++)
+		;
+	return i;
+}
+
+static void insert_by_bus(struct hvmon *hv, struct device *device)
+{
+	struct device *next;
+
+	TAILQ_FOREACH (next, &hv->devices, entry)
+		if (next->bdf > device->bdf)
+			break;
+	if (next)
+		TAILQ_INSERT_BEFORE(next, device, entry);
+	else
+		TAILQ_INSERT_TAIL(&hv->devices, device, entry);
+}
+
+struct device *device_get(struct hvmon *hv, uint16_t pf_bdf, const char *name)
+{
+	struct device *device = device_find(hv, pf_bdf);
+	unsigned i, index = free_index(hv);
+
+	if (!device) {
+		if (index == DEVICE_MAX)
+			return NULL;
+		device = calloc(1, sizeof(*device));
+		if (!device)
+			abort();
+		device->hv = hv;
+		device->bdf = pf_bdf;
+		device->index = index;
+		device->event_fd = -1;
+		for (i = 0; i < FUNCTION_VF_MAX; i++) {
+			device->vf[i].device = device;
+			device->vf[i].number = i + 1;
+		}
+		insert_by_bus(hv, device);
+	}
+	if (name)
+		strlcpy(device->name, name, sizeof(device->name));
+	else if (!device->name[0])
+		snprintf(device->name, sizeof(device->name), "bus%u",
+			 (unsigned)pf_bdf >> 8);
+	return device;
+}
+
+void devices_fini(struct hvmon *hv)
+{
+	struct device *device;
+
+	while ((device = TAILQ_FIRST(&hv->devices))) {
+		TAILQ_REMOVE(&hv->devices, device, entry);
+		loop_watch_del(&device->event);
+		if (device->event_fd >= 0)
+			close(device->event_fd);
+		free(device);
+	}
+}
+
+bool device_find_bdf(struct hvmon *hv, uint16_t bdf, struct device **device,
+		     struct vf **vf)
+{
+	struct device *d;
+	unsigned i;
+
+	TAILQ_FOREACH (d, &hv->devices, entry) {
+		*device = d;
+		*vf = NULL;
+		if (d->bdf == bdf)
+			return true;
+		for (i = 0; i < d->num_vfs; i++) {
+			if (d->vf[i].bdf != bdf)
+				continue;
+			*vf = &d->vf[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+struct vf *vf_find(struct hvmon *hv, const struct function_name *name)
+{
+	struct device *device = device_find_name(hv, name->device);
+
+	if (!device || !name->vf || name->vf > device->num_vfs)
+		return NULL;
+	return &device->vf[name->vf - 1];
+}
+
+void vf_name(const struct vf *vf, struct function_name *name)
+{
+	strlcpy(name->device, vf->device->name, sizeof(name->device));
+	name->vf = vf->number;
+}
+
+char *vf_format(char *buf, const struct vf *vf)
+{
+	struct function_name name;
+
+	vf_name(vf, &name);
+	return function_name_format(buf, FUNCTION_NAME_MAX, &name);
+}
+
+bool vf_is_there(const struct vf *vf)
+{
+	return vf && vf->device->state == DEVICE_READY && !vf->contained;
+}
+
+uint64_t vf_bar_address(const struct vf *vf, unsigned bar)
+{
+	return vf->device->vf_bar[bar] +
+	       (vf->number - 1) * vf->device->vf_bar_size[bar];
+}
+
+uint64_t device_lane(const struct device *device)
+{
+	return 1ull << device->index;
+}
+
+void device_set_vfs(struct device *device, unsigned num_vfs)
+{
+	unsigned i;
+
+	if (num_vfs > FUNCTION_VF_MAX)
+		num_vfs = FUNCTION_VF_MAX;
+	device->num_vfs = num_vfs;
+	for (i = 0; i < num_vfs; i++)
+		device->vf[i].bdf =
+			pci_vf_bdf(device->bdf, &device->sriov, i + 1);
+}
+
+/* "0:50000000+10000", one a BAR. */
+static json_t *format_bars(const uint64_t *address, const uint64_t *size,
+			   unsigned count)
+{
+	char text[256];
+	size_t used = 0;
+	unsigned i;
+
+	text[0] = '\0';
+	for (i = 0; i < 6 && used < sizeof(text); i++) {
+		if (!size[i])
+			continue;
+		used += (size_t)snprintf(text + used, sizeof(text) - used,
+					 "%s%u:0x%llx+0x%llx", used ? " " : "",
+					 i, (unsigned long long)address[i],
+					 (unsigned long long)size[i] * count);
+	}
+	return json_string(text);
+}
+
+json_t *device_rows(void *arg)
+{
+	struct hvmon *hv = arg;
+	json_t *rows = json_array();
+	const struct device *d;
+	char bdf[16];
+
+	TAILQ_FOREACH (d, &hv->devices, entry) {
+		snprintf(bdf, sizeof(bdf), "%02x:%02x.%u", d->bdf >> 8,
+			 (d->bdf >> 3) & 31u, d->bdf & 7u);
+		json_array_append_new(
+			rows,
+			json_pack("{s:s, s:s, s:s, s:s, s:o, s:i, s:i, s:o, "
+				  "s:s, s:b}",
+				  "device", d->name, "bdf", bdf, "state",
+				  device_state_name(d->state), "driver",
+				  d->has_driver ? "nic" : "none", "bars",
+				  format_bars(d->bar, d->bar_size, 1),
+				  "num_vfs", (int)d->num_vfs, "total_vfs",
+				  (int)d->sriov.total_vfs, "vf_bars",
+				  format_bars(d->vf_bar, d->vf_bar_size,
+					      d->num_vfs),
+				  "link",
+				  !d->has_driver ? "unknown"
+				  : d->link_up   ? "up"
+						 : "down",
+				  "adopted", d->adopted));
+	}
+	return rows;
+}

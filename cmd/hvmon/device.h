@@ -1,0 +1,98 @@
+/* device.h - the devices on the bus: PF and VFs as hvmon knows them, and the
+ * table "devices". */
+#ifndef IOVKIT_HVMON_DEVICE_H
+#define IOVKIT_HVMON_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include <jansson.h>
+
+#include "libcore/function_name.h"
+#include "libcore/loop.h"
+#include "libcore/pci_caps.h"
+#include "libcore/pci_config.h"
+
+struct hvmon;
+
+enum device_state {
+	DEVICE_AWAY,     /* not on the bus (any more) */
+	DEVICE_STARTING, /* is being set up, adopted or reset */
+	DEVICE_READY,
+	DEVICE_FAILED, /* setting it up failed */
+	DEVICE_STATE_N
+};
+
+struct vf {
+	struct device *device;
+	unsigned number; /* from 1 */
+	uint16_t bdf;
+	bool contained;   /* the root bridge contained it */
+	uint16_t pcie;    /* offset of the PCIe capability, 0: none */
+	uint16_t msix;    /* of the MSI-X capability */
+	unsigned vectors; /* that are routed */
+	bool mac_known;   /* mac is what the VF shall have */
+	uint32_t mac[2];  /* as in the registers */
+};
+
+struct device {
+	TAILQ_ENTRY(device) entry;
+	struct hvmon *hv;
+	char name[DEVICE_NAME_MAX + 1];
+	uint16_t bdf;        /* of the PF */
+	unsigned index;      /* its lane, and its slot of vm0 */
+	unsigned generation; /* counts how often it went away */
+	enum device_state state;
+	bool claimed;
+	bool adopted;
+
+	uint8_t config[PCI_CONFIG_SIZE]; /* PF, as read last */
+	uint64_t bar[6], bar_size[6];    /* 0: none or upper half */
+	bool bar_is_64[6];
+	struct pci_sriov sriov;
+	uint64_t vf_bar[6], vf_bar_size[6]; /* of VF 1; of each VF */
+	bool vf_bar_is_64[6];
+	unsigned num_vfs; /* enabled */
+	struct vf vf[FUNCTION_VF_MAX];
+
+	/* The PF driver (pf_driver.c). */
+	bool has_driver;
+	int event_fd;
+	struct loop_watch event;
+	bool event_running, event_again;
+	bool link_up;
+};
+
+TAILQ_HEAD(device_list, device);
+
+#define DEVICE_MAX 32u /* slots of vm0 */
+
+/* The device at this PF, made when it is not known: its name, or "busN". NULL:
+ * too many. */
+struct device *device_get(struct hvmon *hv, uint16_t pf_bdf, const char *name);
+struct device *device_find(struct hvmon *hv, uint16_t pf_bdf);
+void devices_fini(struct hvmon *hv);
+
+/* The function with this routing ID; PF: *vf is NULL.  False: unknown. */
+bool device_find_bdf(struct hvmon *hv, uint16_t bdf, struct device **device,
+		     struct vf **vf);
+/* VF of that name, when its device is known and has so many; else NULL. */
+struct vf *vf_find(struct hvmon *hv, const struct function_name *name);
+struct device *device_find_name(struct hvmon *hv, const char *name);
+void vf_name(const struct vf *vf, struct function_name *name);
+/* "nic0/vf1"; returns buf (FUNCTION_NAME_MAX). */
+char *vf_format(char *buf, const struct vf *vf);
+/* Whether it can be used: its device is there and runs. */
+bool vf_is_there(const struct vf *vf);
+/* Machine-physical address of a BAR of the VF. */
+uint64_t vf_bar_address(const struct vf *vf, unsigned bar);
+uint64_t device_lane(const struct device *device);
+
+/* Take the layout of the VFs from device->sriov: routing IDs, count. */
+void device_set_vfs(struct device *device, unsigned num_vfs);
+
+const char *device_state_name(enum device_state state);
+json_t *device_rows(void *hv);
+
+#endif

@@ -1,0 +1,87 @@
+/* exceptions.c - what the root bridge reports to its supervisor. */
+#include <config.h>
+
+#include "cmd/hvmon/exceptions.h"
+
+#include <string.h>
+
+#include "cmd/hvmon/config_emulation.h"
+#include "cmd/hvmon/device_events.h"
+#include "cmd/hvmon/hvmon.h"
+#include "cmd/hvmon/vm_reset.h"
+#include "libcore/platform.h"
+
+static void answer(struct hvmon *hv, const struct sup_exception *exception,
+		   enum sup_verdict_action action, const void *data)
+{
+	struct sup_verdict verdict;
+
+	if (!exception->serial)
+		return;
+	memset(&verdict, 0, sizeof(verdict));
+	verdict.serial = exception->serial;
+	verdict.action = action;
+	if (data) {
+		verdict.size = exception->size;
+		memcpy(verdict.data, data, exception->size);
+	}
+	bridge_link_verdict(&hv->bridge, &verdict);
+}
+
+void exception_done(struct hvmon *hv, const struct sup_exception *exception,
+		    const void *data)
+{
+	answer(hv, exception, SUP_VERDICT_DONE, data);
+}
+
+void exception_unsupported(struct hvmon *hv,
+			   const struct sup_exception *exception)
+{
+	answer(hv, exception, SUP_VERDICT_UNSUPPORTED, NULL);
+}
+
+/* An access that nothing here emulates: the VM has no right to it. */
+static void refuse(struct hvmon *hv, const struct sup_exception *exception)
+{
+	event(hv->program->log, "exception", "s:I, s:I, s:I, s:b, s:b", "vm",
+	      (json_int_t)exception->vm, "gpa", (json_int_t)exception->gpa,
+	      "size", (json_int_t)exception->size, "write",
+	      (exception->flags & SUP_EX_WRITE) != 0, "denied",
+	      (exception->flags & SUP_EX_DENIED) != 0);
+	exception_unsupported(hv, exception);
+}
+
+static void take_access(struct hvmon *hv, const struct sup_exception *exception)
+{
+	if (exception->size > SUP_DATA_MAX ||
+	    !config_emulation_takes(hv, exception))
+		refuse(hv, exception);
+}
+
+void exception_take(struct hvmon *hv, const struct sup_exception *exception)
+{
+	switch (exception->type) {
+	case SUP_EX_ACCESS:
+		take_access(hv, exception);
+		break;
+	case SUP_EX_ATTACHED:
+		device_event_attached(hv, exception->bdf);
+		break;
+	case SUP_EX_REMOVED:
+		device_event_removed(hv, exception->bdf);
+		break;
+	case SUP_EX_CONTAINED:
+		device_event_contained(hv, exception->bdf);
+		break;
+	case SUP_EX_VM_STARTED:
+		vm_event_started(hv, exception->vm);
+		break;
+	case SUP_EX_VM_LOST:
+		vm_event_lost(hv, exception->vm);
+		break;
+	default:
+		event(hv->program->log, "exception.unknown", "s:I", "type",
+		      (json_int_t)exception->type);
+		exception_unsupported(hv, exception);
+	}
+}

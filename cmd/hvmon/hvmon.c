@@ -1,0 +1,80 @@
+/* hvmon.c - the hypervisor's start and end. */
+#include <config.h>
+
+#include "cmd/hvmon/hvmon.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "cmd/hvmon/enumerate.h"
+#include "cmd/hvmon/methods.h"
+#include "libcore/guest_memory.h"
+
+void hvmon_init(struct hvmon *hv, struct program *program)
+{
+	memset(hv, 0, sizeof(*hv));
+	hv->program = program;
+	hv->max_vfs = FUNCTION_VF_MAX;
+	procedure_queue_init(&hv->queue);
+	address_layout_init(&hv->mmio, PLATFORM_MMIO, PLATFORM_MMIO_SIZE);
+	TAILQ_INIT(&hv->devices);
+	vf_allocations_init(&hv->allocations);
+}
+
+static void link_up(void *arg)
+{
+	struct hvmon *hv = arg;
+
+	event(hv->program->log, "bridge.connected", NULL);
+	enumerate_start(hv);
+}
+
+int hvmon_start(struct hvmon *hv, struct complaint *c)
+{
+	int err = guest_memory_guard();
+
+	if (err)
+		return complain(c, -err, "cannot guard memory: %s",
+				strerror(-err));
+	methods_add(hv);
+	return bridge_link_open(&hv->bridge, hv, link_up, c);
+}
+
+void hvmon_fini(struct hvmon *hv)
+{
+	hv->stopping = true;
+	procedure_queue_fini(&hv->queue);
+	bridge_link_close(&hv->bridge);
+	devices_fini(hv);
+	bridge_tables_fini(&hv->tables);
+	vm_table_fini(&hv->vms);
+	vf_allocations_fini(&hv->allocations);
+	address_layout_fini(&hv->mmio);
+}
+
+void hvmon_stop(struct hvmon *hv, int status, const char *fmt, ...)
+{
+	char why[256];
+	va_list ap;
+
+	if (hv->stopping)
+		return;
+	hv->stopping = true;
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	program_stop(hv->program, status, "%s", why);
+}
+
+void hvmon_check_ready(struct hvmon *hv)
+{
+	const struct vf_allocation *row;
+
+	if (hv->program->is_ready || hv->stopping || !hv->bridge.listening)
+		return;
+	TAILQ_FOREACH (row, &hv->allocations.list, entry)
+		if (row->wished && !row->ready)
+			return;
+	program_ready(hv->program);
+}

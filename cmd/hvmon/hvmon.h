@@ -1,0 +1,40 @@
+/* hvmon.h - what hvmon holds: one table a module. */
+#ifndef IOVKIT_HVMON_HVMON_H
+#define IOVKIT_HVMON_HVMON_H
+
+#include <stdbool.h>
+
+#include "cmd/hvmon/address_layout.h"
+#include "cmd/hvmon/bridge_link.h"
+#include "cmd/hvmon/device.h"
+#include "cmd/hvmon/procedure.h"
+#include "cmd/hvmon/vf_allocation.h"
+#include "cmd/hvmon/vm_table.h"
+#include "libcore/program.h"
+
+struct hvmon {
+	struct program *program;
+	struct bridge_link bridge;
+	struct procedure_queue queue;
+	struct address_layout mmio; /* machine-physical, BARs */
+	struct device_list devices; /* in bus order */
+	struct vf_allocations allocations;
+	struct vm_table vms;
+	struct bridge_tables tables; /* as last read */
+	unsigned max_vfs;            /* VFs enabled per PF, at most */
+	bool stopping;               /* nothing new is begun */
+};
+
+/* Before the options are read. */
+void hvmon_init(struct hvmon *hv, struct program *program);
+/* Connect and start; the rest happens on the loop.  0 or -errno with *c. */
+int hvmon_start(struct hvmon *hv, struct complaint *c)
+	__attribute__((warn_unused_result));
+void hvmon_fini(struct hvmon *hv);
+/* End the program (program_stop); procedures stand still from now on. */
+void hvmon_stop(struct hvmon *hv, int status, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Say ready once every wished function is set up. */
+void hvmon_check_ready(struct hvmon *hv);
+
+#endif

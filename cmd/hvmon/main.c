@@ -1,0 +1,105 @@
+/* main.c - hvmon: the hypervisor and monitor of a machine. */
+#include <config.h>
+
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cmd/hvmon/hvmon.h"
+#include "cmd/hvmon/hvmon_points.h"
+#include "libcore/program.h"
+#include "libcore/units.h"
+
+enum {
+	OPTION_VF = 1000,
+	OPTION_MAX_VFS,
+};
+
+static struct {
+	struct program program;
+	struct program_options options;
+	struct hvmon hv;
+} self;
+
+static const struct program_desc desc = {
+	.role = "hvmon",
+	.points = hvmon_points,
+	.n_points = POINT_N,
+};
+
+static const struct argp_option argp_options[] = {
+	{ "vf", OPTION_VF, "FUNCTION=VM[:TIME]", 0,
+	  "Give this VF to this VM, such as nic0/vf1=vm1:10ms; TIME is how "
+	  "long one of its requests takes at most (10ms). May be repeated",
+	  0 },
+	{ "max-vfs", OPTION_MAX_VFS, "N", 0,
+	  "Enable at most N VFs per device (all)", 0 },
+	{ 0 },
+};
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	struct hvmon *hv = &self.hv;
+	struct complaint c;
+	uint64_t n;
+
+	switch (key) {
+	case ARGP_KEY_INIT:
+		state->child_inputs[0] = &self.options;
+		return 0;
+	case OPTION_VF:
+		if (vf_allocations_add_text(&hv->allocations, arg, &c))
+			argp_error(state, "--vf %s", c.text);
+		return 0;
+	case OPTION_MAX_VFS:
+		if (units_number(arg, 0, FUNCTION_VF_MAX, &n, &c))
+			argp_error(state, "--max-vfs: %s", c.text);
+		hv->max_vfs = (unsigned)n;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_error(state, "there is nothing to do with '%s'", arg);
+		return EINVAL;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static const struct argp_child children[] = {
+	{ &program_argp, 0, NULL, 0 },
+	{ 0 },
+};
+
+static const struct argp argp = {
+	.options = argp_options,
+	.parser = parse_option,
+	.doc = "The hypervisor of a machine: enumerates the bus, enables VFs, "
+	       "gives them to VMs and emulates their config spaces.",
+	.children = children,
+};
+
+int main(int argc, char **argv)
+{
+	struct complaint c = { "" };
+	struct program *program = &self.program;
+	int status, err;
+
+	self.options = (struct program_options)PROGRAM_OPTIONS_INIT;
+	hvmon_init(&self.hv, program);
+	program_argp_desc = &desc;
+	argp_program_version_hook = program_version_hook;
+	argp_parse(&argp, argc, argv, 0, NULL, NULL);
+
+	status = program_start(program, &desc, &self.options);
+	if (!status) {
+		err = hvmon_start(&self.hv, &c);
+		if (err)
+			hvmon_stop(&self.hv, program_status_of(err), "%s",
+				   c.text);
+		status = program_run(program);
+	}
+	hvmon_fini(&self.hv);
+	status = program_fini(program);
+	if (program->cause.text[0])
+		fprintf(stderr, "hvmon: %s: %s\n", program->machine.name,
+			program->cause.text);
+	return status;
+}

@@ -1,0 +1,69 @@
+/* methods.c - hvmon's control methods and tables. */
+#include <config.h>
+
+#include "cmd/hvmon/methods.h"
+
+#include "cmd/hvmon/allocate.h"
+#include "cmd/hvmon/hvmon.h"
+#include "cmd/hvmon/reset.h"
+
+static const struct control_param function_params[] = {
+	{ "function", 's', false, "FUNCTION, such as nic0/vf1" },
+	{ NULL },
+};
+
+static const struct control_param allocate_params[] = {
+	{ "function", 's', false, "VF, such as nic0/vf1" },
+	{ "vm", 'o', false, "VM, such as vm1" },
+	{ "wait", 's', true, "waiting time (10ms)" },
+	{ NULL },
+};
+
+static const struct control_param vm_params[] = {
+	{ "vm", 'o', false, "VM, such as vm1" },
+	{ NULL },
+};
+
+static const struct control_method methods[] = {
+	{ "reset", "reset a function and set it up as before", reset_method,
+	  function_params },
+	{ "allocate", "give a VF to a VM", allocate_method, allocate_params },
+	{ "free", "take a VF back from its VM", free_method, function_params },
+	{ "inject", "raise a VM's platform interrupt", inject_method,
+	  vm_params },
+	{ NULL },
+};
+
+static const struct control_column vf_allocation_columns[] = {
+	{ "pf", "PF" },       { "vf", "VF" },
+	{ "vm", "VM" },       { "slot", "SLOT" },
+	{ "range", "RANGE" }, { "wait", "WAIT" },
+	{ "state", "STATE" }, { NULL },
+};
+
+static const struct control_column device_columns[] = {
+	{ "device", "DEVICE" },   { "bdf", "BDF" },   { "state", "STATE" },
+	{ "driver", "DRIVER" },   { "link", "LINK" }, { "num_vfs", "VFS" },
+	{ "total_vfs", "TOTAL" }, { "bars", "BARS" }, { "vf_bars", "VF BARS" },
+	{ "adopted", "ADOPTED" }, { NULL },
+};
+
+static const struct control_column vm_columns[] = {
+	{ "vm", "VM" },       { "state", "STATE" },
+	{ "pid", "PID" },     { "incarnation", "INCARNATION" },
+	{ "slots", "SLOTS" }, { NULL },
+};
+
+static const struct control_table tables[] = {
+	{ "vf-allocation", "which VM has which VF (fig. 6)",
+	  vf_allocation_columns, vf_allocation_rows },
+	{ "devices", "devices on the bus", device_columns, device_rows },
+	{ "vm", "virtual machines and their slots", vm_columns, vm_rows },
+	{ NULL },
+};
+
+void methods_add(struct hvmon *hv)
+{
+	control_add_methods(hv->program->control, methods, hv);
+	control_add_tables(hv->program->control, tables, hv);
+}

@@ -1,0 +1,292 @@
+/* pf_driver.c - the driver of the nic's PF.
+ *
+ * The MAC of a VF is what it was when the driver first saw it; after a reset
+ * of the PF the same one is written again.  VFs that no VM has are disabled.
+ */
+#include <config.h>
+
+#include "cmd/hvmon/pf_driver.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <sys/eventfd.h>
+
+#include "cmd/hvmon/bridge_link.h"
+#include "cmd/hvmon/hvmon.h"
+#include "cmd/hvmon/machine_access.h"
+#include "libcore/nic_regs.h"
+#include "libcore/platform.h"
+
+#define ALL_ONES 0xffffffffu
+
+/* Of a VF's block: MAC low and high, transmit and receive enable. */
+#define VF_WORDS 4u
+
+struct driver {
+	struct procedure p;
+	uint8_t id[4], version[4], status[4];
+	uint8_t vf[FUNCTION_VF_MAX][VF_WORDS][4];
+};
+
+struct driver_event {
+	struct procedure p;
+	uint8_t status[4];
+};
+
+static const uint32_t vf_word[VF_WORDS] = {
+	NIC_PF_VF_MAC_LOW,
+	NIC_PF_VF_MAC_HIGH,
+	NIC_PF_VF_TX_ENABLE,
+	NIC_PF_VF_RX_ENABLE,
+};
+
+static const struct procedure_desc event_desc;
+
+bool pf_driver_matches(const struct device *device)
+{
+	return pci_get16(device->config, PCI_VENDOR_ID) == NIC_VENDOR_ID &&
+	       pci_get16(device->config, PCI_DEVICE_ID) == NIC_PF_DEVICE &&
+	       device->bar_size[0] >= NIC_PF_BAR_SIZE / 2;
+}
+
+static uint64_t vf_block(const struct vf *vf)
+{
+	return vf->device->bar[0] + NIC_PF_VF(vf->number);
+}
+
+/* Whether VF n's block lies in the BAR that the PF has. */
+static bool has_block(const struct vf *vf)
+{
+	return vf->device->has_driver &&
+	       NIC_PF_VF(vf->number) + NIC_PF_VF_SIZE <=
+		       vf->device->bar_size[0];
+}
+
+static bool is_allocated(struct hvmon *hv, const struct vf *vf)
+{
+	struct function_name name;
+
+	vf_name(vf, &name);
+	return vf_allocations_find(&hv->allocations, &name);
+}
+
+void step_vf_enable(struct procedure *p, const struct vf *vf, bool on)
+{
+	if (!has_block(vf))
+		return;
+	step_write32(p, vf_block(vf) + NIC_PF_VF_TX_ENABLE, on);
+	step_write32(p, vf_block(vf) + NIC_PF_VF_RX_ENABLE, on);
+}
+
+static void note_link(struct device *device, uint32_t status)
+{
+	bool up = status & NIC_STATUS_LINK_UP;
+	char name[FUNCTION_NAME_MAX];
+
+	if (status == ALL_ONES || up == device->link_up)
+		return;
+	device->link_up = up;
+	snprintf(name, sizeof(name), "%s/pf0", device->name);
+	event(device->hv->program->log, "pf.link", "s:s, s:b", "function", name,
+	      "up", up);
+}
+
+/* The PF's interrupt: one at a time, and once more if it came meanwhile. */
+
+static void event_start(struct device *device)
+{
+	struct driver_event *e;
+
+	device->event_running = true;
+	device->event_again = false;
+	e = procedure_new(device->hv, &event_desc, sizeof(*e));
+	procedure_about(&e->p, device);
+	procedure_start(&e->p, 0);
+}
+
+static int event_read(struct procedure *p)
+{
+	struct driver_event *e = (struct driver_event *)p;
+
+	step_read(p, p->device->bar[0] + NIC_STATUS, e->status,
+		  sizeof(e->status));
+	return STEP_NEXT;
+}
+
+static void event_end(struct procedure *p)
+{
+	struct driver_event *e = (struct driver_event *)p;
+	struct device *device = p->device;
+
+	device->event_running = false;
+	if (!p->err)
+		note_link(device, pci_get32(e->status, 0));
+	if (device->event_again)
+		event_start(device);
+}
+
+static const struct step event_steps[] = {
+	{ POINT_DRIVER_EVENT, event_read },
+	{ 0, NULL },
+};
+
+static const struct procedure_desc event_desc = {
+	.name = "driver event",
+	.steps = event_steps,
+	.end = event_end,
+};
+
+static void on_event(void *arg, uint32_t events)
+{
+	struct device *device = arg;
+	eventfd_t count;
+
+	(void)events;
+	if (eventfd_read(device->event_fd, &count) < 0)
+		return;
+	if (device->event_running)
+		device->event_again = true;
+	else if (device->state != DEVICE_AWAY)
+		event_start(device);
+}
+
+static int open_event(struct device *device)
+{
+	device->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (device->event_fd < 0)
+		return -errno;
+	return loop_watch_add(device->hv->program->loop, &device->event,
+			      device->event_fd, EPOLLIN, on_event, device);
+}
+
+/* The procedure "driver". */
+
+static int driver_identify(struct procedure *p)
+{
+	struct driver *d = (struct driver *)p;
+	uint64_t bar = p->device->bar[0];
+
+	p->device->has_driver = true;
+	step_read(p, bar + NIC_ID, d->id, sizeof(d->id));
+	step_read(p, bar + NIC_VERSION, d->version, sizeof(d->version));
+	return STEP_NEXT;
+}
+
+/* Vector 0 of the PF goes to vm0, whose slot is the device's. */
+static void route_event(struct procedure *p)
+{
+	const struct device *device = p->device;
+	const struct sup_route route = {
+		.bdf = device->bdf,
+		.vector = NIC_VECTOR_EVENT,
+		.vm = PLATFORM_HYPERVISOR,
+		.irq = platform_irq(device->index, NIC_VECTOR_EVENT),
+		.in_use = 1,
+	};
+
+	step_own_irq(p, route.irq, device->event_fd);
+	step_sup_write(p, SUP_ROUTES, &route, sizeof(route), 0);
+}
+
+static int driver_interrupts(struct procedure *p)
+{
+	struct driver *d = (struct driver *)p;
+	struct device *device = p->device;
+	unsigned msix = pci_find_cap(device->config, PCI_CAP_ID_MSIX);
+	uint64_t entry = device->bar[0] + NIC_MSIX_TABLE;
+	uint16_t flags;
+	int err;
+
+	if (pci_get32(d->id, 0) != NIC_ID_VALUE ||
+	    pci_get32(d->version, 0) != 1)
+		return step_fail(p, -ENODEV, "%s is no nic of version 1",
+				 p->function);
+	err = device->event_fd < 0 ? open_event(device) : 0;
+	if (err)
+		return err;
+	route_event(p);
+	if (!msix)
+		return STEP_NEXT;
+	flags = pci_get16(device->config, msix + PCI_MSIX_FLAGS);
+	step_write32(p, entry + PCI_MSIX_ENTRY_VECTOR_CTRL, 0);
+	if (!(flags & PCI_MSIX_FLAGS_ENABLE))
+		step_config_write16(p, device->bdf, msix + PCI_MSIX_FLAGS,
+				    (flags & ~PCI_MSIX_FLAGS_MASKALL) |
+					    PCI_MSIX_FLAGS_ENABLE);
+	return STEP_NEXT;
+}
+
+static int driver_read(struct procedure *p)
+{
+	struct driver *d = (struct driver *)p;
+	struct device *device = p->device;
+	unsigned i, k;
+
+	for (i = 0; i < device->num_vfs; i++)
+		for (k = 0; k < VF_WORDS && has_block(&device->vf[i]); k++)
+			step_read(p, vf_block(&device->vf[i]) + vf_word[k],
+				  d->vf[i][k], sizeof(d->vf[i][k]));
+	step_read(p, device->bar[0] + NIC_STATUS, d->status, sizeof(d->status));
+	return STEP_NEXT;
+}
+
+static void write_mac(struct procedure *p, struct vf *vf, uint8_t (*word)[4])
+{
+	if (!vf->mac_known) {
+		vf->mac[0] = pci_get32(word[0], 0);
+		vf->mac[1] = pci_get32(word[1], 0);
+		vf->mac_known = true;
+	} else if (vf->mac[0] != pci_get32(word[0], 0) ||
+		   vf->mac[1] != pci_get32(word[1], 0)) {
+		/* Writing the high part takes both over. */
+		step_write32(p, vf_block(vf) + NIC_PF_VF_MAC_LOW, vf->mac[0]);
+		step_write32(p, vf_block(vf) + NIC_PF_VF_MAC_HIGH, vf->mac[1]);
+	}
+}
+
+static int driver_write(struct procedure *p)
+{
+	struct driver *d = (struct driver *)p;
+	struct device *device = p->device;
+	bool want;
+	struct vf *vf;
+	unsigned i;
+
+	for (i = 0; i < device->num_vfs; i++) {
+		vf = &device->vf[i];
+		if (!has_block(vf))
+			continue;
+		write_mac(p, vf, d->vf[i]);
+		want = is_allocated(p->hv, vf);
+		if (pci_get32(d->vf[i][2], 0) != want ||
+		    pci_get32(d->vf[i][3], 0) != want)
+			step_vf_enable(p, vf, want);
+	}
+	note_link(device, pci_get32(d->status, 0));
+	return STEP_NEXT;
+}
+
+static const struct step driver_steps[] = {
+	{ POINT_DRIVER_IDENTIFY, driver_identify },
+	{ POINT_DRIVER_INTERRUPTS, driver_interrupts },
+	{ POINT_DRIVER_READ, driver_read },
+	{ POINT_DRIVER_WRITE, driver_write },
+	{ 0, NULL },
+};
+
+static const struct procedure_desc driver_desc = {
+	.name = "driver",
+	.steps = driver_steps,
+};
+
+void step_pf_driver(struct procedure *p, struct device *device)
+{
+	struct driver *d;
+
+	device->has_driver = false;
+	if (!pf_driver_matches(device))
+		return;
+	d = procedure_new(p->hv, &driver_desc, sizeof(*d));
+	procedure_about(&d->p, device);
+	procedure_call(p, &d->p);
+}

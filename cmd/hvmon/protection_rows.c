@@ -1,0 +1,68 @@
+/* protection_rows.c - what the root bridge is told of a VM's VFs, as data.
+ *
+ * The reset bits of a PF need no row: no VM but the hypervisor has any of a
+ * PF.
+ */
+#include <config.h>
+
+#include "cmd/hvmon/protection_rows.h"
+
+#include <string.h>
+
+#include "libcore/platform.h"
+
+int vf_overlay_init(struct vf_allocation *row, const struct vf *vf)
+{
+	const struct device *device = vf->device;
+	struct config_overlay *o = &row->overlay;
+	int err;
+
+	err = vf_slot_layout(row->slot, device->vf_bar_size, o->bar_gpa);
+	if (err)
+		return err;
+	memcpy(o->bar_size, device->vf_bar_size, sizeof(o->bar_size));
+	memcpy(o->bar_is_64, device->vf_bar_is_64, sizeof(o->bar_is_64));
+	o->vendor = pci_get16(device->config, PCI_VENDOR_ID);
+	o->device = device->sriov.vf_device;
+	o->pcie = vf->pcie;
+	return 0;
+}
+
+unsigned vf_protection_rows(const struct vf_allocation *row,
+			    const struct vf *vf, enum sup_row_op op,
+			    struct sup_row rows[6])
+{
+	const struct config_overlay *o = &row->overlay;
+	unsigned i, n = 0;
+
+	for (i = 0; i < 6; i++) {
+		if (!o->bar_size[i])
+			continue;
+		rows[n++] = (struct sup_row){
+			.vm = row->vm,
+			.flag = SUP_ROW_ALLOWED,
+			.op = (uint16_t)op,
+			.first = o->bar_gpa[i],
+			.last = o->bar_gpa[i] + o->bar_size[i] - 1,
+			.offset = (int64_t)(vf_bar_address(vf, i) -
+					    o->bar_gpa[i]),
+		};
+	}
+	return n;
+}
+
+unsigned vf_routes(const struct vf *vf, uint32_t vm, uint32_t slot,
+		   struct sup_route routes[PLATFORM_IRQS_PER_SLOT])
+{
+	unsigned v;
+
+	for (v = 0; v < vf->vectors; v++)
+		routes[v] = (struct sup_route){
+			.bdf = vf->bdf,
+			.vector = (uint16_t)v,
+			.vm = vm,
+			.irq = platform_irq(slot, v),
+			.in_use = 1,
+		};
+	return v;
+}

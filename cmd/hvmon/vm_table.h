@@ -1,0 +1,35 @@
+/* vm_table.h - the VMs as the root bridge last told, and the table "vm". */
+#ifndef IOVKIT_HVMON_VM_TABLE_H
+#define IOVKIT_HVMON_VM_TABLE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "libcore/supervisor.h"
+
+struct hvmon;
+
+struct vm {
+	uint32_t number;
+	uint32_t state; /* enum sup_vm_state */
+	uint32_t incarnation;
+	uint32_t pid;
+	bool resetting;  /* a vm reset is under way or waits */
+	bool lost_again; /* and another is needed after it */
+};
+
+struct vm_table {
+	struct vm *vm;
+	unsigned n;
+};
+
+/* Take over what was read from the bridge. */
+void vm_table_update(struct vm_table *table, const struct sup_vm *read,
+		     unsigned n);
+void vm_table_fini(struct vm_table *table);
+struct vm *vm_find(struct vm_table *table, uint32_t number);
+json_t *vm_rows(void *hv);
+
+#endif
