@@ -8,9 +8,11 @@
 
 /* clang-format off: one a line */
 static const struct unit_suite *const suites[] = {
+	&address_layout_suite,
 	&channel_suite,
 	&checker_suite,
 	&complaint_suite,
+	&config_overlay_suite,
 	&control_suite,
 	&event_log_suite,
 	&fault_suite,
@@ -24,6 +26,7 @@ static const struct unit_suite *const suites[] = {
 	&pcap_stream_suite,
 	&pci_config_suite,
 	&points_suite,
+	&procedure_suite,
 	&protection_suite,
 	&queue_suite,
 	&routing_suite,
@@ -31,6 +34,7 @@ static const struct unit_suite *const suites[] = {
 	&stop_reasons_suite,
 	&units_suite,
 	&unixsock_suite,
+	&vf_allocation_suite,
 	&vfu_client_suite,
 	&vfu_conn_suite,
 	&vfu_fuzz_suite,

@@ -16,9 +16,11 @@ struct unit_suite {
 };
 
 /* One a file; listed in unit.c. */
+extern const struct unit_suite address_layout_suite;
 extern const struct unit_suite channel_suite;
 extern const struct unit_suite checker_suite;
 extern const struct unit_suite complaint_suite;
+extern const struct unit_suite config_overlay_suite;
 extern const struct unit_suite control_suite;
 extern const struct unit_suite event_log_suite;
 extern const struct unit_suite fault_suite;
@@ -32,6 +34,7 @@ extern const struct unit_suite machine_suite;
 extern const struct unit_suite pcap_stream_suite;
 extern const struct unit_suite pci_config_suite;
 extern const struct unit_suite points_suite;
+extern const struct unit_suite procedure_suite;
 extern const struct unit_suite protection_suite;
 extern const struct unit_suite queue_suite;
 extern const struct unit_suite routing_suite;
@@ -39,6 +42,7 @@ extern const struct unit_suite state_area_suite;
 extern const struct unit_suite stop_reasons_suite;
 extern const struct unit_suite units_suite;
 extern const struct unit_suite unixsock_suite;
+extern const struct unit_suite vf_allocation_suite;
 extern const struct unit_suite vfu_client_suite;
 extern const struct unit_suite vfu_conn_suite;
 extern const struct unit_suite vfu_fuzz_suite;
