@@ -1,0 +1,250 @@
+/* relay.c - measures a relay of three processes over AF_UNIX stream sockets:
+ * what a register read guest -> rootbridge -> iovdev -> back costs at least.
+ *
+ * Prints one JSON object.  For each number of outstanding requests the kinds
+ * of relay take turns, so that whatever else the machine does hits all alike;
+ * figures are medians of the runs.
+ */
+#include <config.h>
+
+#include "share/bench/relay.h"
+
+#include <argp.h>
+#include <err.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <jansson.h>
+
+#include "libcore/loop.h"
+#include "libcore/status.h"
+
+#define MAX_RUNS 99
+
+struct options {
+	int cpus[3]; /* of A, B and C; -1: anywhere */
+	unsigned runs;
+	unsigned outstanding; /* besides 1 */
+	unsigned ms;          /* of one run */
+	bool codec;
+};
+
+static const struct argp_option option_table[] = {
+	{ "cpus", 'c', "A,B,C", 0, "pin the processes to these CPUs", 0 },
+	{ "runs", 'r', "N", 0, "median of N runs (5)", 0 },
+	{ "outstanding", 'o', "N", 0, "measure 1 and N outstanding (64)", 0 },
+	{ "ms", 't', "N", 0, "milliseconds of one run (500)", 0 },
+	{ "codec", 'k', NULL, 0, "also relay with libcore's vfio-user", 0 },
+	{ 0 },
+};
+
+static unsigned number(struct argp_state *state, const char *arg, unsigned max)
+{
+	char *end;
+	unsigned long n = strtoul(arg, &end, 10);
+
+	if (end == arg || *end || *arg == '-' || n < 1 || n > max)
+		argp_error(state, "'%s' is no number from 1 to %u", arg, max);
+	return n;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+	struct options *o = state->input;
+	char more;
+
+	switch (key) {
+	case 'c':
+		if (sscanf(arg, "%d,%d,%d%c", &o->cpus[0], &o->cpus[1],
+			   &o->cpus[2], &more) != 3)
+			argp_error(state, "'%s' is not three CPUs", arg);
+		return 0;
+	case 'r':
+		o->runs = number(state, arg, MAX_RUNS);
+		return 0;
+	case 'o':
+		o->outstanding = number(state, arg, 1024);
+		return 0;
+	case 't':
+		o->ms = number(state, arg, 60000);
+		return 0;
+	case 'k':
+		o->codec = true;
+		return 0;
+	case ARGP_KEY_ARG:
+		argp_usage(state);
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
+static void pin(int cpu)
+{
+	cpu_set_t set;
+
+	if (cpu < 0)
+		return;
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		err(STATUS_INTERNAL, "CPU %d", cpu);
+}
+
+static void make_pair(int sv[2])
+{
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv))
+		err(STATUS_INTERNAL, "socketpair");
+}
+
+/* In the child: nothing is left of it when the parent dies. */
+static pid_t fork_child(int cpu)
+{
+	pid_t parent = getpid(), pid = fork();
+
+	if (pid < 0)
+		err(STATUS_INTERNAL, "fork");
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(STATUS_INTERNAL);
+	pin(cpu);
+	return 0;
+}
+
+static void run_once(const struct options *o, const struct relay_kind *kind,
+		     struct relay_run *run)
+{
+	int front[2], back[2], ret, status;
+	pid_t b, c;
+
+	make_pair(front);
+	make_pair(back);
+	b = fork_child(o->cpus[1]);
+	if (!b) {
+		close(front[0]);
+		close(back[1]);
+		_exit(kind->relay(front[1], back[0]) ? STATUS_INTERNAL : 0);
+	}
+	c = fork_child(o->cpus[2]);
+	if (!c) {
+		close(front[0]);
+		close(front[1]);
+		close(back[0]);
+		_exit(kind->answer(back[1]) ? STATUS_INTERNAL : 0);
+	}
+	close(front[1]);
+	close(back[0]);
+	close(back[1]);
+	ret = kind->ask(front[0], run);
+	if (ret || !run->elapsed_ns)
+		errx(STATUS_INTERNAL, "%s: %s", kind->name,
+		     ret ? strerror(-ret) : "hung up");
+	while (waitpid(b, &status, 0) < 0 && errno == EINTR)
+		;
+	while (waitpid(c, &status, 0) < 0 && errno == EINTR)
+		;
+}
+
+static int by_size(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static double median(double *v, unsigned n)
+{
+	qsort(v, n, sizeof(*v), by_size);
+	return n % 2 ? v[n / 2] : (v[n / 2 - 1] + v[n / 2]) / 2;
+}
+
+/* Requests a second of each kind. */
+static void measure(const struct options *o, unsigned outstanding,
+		    const struct relay_kind *const kinds[], unsigned n_kinds,
+		    double rate[])
+{
+	double rates[2][MAX_RUNS];
+	struct relay_run run;
+	unsigned i, k;
+
+	for (i = 0; i < o->runs; i++) {
+		for (k = 0; k < n_kinds; k++) {
+			run = (struct relay_run){
+				.outstanding = outstanding,
+				.warm_up = 1000,
+				.duration_ns = o->ms * NS_PER_MS,
+			};
+			run_once(o, kinds[k], &run);
+			rates[k][i] = (double)run.replies * 1e9 /
+				      (double)run.elapsed_ns;
+		}
+	}
+	for (k = 0; k < n_kinds; k++)
+		rate[k] = median(rates[k], o->runs);
+}
+
+static json_t *report(const struct options *o,
+		      const struct relay_kind *const kinds[], unsigned n_kinds,
+		      const double one[], const double many[])
+{
+	json_t *json, *list = json_array();
+	unsigned k;
+
+	for (k = 0; k < n_kinds; k++)
+		json_array_append_new(
+			list, json_pack("{s:s,s:f,s:f,s:f,s:f}", "kind",
+					kinds[k]->name, "us_of_one",
+					1e6 / one[k], "per_second_of_one",
+					one[k], "per_second_of_many", many[k],
+					"gain", many[k] / one[k]));
+	json = json_pack("{s:s,s:[iii],s:i,s:i,s:i,s:i,s:i,s:o}", "bench",
+			 "relay", "cpus", o->cpus[0], o->cpus[1], o->cpus[2],
+			 "request_bytes", (int)RELAY_REQUEST_BYTES,
+			 "reply_bytes", (int)RELAY_REPLY_BYTES, "runs",
+			 (int)o->runs, "run_ms", (int)o->ms, "outstanding",
+			 (int)o->outstanding, "relays", list);
+	if (json && n_kinds > 1)
+		json_object_set_new(json, "codec_to_bare",
+				    json_real(one[0] / one[1]));
+	return json;
+}
+
+int main(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = option_table,
+		.parser = parse_option,
+		.doc = "Measure a bare relay of three processes.",
+	};
+	static const struct relay_kind *const kinds[] = { &relay_bare,
+							  &relay_codec };
+	struct options o = {
+		.cpus = { -1, -1, -1 }, .runs = 5, .outstanding = 64, .ms = 500
+	};
+	double one[2], many[2];
+	unsigned n_kinds;
+	json_t *json;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &o);
+	n_kinds = o.codec ? 2 : 1;
+	pin(o.cpus[0]);
+	measure(&o, 1, kinds, n_kinds, one);
+	measure(&o, o.outstanding, kinds, n_kinds, many);
+	json = report(&o, kinds, n_kinds, one, many);
+	if (!json ||
+	    json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6)))
+		errx(STATUS_INTERNAL, "cannot write");
+	putchar('\n');
+	json_decref(json);
+	if (fflush(stdout) || ferror(stdout))
+		err(STATUS_INTERNAL, "stdout");
+	return 0;
+}
