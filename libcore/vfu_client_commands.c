@@ -263,8 +263,10 @@ int vfu_client_dma_map(struct vfu_client *client, uint64_t iova, uint64_t size,
 				   .size = size };
 	struct iovec iov = { &map, sizeof(map) };
 
+	/* A peer that takes no descriptors reaches the memory by messages. */
 	return vfu_client_request(client, VFU_DMA_MAP, &iov, 1, &fd,
-				  fd >= 0 ? 1 : 0, fn, arg);
+				  fd >= 0 && client->peer.max_fds ? 1 : 0, fn,
+				  arg);
 }
 
 int vfu_client_dma_unmap(struct vfu_client *client, uint64_t iova,
