@@ -45,6 +45,7 @@ static struct guest self;
 
 int main(int argc, char **argv)
 {
+	char line[320];
 	int status;
 
 	program_argp_desc = &desc;
@@ -61,6 +62,10 @@ int main(int argc, char **argv)
 	if (self.program.cause.text[0])
 		fprintf(stderr, "guestd: %s: %s\n", self.program.machine.name,
 			self.program.cause.text);
+	else if (self.options.once && self.program.is_ready)
+		fprintf(stderr, "guestd: %s: %s: %s\n",
+			self.program.machine.name, self.program.name,
+			report_line(&self, line, sizeof(line)));
 	guest_fini(&self);
 	program_fini(&self.program);
 	return status;

@@ -3,6 +3,7 @@
 
 #include "cmd/guestd/report.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "cmd/guestd/guestd.h"
@@ -252,6 +253,27 @@ void report_event(struct guest *g)
 	      (json_int_t)g->checker.corrupted, "foreign",
 	      (json_int_t)g->checker.foreign, "gap_ns",
 	      (json_int_t)checker_gap_ns(&g->checker));
+}
+
+char *report_line(struct guest *g, char *buf, size_t size)
+{
+	const struct vf_counters sum = sum_counters(g);
+	const struct checker_counts n = checker_totals(&g->checker);
+	char gap[32];
+
+	snprintf(buf, size,
+		 "sent %llu, received %llu, of these numbered %llu: lost %llu, "
+		 "missed %llu, repeated %llu, reordered %llu, corrupted %llu, "
+		 "largest gap %s",
+		 (unsigned long long)sum.tx_frames,
+		 (unsigned long long)sum.rx_frames,
+		 (unsigned long long)n.received, (unsigned long long)n.lost,
+		 (unsigned long long)n.missed, (unsigned long long)n.repeated,
+		 (unsigned long long)n.reordered,
+		 (unsigned long long)g->checker.corrupted,
+		 units_format_duration(gap, sizeof(gap),
+				       checker_gap_ns(&g->checker)));
+	return buf;
 }
 
 void report_workload(const struct workload *w, const char *ev)

@@ -16,6 +16,8 @@ json_t *report_to_json(struct guest *g);
 void report_reset(struct guest *g);
 /* Event "report": the sums. */
 void report_event(struct guest *g);
+/* The same as a line for people; returns buf. */
+char *report_line(struct guest *g, char *buf, size_t size);
 /* An event about one workload, with its results. */
 void report_workload(const struct workload *w, const char *ev);
 
