@@ -19,6 +19,7 @@ static const struct unit_suite *const suites[] = {
 	&function_name_suite,
 	&guest_memory_suite,
 	&guest_suite,
+	&guest_vf_suite,
 	&inflight_suite,
 	&loop_suite,
 	&machine_file_suite,

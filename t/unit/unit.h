@@ -27,6 +27,7 @@ extern const struct unit_suite fault_suite;
 extern const struct unit_suite function_name_suite;
 extern const struct unit_suite guest_memory_suite;
 extern const struct unit_suite guest_suite;
+extern const struct unit_suite guest_vf_suite;
 extern const struct unit_suite inflight_suite;
 extern const struct unit_suite loop_suite;
 extern const struct unit_suite machine_file_suite;
