@@ -28,8 +28,10 @@ static struct vf_allocation *row_of(struct procedure *p)
 
 static void answer(struct procedure *p)
 {
-	procedure_answer(p, json_pack("{s:s, s:I}", "function", p->function,
-				      "vm", (json_int_t)p->vm));
+	char vm[VM_NAME_MAX];
+
+	procedure_answer(p, json_pack("{s:s, s:s}", "function", p->function,
+				      "vm", vm_format(vm, p->vm)));
 }
 
 /* A VF without a row belongs to no VM. */
@@ -70,11 +72,13 @@ static int allocate_undo(struct procedure *p)
 
 static void allocate_end(struct procedure *p)
 {
+	char vm[VM_NAME_MAX];
+
 	if (p->err)
 		forget_row(p);
 	else
-		event(p->hv->program->log, "vf.allocated", "s:s, s:I",
-		      "function", p->function, "vm", (json_int_t)p->vm);
+		event(p->hv->program->log, "vf.allocated", "s:s, s:s",
+		      "function", p->function, "vm", vm_format(vm, p->vm));
 	answer(p);
 }
 
@@ -218,10 +222,12 @@ static int free_assign(struct procedure *p)
 
 static void free_end(struct procedure *p)
 {
+	char vm[VM_NAME_MAX];
+
 	forget_row(p);
 	if (!p->err)
-		event(p->hv->program->log, "vf.freed", "s:s, s:I", "function",
-		      p->function, "vm", (json_int_t)p->vm);
+		event(p->hv->program->log, "vf.freed", "s:s, s:s", "function",
+		      p->function, "vm", vm_format(vm, p->vm));
 	answer(p);
 	hvmon_check_ready(p->hv);
 }
@@ -292,7 +298,9 @@ static int inject_now(struct procedure *p)
 
 static void inject_end(struct procedure *p)
 {
-	procedure_answer(p, json_pack("{s:I}", "vm", (json_int_t)p->vm));
+	char vm[VM_NAME_MAX];
+
+	procedure_answer(p, json_pack("{s:s}", "vm", vm_format(vm, p->vm)));
 }
 
 static const struct step inject_steps[] = {

@@ -48,7 +48,7 @@ static void start_write(struct emulation *e, struct vf_allocation *row,
 {
 	struct config_run runs[CONFIG_RUNS_MAX];
 	uint32_t offset = config_offset(e);
-	char name[FUNCTION_NAME_MAX];
+	char name[FUNCTION_NAME_MAX], vm[VM_NAME_MAX];
 	unsigned i, n;
 	bool flr;
 
@@ -60,8 +60,8 @@ static void start_write(struct emulation *e, struct vf_allocation *row,
 				  &e->data[runs[i].offset - offset],
 				  runs[i].size);
 	if (flr)
-		event(e->p.hv->program->log, "vf.flr", "s:s, s:I", "function",
-		      vf_format(name, vf), "vm", (json_int_t)row->vm);
+		event(e->p.hv->program->log, "vf.flr", "s:s, s:s", "function",
+		      vf_format(name, vf), "vm", vm_format(vm, row->vm));
 }
 
 static int emulate_access(struct procedure *p)

@@ -157,7 +157,7 @@ char *vf_format(char *buf, const struct vf *vf)
 
 bool vf_is_there(const struct vf *vf)
 {
-	return vf && vf->device->state == DEVICE_READY && !vf->contained;
+	return vf && vf->device->state == DEVICE_READY;
 }
 
 uint64_t vf_bar_address(const struct vf *vf, unsigned bar)

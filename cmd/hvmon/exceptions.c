@@ -43,8 +43,10 @@ void exception_unsupported(struct hvmon *hv,
 /* An access that nothing here emulates: the VM has no right to it. */
 static void refuse(struct hvmon *hv, const struct sup_exception *exception)
 {
-	event(hv->program->log, "exception", "s:I, s:I, s:I, s:b, s:b", "vm",
-	      (json_int_t)exception->vm, "gpa", (json_int_t)exception->gpa,
+	char vm[VM_NAME_MAX];
+
+	event(hv->program->log, "exception", "s:s, s:I, s:I, s:b, s:b", "vm",
+	      vm_format(vm, exception->vm), "gpa", (json_int_t)exception->gpa,
 	      "size", (json_int_t)exception->size, "write",
 	      (exception->flags & SUP_EX_WRITE) != 0, "denied",
 	      (exception->flags & SUP_EX_DENIED) != 0);

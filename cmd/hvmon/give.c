@@ -210,7 +210,7 @@ static int give_rows(struct procedure *p)
 
 static void give_end(struct procedure *p)
 {
-	char name[FUNCTION_NAME_MAX];
+	char name[FUNCTION_NAME_MAX], vm[VM_NAME_MAX];
 	struct vf_allocation *row;
 	unsigned i;
 
@@ -219,10 +219,10 @@ static void give_end(struct procedure *p)
 		if (!row)
 			continue;
 		row->ready = true;
-		event(p->hv->program->log, "vf.ready", "s:s, s:I, s:I, s:I",
+		event(p->hv->program->log, "vf.ready", "s:s, s:s, s:I, s:I",
 		      "function", vf_format(name, p->vfs.vf[i]), "vm",
-		      (json_int_t)row->vm, "slot", (json_int_t)row->slot, "gpa",
-		      (json_int_t)row->overlay.bar_gpa[0]);
+		      vm_format(vm, row->vm), "slot", (json_int_t)row->slot,
+		      "gpa", (json_int_t)row->overlay.bar_gpa[0]);
 	}
 }
 

@@ -224,18 +224,13 @@ static void released(void *arg)
 
 static enum point_verdict pass(struct procedure *p, unsigned at)
 {
-	struct points *points = p->hv->program->points;
+	const char *function = p->function[0] ? p->function : NULL;
+	char vm[16];
 
-	if (p->vm != PLATFORM_VM_NONE && p->function[0])
-		return point(points, at, &p->hold, released, p, "s:s, s:I",
-			     "function", p->function, "vm", (json_int_t)p->vm);
-	if (p->vm != PLATFORM_VM_NONE)
-		return point(points, at, &p->hold, released, p, "s:I", "vm",
-			     (json_int_t)p->vm);
-	if (p->function[0])
-		return point(points, at, &p->hold, released, p, "s:s",
-			     "function", p->function);
-	return point(points, at, &p->hold, released, p, NULL);
+	snprintf(vm, sizeof(vm), "vm%u", p->vm);
+	return point(p->hv->program->points, at, &p->hold, released, p,
+		     "s:s*, s:s*", "function", function, "vm",
+		     p->vm == PLATFORM_VM_NONE ? NULL : vm);
 }
 
 /* Pass the step's point, once a step; false: do not run the step now. */

@@ -4,6 +4,7 @@
 #include "cmd/hvmon/vf_allocation.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -120,6 +121,12 @@ int vm_parse(const char *text, uint32_t *vm, struct complaint *c)
 				PLATFORM_VM_MAX - 1);
 	*vm = (uint32_t)n;
 	return 0;
+}
+
+char *vm_format(char *buf, uint32_t vm)
+{
+	snprintf(buf, VM_NAME_MAX, "vm%u", vm);
+	return buf;
 }
 
 int vf_wait_parse(const char *text, uint64_t *ns, struct complaint *c)

@@ -22,6 +22,7 @@
 #define VF_WAIT_MIN_NS     1000ull       /* 1 us */
 #define VF_WAIT_MAX_NS     1000000000ull /* less than the completion timeout */
 #define VF_SLOT_SIZE       0x100000ull   /* guest-physical, of a slot's BARs */
+#define VM_NAME_MAX        16u
 #define VF_SLOT_NONE       0xffffffffu   /* as argument: the lowest free one */
 
 struct hvmon;
@@ -77,6 +78,8 @@ int vf_slot_layout(uint32_t slot, const uint64_t size[6], uint64_t gpa[6])
 /* "vm1" or "1"; -EINVAL, -ERANGE.  vm0 is the hypervisor's. */
 int vm_parse(const char *text, uint32_t *vm, struct complaint *c)
 	__attribute__((warn_unused_result));
+/* "vm1"; returns buf (VM_NAME_MAX). */
+char *vm_format(char *buf, uint32_t vm);
 /* A waiting time in its bounds. */
 int vf_wait_parse(const char *text, uint64_t *ns, struct complaint *c)
 	__attribute__((warn_unused_result));

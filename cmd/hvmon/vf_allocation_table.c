@@ -44,18 +44,18 @@ json_t *vf_allocation_rows(void *arg)
 	const struct vf_allocation *row;
 	json_t *rows = json_array();
 	char name[FUNCTION_NAME_MAX], pf[FUNCTION_NAME_MAX];
-	char range[48], wait[32];
+	char range[48], wait[32], vm[VM_NAME_MAX];
 
 	TAILQ_FOREACH (row, &hv->allocations.list, entry) {
 		snprintf(pf, sizeof(pf), "%s/pf0", row->vf.device);
 		format_range(range, sizeof(range), row);
 		json_array_append_new(
 			rows,
-			json_pack("{s:s, s:s, s:I, s:I, s:s, s:s, s:s}", "pf",
+			json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s}", "pf",
 				  pf, "vf",
 				  function_name_format(name, sizeof(name),
 						       &row->vf),
-				  "vm", (json_int_t)row->vm, "slot",
+				  "vm", vm_format(vm, row->vm), "slot",
 				  (json_int_t)row->slot, "range", range, "wait",
 				  units_format_duration(wait, sizeof(wait),
 							row->wait_ns),

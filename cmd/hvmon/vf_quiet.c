@@ -14,7 +14,7 @@
 
 static bool is_away(const struct vf *vf)
 {
-	return vf->device->state == DEVICE_AWAY || vf->contained;
+	return vf->device->state == DEVICE_AWAY;
 }
 
 int vfs_bus_master_off(struct procedure *p)
@@ -78,7 +78,11 @@ static bool is_settled(const struct vf_set *set, unsigned i)
 
 	if (is_away(set->vf[i]))
 		return true;
-	if (word == ALL_ONES || (word & PCI_COMMAND_MASTER))
+	/* A contained one answers nothing until it is let go. */
+	if (word == ALL_ONES)
+		return set->vf[i]->contained;
+	set->vf[i]->contained = false;
+	if (word & PCI_COMMAND_MASTER)
 		return false;
 	return !set->vf[i]->pcie || !((control >> 16) & PCI_EXP_DEVSTA_TRPND);
 }

@@ -92,18 +92,20 @@ static int reset_configure(struct procedure *p)
 static void reset_end(struct procedure *p)
 {
 	struct vm_reset *r = (struct vm_reset *)p;
+	char name[VM_NAME_MAX];
 	struct vm *vm;
 
+	vm_format(name, p->vm);
 	if (!p->err)
 		vm_table_update(&p->hv->vms, r->tables.vms, r->tables.n_vms);
 	vm = vm_find(&p->hv->vms, p->vm);
 	vm->resetting = false;
 	if (p->err)
-		event(p->hv->program->log, "vm.reset.failed", "s:I, s:s", "vm",
-		      (json_int_t)p->vm, "why", p->why);
+		event(p->hv->program->log, "vm.reset.failed", "s:s, s:s", "vm",
+		      name, "why", p->why);
 	else if (!r->skipped)
-		event(p->hv->program->log, "vm.reset", "s:I, s:i, s:I", "vm",
-		      (json_int_t)p->vm, "vfs", (int)p->vfs.n, "took_ns",
+		event(p->hv->program->log, "vm.reset.done", "s:s, s:i, s:I",
+		      "vm", name, "vfs", (int)p->vfs.n, "took_ns",
 		      (json_int_t)(clock_now_ns() - p->began_ns));
 	if (p->err || vm->lost_again)
 		start(p->hv, vm, p->err);
@@ -176,7 +178,6 @@ void vm_event_lost(struct hvmon *hv, uint32_t number)
 {
 	struct vm *vm = vm_find(&hv->vms, number);
 
-	event(hv->program->log, "vm.lost", "s:I", "vm", (json_int_t)number);
 	if (!vm)
 		return;
 	vm->state = SUP_VM_LOST;
@@ -200,14 +201,9 @@ static int started_read(struct procedure *p)
 static void started_end(struct procedure *p)
 {
 	const struct bridge_tables *t = &((struct vm_started *)p)->tables;
-	const struct vm *vm;
 
-	if (p->err)
-		return;
-	vm_table_update(&p->hv->vms, t->vms, t->n_vms);
-	vm = vm_find(&p->hv->vms, p->vm);
-	event(p->hv->program->log, "vm.started", "s:I, s:I", "vm",
-	      (json_int_t)p->vm, "pid", (json_int_t)(vm ? vm->pid : 0));
+	if (!p->err)
+		vm_table_update(&p->hv->vms, t->vms, t->n_vms);
 }
 
 static void started_fini(struct procedure *p)

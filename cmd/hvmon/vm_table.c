@@ -95,6 +95,7 @@ json_t *vm_rows(void *arg)
 	struct hvmon *hv = arg;
 	json_t *rows = json_array();
 	const struct vm *vm;
+	char name[VM_NAME_MAX];
 	unsigned i;
 
 	for (i = 0; i < hv->vms.n; i++) {
@@ -103,8 +104,8 @@ json_t *vm_rows(void *arg)
 			continue;
 		json_array_append_new(
 			rows,
-			json_pack("{s:I, s:s, s:I, s:I, s:o}", "vm",
-				  (json_int_t)vm->number, "state",
+			json_pack("{s:s, s:s, s:I, s:I, s:o}", "vm",
+				  vm_format(name, vm->number), "state",
 				  state_name(vm), "pid", (json_int_t)vm->pid,
 				  "incarnation", (json_int_t)vm->incarnation,
 				  "slots", format_slots(hv, vm->number)));
