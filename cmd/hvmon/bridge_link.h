@@ -66,5 +66,7 @@ void step_read_tables(struct procedure *p, struct bridge_tables *tables);
 void bridge_tables_fini(struct bridge_tables *tables);
 const struct sup_function *
 bridge_tables_function(const struct bridge_tables *tables, uint16_t bdf);
+bool bridge_tables_has_route(const struct bridge_tables *tables,
+			     const struct sup_route *route);
 
 #endif

@@ -136,3 +136,17 @@ bridge_tables_function(const struct bridge_tables *tables, uint16_t bdf)
 			return &tables->functions[i];
 	return NULL;
 }
+
+bool bridge_tables_has_route(const struct bridge_tables *t,
+			     const struct sup_route *route)
+{
+	unsigned i;
+
+	for (i = 0; i < t->n_routes; i++)
+		if (t->routes[i].bdf == route->bdf &&
+		    t->routes[i].vector == route->vector &&
+		    t->routes[i].vm == route->vm &&
+		    t->routes[i].irq == route->irq)
+			return true;
+	return false;
+}

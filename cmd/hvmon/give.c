@@ -45,20 +45,6 @@ static bool has_row(const struct bridge_tables *t, const struct sup_row *row)
 	return false;
 }
 
-static bool has_route(const struct bridge_tables *t,
-		      const struct sup_route *route)
-{
-	unsigned i;
-
-	for (i = 0; i < t->n_routes; i++)
-		if (t->routes[i].bdf == route->bdf &&
-		    t->routes[i].vector == route->vector &&
-		    t->routes[i].vm == route->vm &&
-		    t->routes[i].irq == route->irq)
-			return true;
-	return false;
-}
-
 static bool is_assigned(const struct bridge_tables *t, uint16_t bdf,
 			uint32_t vm)
 {
@@ -184,7 +170,8 @@ static int give_routes(struct procedure *p)
 			continue;
 		count = vf_routes(p->vfs.vf[i], row->vm, row->slot, &routes[n]);
 		for (k = n; count; count--, k++)
-			if (!missing || !has_route(&p->hv->tables, &routes[k]))
+			if (!missing || !bridge_tables_has_route(&p->hv->tables,
+								 &routes[k]))
 				routes[n++] = routes[k];
 	}
 	step_sup_write(p, SUP_ROUTES, routes, n * (uint32_t)sizeof(routes[0]),
@@ -196,6 +183,9 @@ static int give_enable(struct procedure *p)
 {
 	unsigned i;
 
+	/* Those of a device that is adopted were set by its driver. */
+	if (((struct give *)p)->missing)
+		return STEP_NEXT;
 	for (i = 0; i < p->vfs.n; i++)
 		if (allocation_of(p, p->vfs.vf[i]))
 			step_vf_enable(p, p->vfs.vf[i], true);

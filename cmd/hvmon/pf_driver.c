@@ -185,7 +185,10 @@ static void route_event(struct procedure *p)
 	};
 
 	step_own_irq(p, route.irq, device->event_fd);
-	step_sup_write(p, SUP_ROUTES, &route, sizeof(route), 0);
+	/* The eventfd alone is new when the device is adopted. */
+	if (!device->adopted ||
+	    !bridge_tables_has_route(&p->hv->tables, &route))
+		step_sup_write(p, SUP_ROUTES, &route, sizeof(route), 0);
 }
 
 static int driver_interrupts(struct procedure *p)
@@ -208,11 +211,12 @@ static int driver_interrupts(struct procedure *p)
 	if (!msix)
 		return STEP_NEXT;
 	flags = pci_get16(device->config, msix + PCI_MSIX_FLAGS);
+	if (flags & PCI_MSIX_FLAGS_ENABLE)
+		return STEP_NEXT;
 	step_write32(p, entry + PCI_MSIX_ENTRY_VECTOR_CTRL, 0);
-	if (!(flags & PCI_MSIX_FLAGS_ENABLE))
-		step_config_write16(p, device->bdf, msix + PCI_MSIX_FLAGS,
-				    (flags & ~PCI_MSIX_FLAGS_MASKALL) |
-					    PCI_MSIX_FLAGS_ENABLE);
+	step_config_write16(p, device->bdf, msix + PCI_MSIX_FLAGS,
+			    (flags & ~PCI_MSIX_FLAGS_MASKALL) |
+				    PCI_MSIX_FLAGS_ENABLE);
 	return STEP_NEXT;
 }
 

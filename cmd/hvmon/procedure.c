@@ -151,7 +151,7 @@ void procedure_start(struct procedure *p, uint64_t lanes)
 void procedure_call(struct procedure *parent, struct procedure *child)
 {
 	child->parent = parent;
-	if (!child->function[0])
+	if (parent->function[0])
 		memcpy(child->function, parent->function,
 		       sizeof(child->function));
 	if (child->vm == PLATFORM_VM_NONE)

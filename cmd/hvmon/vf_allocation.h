@@ -23,7 +23,7 @@
 #define VF_WAIT_MAX_NS     1000000000ull /* less than the completion timeout */
 #define VF_SLOT_SIZE       0x100000ull   /* guest-physical, of a slot's BARs */
 #define VM_NAME_MAX        16u
-#define VF_SLOT_NONE       0xffffffffu   /* as argument: the lowest free one */
+#define VF_SLOT_NONE       0xffffffffu /* as argument: the lowest free one */
 
 struct hvmon;
 
