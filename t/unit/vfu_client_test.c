@@ -669,6 +669,41 @@ static void test_quarantine(void)
 	rig_free(r);
 }
 
+/* Given back before VERSION was answered: it never leaves. */
+static void test_abandoned_early(void)
+{
+	struct rig *r = rig_new(&ops);
+	struct rig_msg m;
+	uint16_t other;
+
+	CHECK_INT(vfu_client_reserve(r->client, on_reply, NULL, &other), 0);
+	CHECK_INT(vfu_client_reserve(r->client, on_reply, NULL, &r->reserved),
+		  0);
+	CHECK_INT(
+		vfu_client_send(r->client, other, VFU_RESET, NULL, 0, NULL, 0),
+		0);
+	CHECK_INT(vfu_client_send(r->client, r->reserved, VFU_RESET, NULL, 0,
+				  NULL, 0),
+		  0);
+	vfu_client_abandon(r->client, r->reserved);
+	CHECK_INT(vfu_client_irq_info(r->client, 2, on_reply, NULL), 0);
+	answer_version(r, 0, 1, NULL);
+	CHECK(rig_recv(r->peer, &m));
+	CHECK_INT(m.header.id, other);
+	CHECK(rig_recv(r->peer, &m));
+	CHECK_INT(m.header.command, VFU_GET_IRQ_INFO);
+	CHECK(!rig_recv(r->peer, &m));
+	CHECK_INT(vfu_client_outstanding(r->client), 2);
+	CHECK_INT(vfu_client_quarantined(r->client), 0);
+	/* Waiting for a late reply when the connection ends. */
+	vfu_client_abandon(r->client, other);
+	CHECK_INT(vfu_client_quarantined(r->client), 1);
+	hang_up(r);
+	CHECK_INT(vfu_client_quarantined(r->client), 0);
+	CHECK_INT(r->n_got, 1);
+	rig_free(r);
+}
+
 /* Replies that never come eat up the IDs, and nothing else. */
 static void test_all_quarantined(void)
 {
@@ -813,6 +848,7 @@ static const struct unit_case cases[] = {
 	{ "bound", test_bound },
 	{ "queue_goes_first", test_queue_goes_first },
 	{ "quarantine", test_quarantine },
+	{ "abandoned_early", test_abandoned_early },
 	{ "all_quarantined", test_all_quarantined },
 	{ "hang_up", test_hang_up },
 	{ "keep_pending", test_keep_pending },

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -227,6 +228,7 @@ static void test_owing(void)
 static void test_listening(void)
 {
 	struct device *r = calloc(1, sizeof(*r));
+	struct rlimit limit, low;
 	struct vfu_version v = { 0, 1 };
 	struct complaint c;
 	char path[PATH_MAX];
@@ -261,6 +263,25 @@ static void test_listening(void)
 	rig_settle(r->loop);
 	CHECK_INT(r->attached, 2);
 	close(b);
+	rig_settle(r->loop);
+	/* Out of descriptors for a while: no spinning, taken later. */
+	a = unixsock_connect(path);
+	CHECK(rig_send(a, 1, VFU_VERSION, 0, &v, sizeof(v)));
+	CHECK(!getrlimit(RLIMIT_NOFILE, &limit));
+	low = limit;
+	low.rlim_cur = 3;
+	CHECK(!setrlimit(RLIMIT_NOFILE, &low));
+	rig_settle(r->loop);
+	CHECK(!setrlimit(RLIMIT_NOFILE, &limit));
+	CHECK_INT(r->attached, 2);
+	CHECK(r->server->retry.loop != NULL);
+	rig_settle(r->loop);
+	CHECK_INT(r->attached, 2);
+	loop_timer_in(r->loop, &r->server->retry, 0, r->server->retry.fn,
+		      r->server->retry.arg);
+	rig_settle(r->loop);
+	CHECK_INT(r->attached, 3);
+	close(a);
 	device_free(r);
 	scratch_remove(&dir);
 }
