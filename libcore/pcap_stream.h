@@ -50,6 +50,9 @@ bool pcap_writer_put(struct pcap_writer *w, const void *data, uint32_t size,
 /* Room for another frame (for callers that wait instead of dropping). */
 bool pcap_writer_has_room(const struct pcap_writer *w);
 uint64_t pcap_writer_dropped(const struct pcap_writer *w);
+/* No more frames follow: `done` is called in the loop once all is written
+ * (or `closed`, when the reader went away before).  Then close. */
+void pcap_writer_finish(struct pcap_writer *w, loop_fn *done, void *arg);
 /* Writes what is left (blocking at most 2 s), closes. */
 void pcap_writer_close(struct pcap_writer *w);
 

@@ -46,8 +46,8 @@ struct pcap_writer {
 	struct loop_watch watch;
 	struct loop_timer retry;
 	struct loop_deferred flush;
-	loop_fn *closed;
-	void *arg;
+	loop_fn *closed, *done;
+	void *arg, *done_arg;
 	bool gone; /* the reader went away */
 	pcap_t *pcap;
 	pcap_dumper_t *dumper;
@@ -148,6 +148,8 @@ static void on_flush(void *arg)
 		loop_watch_events(&w->watch, err ? EPOLLOUT : 0);
 	else if (err && w->fd >= 0) /* no epoll for this fd: look again */
 		loop_timer_in(w->loop, &w->retry, RETRY_NS, on_flush, w);
+	if (!err && w->done)
+		w->done(w->done_arg); /* may close the writer */
 }
 
 static void on_event(void *arg, uint32_t events)
@@ -314,6 +316,13 @@ bool pcap_writer_put(struct pcap_writer *w, const void *data, uint32_t size,
 uint64_t pcap_writer_dropped(const struct pcap_writer *w)
 {
 	return w->dropped;
+}
+
+void pcap_writer_finish(struct pcap_writer *w, loop_fn *done, void *arg)
+{
+	w->done = done;
+	w->done_arg = arg;
+	loop_defer(w->loop, &w->flush, on_flush, w);
 }
 
 static void drain(struct pcap_writer *w)

@@ -1,0 +1,54 @@
+/* switch.h - the device's layer-2 switch: VFs and one uplink. */
+#ifndef IOVDEV_SWITCH_H
+#define IOVDEV_SWITCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "libcore/nic_regs.h"
+
+#define SWITCH_UPLINK 0u /* port of the uplink; VF n is port n */
+#define SWITCH_SETS   256u
+#define SWITCH_WAYS   4u
+#define MAC_SIZE      6u
+
+struct nic;
+
+/* A frame where its sender has it.  The sender may be a guest that changes
+ * it meanwhile, so what is decided by is read once, into `head`. */
+struct frame {
+	uint8_t head[NIC_FRAME_MIN];
+	const uint8_t *data;
+	uint32_t size;
+};
+
+struct fdb_entry {
+	uint64_t mac; /* 48 bits; 0: free */
+	uint64_t seen_ns;
+	uint8_t port;
+	bool fixed; /* a VF's own address */
+};
+
+struct l2_switch {
+	struct fdb_entry fdb[SWITCH_SETS][SWITCH_WAYS];
+	uint64_t forwarded, flooded, filtered;
+};
+
+void frame_init(struct frame *frame, const uint8_t *data, uint32_t size);
+/* The whole frame into `to`, with the head that was read. */
+void frame_copy(uint8_t *to, const struct frame *frame);
+
+/* Forward a frame that came in at `port`.  0: done (delivered, dropped or
+ * filtered).  -EAGAIN: a receiver is fenced; nothing was delivered, try again
+ * when *until_ns is reached or a function changed. */
+int switch_forward(struct nic *nic, unsigned port, const struct frame *frame,
+		   uint64_t *until_ns);
+/* A VF's own address appears or goes. */
+void switch_set_mac(struct nic *nic, unsigned port, const uint8_t mac[6]);
+void switch_forget_port(struct nic *nic, unsigned port);
+/* Rows of the table "fdb". */
+json_t *switch_fdb_rows(struct nic *nic);
+
+#endif
