@@ -103,3 +103,23 @@ suite() {
 @test "unixsock" {
 	suite unixsock
 }
+
+@test "vfu client" {
+	suite vfu_client
+}
+
+@test "vfu conn" {
+	suite vfu_conn
+}
+
+@test "vfu fuzz" {
+	suite vfu_fuzz
+}
+
+@test "vfu requests" {
+	suite vfu_requests
+}
+
+@test "vfu server" {
+	suite vfu_server
+}
