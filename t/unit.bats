@@ -123,3 +123,43 @@ suite() {
 @test "vfu server" {
 	suite vfu_server
 }
+
+@test "address layout" {
+	suite address_layout
+}
+
+@test "checker" {
+	suite checker
+}
+
+@test "config overlay" {
+	suite config_overlay
+}
+
+@test "guest" {
+	suite guest
+}
+
+@test "guest vf" {
+	suite guest_vf
+}
+
+@test "inflight" {
+	suite inflight
+}
+
+@test "procedure" {
+	suite procedure
+}
+
+@test "protection" {
+	suite protection
+}
+
+@test "routing" {
+	suite routing
+}
+
+@test "vf allocation" {
+	suite vf_allocation
+}
