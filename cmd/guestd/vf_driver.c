@@ -103,6 +103,16 @@ static int check_next(struct vf *vf)
 	return (int)vf->step + 1;
 }
 
+/* The look that led here may be older than what the last setup wrote. */
+static int check_config(struct vf *vf)
+{
+	if (vf->regs.command == UINT16_MAX)
+		return setup_error(vf, -ENODEV, "absent");
+	vf->pci.command = (uint16_t)vf->regs.command;
+	vf->pci.msix_control = (uint16_t)vf->regs.msix_control;
+	return check_next(vf);
+}
+
 static void take_mac(struct vf *vf)
 {
 	const struct vf_regs *r = &vf->regs;
@@ -205,7 +215,8 @@ static const struct vf_step_desc {
 	void (*issue)(struct vf *vf); /* NULL: nothing to ask */
 	int (*check)(struct vf *vf);  /* the next step or -errno */
 } steps[] = {
-	[STEP_COMMAND] = { POINT_DRIVER_PROBE, vf_issue_command, check_next },
+	[STEP_CONFIG] = { POINT_DRIVER_PROBE, vf_issue_config, check_config },
+	[STEP_COMMAND] = { NO_POINT, vf_issue_command, check_next },
 	[STEP_IDENTIFY] = { NO_POINT, vf_issue_identify, check_identify },
 	[STEP_CONNECT] = { NO_POINT, vf_issue_connect, check_next },
 	[STEP_PROGRAM] = { POINT_DRIVER_PROGRAM, vf_issue_program,
@@ -242,7 +253,7 @@ static void take_look(struct vf *vf)
 	vf->look_again = false;
 	vf->pci = vf->next_pci;
 	if (vf->pci.present)
-		setup_begin(vf, STEP_COMMAND);
+		setup_begin(vf, STEP_CONFIG);
 	else
 		vf_away(vf, "absent");
 }

@@ -28,6 +28,7 @@ enum vf_state {
 };
 
 enum vf_step {
+	STEP_CONFIG,   /* read anew what is written in the next steps */
 	STEP_COMMAND,  /* Memory Space Enable, Bus Master Enable */
 	STEP_IDENTIFY, /* what it is, what it runs */
 	STEP_CONNECT,  /* interrupts and doorbells */
@@ -45,6 +46,7 @@ enum vf_step {
 
 /* Registers as read; all ones: refused. */
 struct vf_regs {
+	uint64_t command, msix_control; /* config space */
 	uint64_t id, version, status, mac_low, mac_high, resets;
 	uint64_t bandwidth_max, bandwidth;
 	uint64_t tx_enable, rx_enable, tx_status, rx_status;

@@ -34,8 +34,7 @@ static void on_op(void *arg, const struct vfu_reply *reply)
 	struct vf_op *op = arg;
 	struct vf *vf = op->vf;
 	const uint8_t *data;
-	uint32_t v32;
-	uint64_t v64;
+	uint64_t value = 0;
 
 	if (reply->err == -ENOTCONN)
 		return;
@@ -45,14 +44,9 @@ static void on_op(void *arg, const struct vfu_reply *reply)
 			op_done(vf, -EBADMSG);
 			return;
 		}
-		if (op->size == sizeof(v32)) {
-			memcpy(&v32, data, sizeof(v32));
-			*op->out = le32toh(v32);
-			vf->counters.refused += v32 == UINT32_MAX;
-		} else {
-			memcpy(&v64, data, sizeof(v64));
-			*op->out = le64toh(v64);
-		}
+		memcpy(&value, data, op->size);
+		*op->out = le64toh(value);
+		vf->counters.refused += op->size == 4 && value == UINT32_MAX;
 	}
 	op_done(vf, reply->err);
 }
@@ -95,6 +89,13 @@ static void reg_write64(struct vf *vf, uint32_t offset, uint64_t value)
 			      sizeof(value), on_op, op_next(vf, NULL, 0)));
 }
 
+static void config_read16(struct vf *vf, uint32_t offset, uint64_t *out)
+{
+	op_sent(vf, bus_read(&vf->guest->bus,
+			     platform_guest_config(vf->pci.slot) + offset, 2,
+			     on_op, op_next(vf, out, 2)));
+}
+
 static void config_write16(struct vf *vf, uint32_t offset, uint16_t value)
 {
 	value = htole16(value);
@@ -102,6 +103,14 @@ static void config_write16(struct vf *vf, uint32_t offset, uint16_t value)
 		bus_write(&vf->guest->bus,
 			  platform_guest_config(vf->pci.slot) + offset, &value,
 			  sizeof(value), on_op, op_next(vf, NULL, 0)));
+}
+
+void vf_issue_config(struct vf *vf)
+{
+	config_read16(vf, PCI_COMMAND, &vf->regs.command);
+	if (vf->pci.msix_cap)
+		config_read16(vf, vf->pci.msix_cap + PCI_MSIX_FLAGS,
+			      &vf->regs.msix_control);
 }
 
 void vf_issue_command(struct vf *vf)

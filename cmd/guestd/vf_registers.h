@@ -6,6 +6,7 @@
 
 /* Send the step's requests; vf_setup_run() is called when all are answered
  * (never from inside). */
+void vf_issue_config(struct vf *vf);
 void vf_issue_command(struct vf *vf);
 void vf_issue_identify(struct vf *vf);
 void vf_issue_connect(struct vf *vf);
