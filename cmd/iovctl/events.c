@@ -3,9 +3,11 @@
 
 #include <errno.h>
 #include <fnmatch.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/iovctl/event_files.h"
 #include "cmd/iovctl/event_print.h"
@@ -81,6 +83,19 @@ static bool print_new(const struct iovctl *ctl, struct event_files *files)
 	return !fflush(stdout);
 }
 
+/* Sleep until there may be more events, or nobody reads what we print. */
+static bool wait_for_more(struct event_files *files)
+{
+	struct pollfd pfds[2] = {
+		{ .fd = event_files_fd(files), .events = POLLIN },
+		{ .fd = STDOUT_FILENO },
+	};
+
+	while (poll(pfds, 2, -1) < 0 && errno == EINTR)
+		;
+	return !(pfds[1].revents & (POLLERR | POLLHUP | POLLNVAL));
+}
+
 static int do_events(struct iovctl *ctl)
 {
 	struct event_files *files;
@@ -93,8 +108,8 @@ static int do_events(struct iovctl *ctl)
 	err = event_files_open(&files, &ctl->machine, since, &ctl->cause);
 	if (err)
 		return program_status_of(err);
-	while (print_new(ctl, files) && ctl->follow)
-		event_files_wait(files, UINT64_MAX);
+	while (print_new(ctl, files) && ctl->follow && wait_for_more(files))
+		;
 	event_files_close(files);
 	return STATUS_OK;
 }

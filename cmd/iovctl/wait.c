@@ -71,9 +71,13 @@ static bool wait_for_fd(int fd, uint64_t deadline_ns)
 /* The nearest folder above path that is there; shortens path. */
 static void existing_folder(char *path)
 {
-	do
-		memmove(path, dirname(path), strlen(dirname(path)) + 1);
-	while (access(path, F_OK) && strcmp(path, "/") && strcmp(path, "."));
+	char *above;
+
+	do {
+		above = dirname(path);
+		if (above != path)
+			strcpy(path, above); /* "." or "/" */
+	} while (access(path, F_OK) && strcmp(path, "/") && strcmp(path, "."));
 }
 
 static void machine_place(const struct iovctl *ctl, char path[PATH_MAX])

@@ -1,0 +1,309 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154 # bats sets them
+# iovctl.bats - the operator's command, on a machine of a root bridge alone
+# and on dead, frozen and missing ones.
+
+setup() {
+	load machine
+	machine_setup
+	need iovctl rootbridge
+}
+
+teardown() {
+	machine_teardown
+}
+
+power_on() {
+	machine_start <<-END
+		bridge: rootbridge
+	END
+}
+
+# Whether a process waits for events.
+watches() {
+	grep -qs inotify /proc/"$1"/fdinfo/*
+}
+
+@test "help, version, and lists of commands" {
+	run -0 iovctl --help
+	assert_line --partial "config-dump"
+	run -0 iovctl --version
+	assert_output --regexp '^iovctl \(iovkit\) [0-9]'
+	run -0 iovctl --list-commands
+	assert_line $'fault\tFUNCTION [requests|tx|rx] FAULT...'
+	local command
+	while IFS=$'\t' read -r command _; do
+		run -0 iovctl "$command" --help
+		assert_line --partial "Usage: iovctl $command "
+	done < <(iovctl --list-commands)
+	run -70 bash -c 'iovctl --help >/dev/full'
+}
+
+@test "a wrong command line says what is wrong" {
+	run -64 iovctl
+	assert_output --partial "which command?"
+	run -64 iovctl explode
+	assert_output --partial "no command 'explode'"
+	run -64 iovctl show a b
+	assert_output --partial "'b' is too much"
+	run -64 iovctl call x
+	assert_output --partial "NAME METHOD [JSON]"
+	run -64 iovctl ps --follow
+	run -64 iovctl -t 5 ps
+	assert_output --partial "'5'"
+	run -64 iovctl -m "$T" events --since yesterday
+	run -69 iovctl -m "$T/nothing" ps
+	assert_output --partial "no such machine"
+}
+
+@test "ps and show join what programs say" {
+	power_on
+	run -0 iovctl ps
+	assert_line --regexp '^bridge +rootbridge +[0-9]+ +running'
+	run -0 iovctl ps --json
+	jq -e '.[] | select(.name == "bridge") |
+		.role == "rootbridge" and .state == "running" and .ready and
+		.ev == "ready"' <<<"$output"
+	run -0 iovctl show
+	assert_line --regexp '^inflight +bridge '
+	run -0 iovctl show processes
+	assert_line --regexp '^bridge +rootbridge '
+	run -0 iovctl show processes --json
+	jq -e '.table == "processes" and .rows[0].name == "bridge" and
+		.columns[0].title == "NAME"' <<<"$output"
+	run -64 iovctl show nonsense
+	assert_output --partial "no program has a table 'nonsense'"
+}
+
+@test "call and methods" {
+	power_on
+	run -0 iovctl methods bridge
+	assert_line --regexp '^fault +function fault'
+	run -0 iovctl call bridge status
+	assert_line --partial '"role": "rootbridge"'
+	run -0 iovctl call bridge show '["vms"]' --json
+	jq -e '.rows | length > 1' <<<"$output"
+	run -64 iovctl call bridge nothing
+	assert_output "iovctl: m0: bridge: no method 'nothing'"
+	run -64 iovctl call bridge at '{"point": 5}'
+	assert_output --partial "parameter 'point' must be a string"
+	run -64 iovctl call bridge at '{'
+	assert_output --partial "no JSON"
+	run -69 iovctl call nobody status
+	assert_output "iovctl: m0: nobody does not run"
+}
+
+@test "a frozen program is told from one that is gone" {
+	power_on
+	run -0 iovctl freeze bridge
+	assert_line --regexp '^since [0-9]+$'
+	run -0 iovctl ps
+	assert_line --regexp '^bridge +rootbridge +[0-9]+ +stopped +operator'
+	run -69 iovctl -t 100ms call bridge status
+	assert_output "iovctl: m0: bridge does not answer (frozen?)"
+	run -69 iovctl -t 100ms show inflight
+	assert_output --partial "(frozen?)"
+	# Others' tables do not suffer.
+	run -0 --separate-stderr iovctl show processes --json
+	jq -e .rows <<<"$output"
+	assert_equal "$stderr" "iovctl: m0: bridge does not answer (frozen?)"
+	iovctl thaw bridge
+	iovctl show inflight
+	# By somebody else, bmc included.
+	kill -STOP "$(pid bridge)" "${PIDS[bmc]}"
+	run -0 iovctl ps
+	assert_line --regexp '^bridge +rootbridge +[0-9]+ +frozen'
+	assert_line --regexp '^bmc +bmc +[0-9]+ +frozen'
+	iovctl thaw bmc
+	kill -CONT "$(pid bridge)"
+	iovctl wait ready bridge
+}
+
+@test "without bmc, programs are frozen and killed by their pid" {
+	start one rootbridge
+	run -0 iovctl freeze one --json
+	jq -e '.since >= 2' <<<"$output"
+	run -0 iovctl ps
+	assert_line --regexp '^one +rootbridge +[0-9]+ +frozen'
+	iovctl thaw one
+	iovctl call one status
+	run -1 iovctl -t 50ms wait gone one
+	assert_output "iovctl: m0: one still runs"
+	run -64 iovctl kill one NONSENSE
+	assert_output --partial "no signal 'NONSENSE'"
+	iovctl kill one
+	iovctl wait gone one
+	finish one 137
+	run -69 iovctl kill one
+	assert_output "iovctl: m0: one does not run"
+	run -69 iovctl power off
+	start one rootbridge
+	iovctl stop one
+	iovctl wait gone one
+	finish one 0
+}
+
+@test "wait: events, past and coming" {
+	power_on
+	run -0 iovctl wait --since start program.ready name=bridge --json
+	jq -e '.src == "bmc" and .pid > 0' <<<"$output"
+	run -0 iovctl wait --since start 'program.*' name=bridge
+	assert_line --partial "program.start name=bridge"
+	run -1 iovctl -t 50ms wait program.ready name=bridge
+	assert_output --partial "program.ready did not come in time"
+	run -1 iovctl -t 50ms wait --since start program.ready name=other
+	local since
+	since=$(iovctl freeze bridge --json | jq .since)
+	run -0 iovctl wait --since "$since" program.frozen
+	run -0 iovctl wait --since "$since" program.frozen reasons=operator
+	run -0 iovctl thaw bridge
+	iovctl wait ready bridge
+	run -1 iovctl -t 50ms wait ready nobody
+	assert_output "iovctl: m0: nobody did not become ready in time"
+	iovctl wait gone nobody
+	# One that comes while we wait.
+	iovctl -t 5s wait program.gone name=bridge >"$T/gone" 3>&- &
+	local waiter=$!
+	wait_until 5 watches $waiter
+	iovctl kill bridge
+	wait $waiter
+	grep -q 'signal=KILL' "$T/gone"
+	finish bmc 71
+}
+
+@test "wait is there before the machine, and the machine before its end" {
+	iovctl -t 5s wait ready bridge 3>&- &
+	local waiter=$!
+	wait_until 5 watches $waiter
+	power_on
+	wait $waiter
+	iovctl wait show:processes name=bridge state=running
+	run -0 iovctl wait show:vms vm=vm1 --json
+	jq -e '.vm == "vm1"' <<<"$output"
+	run -1 iovctl -t 50ms wait show:processes name=bridge state=ended
+	run -1 iovctl -t 50ms wait show:nonsense x=1
+	assert_output --partial "no program has a table 'nonsense'"
+	# A machine that went and came again counts events from 1.
+	machine_stop
+	iovctl -t 5s wait program.ready name=bridge 3>&- &
+	waiter=$!
+	wait_until 5 watches $waiter
+	power_on
+	wait $waiter
+}
+
+@test "events, as people and programs read them" {
+	power_on
+	run -0 iovctl events
+	assert_line --regexp '^ +1 +[0-9]+\.[0-9]{6} bmc +start '
+	run -0 iovctl events --json ready
+	assert_equal "$(jq -r .src <<<"$output" | sort | xargs)" "bmc bridge"
+	run -0 iovctl events --since now
+	assert_output ""
+	iovctl events --json --follow --since now >"$T/followed" 3>&- &
+	local follower=$!
+	wait_until 5 watches $follower
+	iovctl freeze bridge
+	iovctl thaw bridge
+	wait_until 5 grep -q program.thawed "$T/followed"
+	kill $follower
+	jq -es 'map(.n) | . == sort' "$T/followed"
+	# A reader that goes ends it.
+	iovctl events --follow | head -n 1
+}
+
+@test "points are armed, held, released by command" {
+	power_on
+	run -64 iovctl at bridge bridge.nothing=kill
+	assert_output --partial "no point 'bridge.nothing'"
+	run -0 iovctl at bridge bridge.a2100=trace bridge.a900=kill:99
+	assert_line --regexp '^since [0-9]+$'
+	run -0 iovctl call bridge points --json
+	jq -e '.[] | select(.point == "bridge.a900") | .armed == "kill:99"' \
+		<<<"$output"
+	iovctl at bridge bridge.a900=off
+	run -64 iovctl release bmc.nothing
+	run -0 iovctl release
+	assert_line "released 0"
+	run -0 iovctl release bridge --json
+	jq -e '.released == 0 and .since > 0' <<<"$output"
+}
+
+@test "faults, operations and devices that are wrong are refused" {
+	power_on
+	run -64 iovctl fault nic0/vf1 explode 5
+	assert_output --partial "no fault 'explode'"
+	run -64 iovctl fault nic0/vf1 tx loss 200%
+	assert_output --partial "'200%'"
+	run -64 iovctl fault nic0 loss 1%
+	assert_output --partial "'nic0' is no function"
+	run -1 iovctl fault nic0/vf1 loss 1%
+	assert_output --partial "no function 'nic0/vf1'"
+	run -69 iovctl fault nic0/vf1 tx loss 1%
+	assert_output --partial "no program serves device nic0"
+	run -64 iovctl hold nic0/vf1 sideways
+	run -64 iovctl complete nothing
+	run -1 iovctl drop nic0/vf1:3
+	run -69 iovctl attach nic0
+	run -69 iovctl reset nic0/pf0
+	assert_output --partial "no hvmon runs"
+	run -69 iovctl capture nic0/vf1 -w "$T/x"
+	run -64 iovctl capture nic0/vf1
+	assert_output --partial "where to?"
+	run -0 iovctl config-dump
+	assert_output ""
+	run -64 iovctl config-dump nic0/vf99
+}
+
+@test "dump keeps all for a bug report" {
+	power_on
+	iovctl dump "$T/dump:1.tar"
+	tar -xf "$T/dump:1.tar" --force-local -C "$T" m0/version.json \
+		m0/ps.json m0/tables/processes.json m0/events/bmc.jsonl \
+		m0/status/bridge.json m0/points/bridge.json --transform s,m0,d,
+	jq -e '.iovkit and .powered' "$T/d/version.json"
+	cmp "$T/d/events/bmc.jsonl" "$M/events/bmc.jsonl"
+	# A frozen one is named.
+	kill -STOP "$(pid bridge)"
+	iovctl -t 100ms dump - | tar -xO m0/status/bridge.json |
+		jq -e '.stopped and (.error | contains("does not answer"))'
+	kill -CONT "$(pid bridge)"
+	run ! iovctl dump "$T/no/where.tar"
+	# No machine needs to run.
+	machine_stop
+	iovctl dump - | tar -tf - | grep -qx m0/events/bmc.jsonl
+}
+
+@test "cleanup: not a running machine, all of a dead one" {
+	power_on
+	run -73 iovctl cleanup
+	assert_output --partial "runs already"
+	machine_stop
+	iovctl cleanup
+	assert_equal "$(find "$M" -type f ! -name lock -o -type s)" ""
+	# By hand, without bmc.
+	start one rootbridge
+	run -73 iovctl cleanup
+	assert_output --partial "one is alive"
+	kill -KILL "${PIDS[one]}"
+	finish one 137
+	iovctl cleanup
+	assert_equal "$(find "$M" -type f ! -name lock -o -type s)" ""
+}
+
+@test "start, stop and power go through bmc" {
+	machine_start <<-END
+		bridge: rootbridge
+		other: $(type -P sleep) 1000
+	END
+	run -0 iovctl ps
+	assert_line --regexp '^other +.*sleep +[0-9]+ +running'
+	iovctl stop other
+	iovctl wait show:processes name=other pid=null
+	iovctl start other
+	run -0 iovctl wait --since start program.ready name=other
+	run -64 iovctl start nobody
+	iovctl power off
+	finish bmc 0
+	run -69 iovctl power off
+}
