@@ -16,6 +16,9 @@
 #define BUFFER_MIN     256u
 #define BUFFER_MAX     9216u
 #define IDLE_DEFAULT   (2 * NS_PER_S)
+/* The switch has no flow control: at this rate a receiver that is kept from
+ * running for 50 ms still loses nothing. */
+#define PPS_DEFAULT 20000u
 
 enum {
 	OPT_VM = 1000,
@@ -56,7 +59,8 @@ static const struct argp_option options[] = {
 	{ "write", 'w', "FILE|-", 0, "write what comes as pcap", 2 },
 	{ "tap", OPT_TAP, "NAME", 0, "join the VF to a TAP device", 2 },
 	{ NULL, 0, NULL, 0, "How they run:", 3 },
-	{ "pps", OPT_PPS, "R", 0, "-r: frames a second", 3 },
+	{ "pps", OPT_PPS, "R", 0,
+	  "-r: frames a second (20k), max: as fast as the ring goes", 3 },
 	{ "timing", OPT_TIMING, NULL, 0, "-r: as captured", 3 },
 	{ "count", 'c', "N", 0, "receivers end after N frames", 3 },
 	{ "once", OPT_ONCE, NULL, 0,
@@ -201,7 +205,7 @@ static void check_together(struct argp_state *state, struct guest_options *o)
 			argp_error(state, "--once: a workload has no end "
 					  "(count=N)");
 		if (spec->kind == WORKLOAD_REPLAY) {
-			spec->rate = o->pps;
+			spec->rate = o->have_pps ? o->pps : PPS_DEFAULT;
 			spec->timing = o->timing;
 			replays += is_stdio(spec->path);
 		}
