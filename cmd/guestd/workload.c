@@ -127,8 +127,9 @@ static void on_idle(void *arg)
 		      g->options.idle_ns / 4 + NS_PER_MS, on_idle, g);
 }
 
-int workloads_add(struct guest *g, const struct workload_spec *spec,
-		  struct workload **out, struct complaint *c)
+/* Make one, not bound yet. */
+static int workload_new(struct guest *g, const struct workload_spec *spec,
+			struct workload **out, struct complaint *c)
 {
 	struct workloads *ws = &g->workloads;
 	struct workload *w = calloc(1, kinds[spec->kind]->size);
@@ -155,6 +156,18 @@ int workloads_add(struct guest *g, const struct workload_spec *spec,
 	ws->receivers += w->ops->receives;
 	if (w->ops->receives && g->options.once && !ws->idle.loop)
 		on_idle(g);
+	*out = w;
+	return 0;
+}
+
+int workloads_add(struct guest *g, const struct workload_spec *spec,
+		  struct workload **out, struct complaint *c)
+{
+	struct workload *w;
+	int err = workload_new(g, spec, &w, c);
+
+	if (err < 0)
+		return err;
 	if (out)
 		*out = w;
 	if (g->program.is_ready)
@@ -188,15 +201,19 @@ static bool group_has_vf(struct guest *g, unsigned group, const struct vf *vf)
 	struct workload *w;
 
 	TAILQ_FOREACH (w, &g->workloads.list, entry)
-		if (w->spec.group == group && w->vf == vf)
+		if (w->spec.group == group &&
+		    (w->vf == vf || (w->spec.vf.by == VF_SELECT_SLOT &&
+				     w->spec.vf.slot == vf->pci.slot)))
 			return true;
 	return false;
 }
 
-/* Requests without a VF are for every VF: one workload each. */
+/* Requests without a VF are for every VF: one workload each, made behind the
+ * first one. */
 static void spread_requests(struct guest *g, const struct workload *from)
 {
 	struct workload_spec spec = from->spec;
+	struct workload *w;
 	struct complaint c;
 	unsigned i;
 
@@ -206,7 +223,7 @@ static void spread_requests(struct guest *g, const struct workload *from)
 		    group_has_vf(g, spec.group, g->vf[i]))
 			continue;
 		spec.vf.slot = i;
-		if (workloads_add(g, &spec, NULL, &c) < 0)
+		if (workload_new(g, &spec, &w, &c) < 0)
 			return;
 	}
 }
@@ -225,11 +242,11 @@ static void workload_start(struct workload *w, struct vf *vf)
 
 void workloads_bind(struct guest *g)
 {
-	struct workload *w, *next;
+	struct workload *w;
 	struct vf *vf;
 
-	for (w = TAILQ_FIRST(&g->workloads.list); w; w = next) {
-		next = TAILQ_NEXT(w, entry);
+	/* More may come at the end meanwhile. */
+	TAILQ_FOREACH (w, &g->workloads.list, entry) {
 		if (w->state == WORKLOAD_WAITING) {
 			vf = choose_vf(g, w);
 			if (!vf)
