@@ -46,7 +46,12 @@ static _Noreturn void run_child(const struct spawn *s, const struct loop *loop,
 		setpgid(0, 0);
 		background_fds(s);
 	}
-	execvp(s->path, s->argv);
+	/* Not execvp for both: a program that the kernel cannot execute would
+	 * be run by a shell. */
+	if (s->foreground)
+		execvp(s->path, s->argv);
+	else
+		execv(s->path, s->argv);
 	err = errno;
 	memcpy(failed + 1, &err, sizeof(err));
 	if (write(fd, failed, sizeof(failed)) < 0)

@@ -15,7 +15,7 @@
 #define SPAWN_FAILED 'E'
 
 struct spawn {
-	const char *path; /* looked up in PATH only without a slash */
+	const char *path; /* in the foreground looked up in PATH */
 	char *const *argv;
 	int status_fd;    /* write end: closed by exec, or kept for readiness */
 	bool keep_status; /* exec leaves it open, as SPAWN_READY_FD */

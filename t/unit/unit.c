@@ -6,7 +6,8 @@
 
 #include "t/unit/unit.h"
 
-/* clang-format off: one a line */
+/* One a line, whatever their lengths. */
+/* clang-format off */
 static const struct unit_suite *const suites[] = {
 	&address_layout_suite,
 	&channel_suite,

@@ -1,0 +1,633 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016 # what other shells are to expand
+# bmc.bats - the board controller: machine files, supervision, stop reasons,
+# COMMAND, and what is left when something dies.
+#
+# The programs of these machines are scripts: bmc looks for ours beside its
+# own binary, so a copy of it stands beside scripts with their names.
+
+setup() {
+	load machine
+	machine_setup
+}
+
+teardown() {
+	machine_teardown
+}
+
+# A copy of bmc in $T/bin, with a script for each of our programs that gets
+# ready and runs on; options make it do something else.
+fake_programs() {
+	mkdir "$T/bin"
+	cp "$BIN/bmc" "$T/bin"
+	cat >"$T/bin/guestd" <<-'END'
+		#!/bin/bash
+		for word; do
+			case $word in
+			--name=*) name=${word#*=} ;;
+			--ready-fd=*) fd=${word#*=} ;;
+			--exit=*) exit "${word#*=}" ;;
+			--never) exec sleep 1000 ;;
+			--once) once=1 ;;
+			--deaf) trap '' TERM ;;
+			--say=*) echo "${word#*=}" >&2 ;;
+			--shutdown=*)
+				printf '\2\0\0\0%s\0' "${word#*=}" |
+					dd of="$IOVKIT_MACHINE/state" bs=1 \
+						seek=256 conv=notrunc status=none
+				exit 71
+				;;
+			esac
+		done
+		echo out of "$name"
+		echo >&"$fd"
+		[[ ${once:-} ]] && exit 0
+		eval "exec sleep 1000 $fd>&-"
+	END
+	chmod +x "$T/bin/guestd"
+	ln "$T/bin/guestd" "$T/bin/rootbridge"
+	ln "$T/bin/guestd" "$T/bin/iovdev"
+	PATH=$T/bin:$PATH
+}
+
+state_of() {
+	awk '$1 == "State:" { print $2 }' "/proc/$1/status"
+}
+
+# A machine file on standard input is refused with status 65 and this line.
+assert_refused() {
+	machine_file
+	run -65 bmc "$T/machine"
+	assert_output "bmc: $T/machine$1"
+	assert [ ! -e "$M" ]
+}
+
+@test "a machine file that says nonsense is refused with its place" {
+	assert_refused ":3: unterminated quote" <<-'END'
+		# one
+		a: /bin/true
+		b: /bin/true 'x
+	END
+	assert_refused ":1: unknown program 'iovdv' (rootbridge, iovdev, hvmon, guestd, or a path)" \
+		<<<"a: iovdv"
+	assert_refused ":2: second program named 'a' (line 1)" <<-'END'
+		a: /bin/true
+		a: /bin/false
+	END
+	assert_refused ":1: bad name 'A': a small letter, then up to 15 of a-z 0-9 _ -" \
+		<<<"A: /bin/true"
+	assert_refused ": no programs" </dev/null
+	assert_refused ":1: cannot run /no/such: No such file or directory" \
+		<<<"a: /no/such"
+}
+
+@test "a machine file is checked without a machine" {
+	machine_file <<<"a: RESTART=always /bin/true"
+	run -0 --separate-stderr bmc --check "$T/machine"
+	assert_output ""
+	# shellcheck disable=SC2154 # run sets it
+	assert_equal "$stderr" ""
+	assert [ ! -e "$M" ]
+}
+
+@test "usage" {
+	run -64 bmc
+	assert_output --partial "no machine file"
+	run -64 bmc x y
+	assert_output --partial "put -- before COMMAND"
+	run -64 bmc --start-timeout 10 x
+	assert_output --partial "--start-timeout: "
+	run -65 bmc "$T/none"
+	assert_output "bmc: $T/none: No such file or directory"
+	run -65 bmc none
+	assert_output "bmc: none: No such file or directory"
+	run -65 bmc "$T"
+	assert_output "bmc: $T: Is a directory"
+}
+
+@test "a machine is found by its name" {
+	mkdir -p "$T/data/machines"
+	echo "x: /bin/sleep 1000" >"$T/data/machines/just-x"
+	IOVKIT_DATA=$T/data run -0 bmc just-x -- true
+	run -0 events 'select(.ev == "power.on") | .file'
+	assert_output '"just-x"'
+}
+
+@test "a machine file comes through a pipe, too" {
+	run -0 bmc <(echo "x: /bin/sleep 1000") -- true
+}
+
+@test "programs start in line order, each when the one before is ready, and end in reverse" {
+	fake_programs
+	machine_start <<-'END'
+		bridge: rootbridge
+		nic0:   iovdev
+		x:      /bin/sleep 1000
+	END
+	machine_stop
+	run -0 events 'select(.ev | IN("program.start", "program.ready",
+		"power.up", "ready", "power.stop", "program.gone"))
+		| "\(.ev) \(.name)"'
+	assert_output - <<-'END'
+		"program.start bridge"
+		"program.ready bridge"
+		"program.start nic0"
+		"program.ready nic0"
+		"program.start x"
+		"program.ready x"
+		"power.up null"
+		"ready null"
+		"power.stop x"
+		"program.gone x"
+		"power.stop nic0"
+		"program.gone nic0"
+		"power.stop bridge"
+		"program.gone bridge"
+	END
+}
+
+@test "a program has a name, a group of its own, and no descriptors but its own" {
+	fake_programs
+	machine_start <<<"nic0: iovdev --type nic"
+	local pid
+	pid=$(pid nic0)
+	run -0 ps -o pgid= -p "$pid"
+	assert_output --regexp "^ *$pid\$"
+	run -0 readlink "/proc/$pid/fd/0" "/proc/$pid/fd/1"
+	assert_output $'/dev/null\n/dev/null'
+	run -0 ls "/proc/$pid/fd"
+	assert_output $'0\n1\n2'
+	# What the shell in it was executed with.
+	run -0 cat "$T/log/bmc.out"
+	assert_output ""
+	run -0 row processes bmc nic0 ready
+	assert_output true
+}
+
+@test "what programs say goes to standard error with their name in front" {
+	fake_programs
+	machine_file <<-'END'
+		nic0: iovdev --say=one --say=two
+		x: /bin/sh -c 'printf "no newline" >&2; exec sleep 1000'
+	END
+	run -0 --separate-stderr bmc "$T/machine" -- echo command
+	assert_output command
+	# shellcheck disable=SC2154 # run sets it
+	assert_equal "$stderr" $'nic0: one\nnic0: two\nx: no newline'
+}
+
+@test "a COMMAND has the machine, and its status is bmc's" {
+	machine_file <<<"x: /bin/sleep 1000"
+	run -0 bmc "$T/machine" -- sh -c 'cat; echo "$IOVKIT_MACHINE"' <<<input
+	assert_output $'input\n'"$M"
+	run -7 bmc "$T/machine" -- sh -c 'exit 7'
+	run -143 bmc "$T/machine" -- sh -c 'kill -TERM $$'
+	run -137 bmc "$T/machine" -- sh -c 'kill -KILL $$'
+	run -127 bmc "$T/machine" -- no-such-command
+	assert_output "bmc: m0: cannot run no-such-command: No such file or directory"
+	run -126 bmc "$T/machine" -- "$T"
+	assert_output "bmc: m0: cannot run $T: Permission denied"
+	PATH=/usr/bin:/bin run -0 "$BIN/bmc" "$T/machine" -- sh -c 'command -v bmc'
+	assert_output "$BIN/bmc"
+}
+
+@test "a COMMAND is not started before all is ready, and ends before the rest" {
+	fake_programs
+	machine_file <<-'END'
+		a: rootbridge
+		b: /bin/sleep 1000
+	END
+	run -0 bmc "$T/machine" -- true
+	assert_order program.start power.up command.start command.end power.off power.stop power.down
+}
+
+@test "SIGTERM ends COMMAND first" {
+	machine_file <<<"x: /bin/sleep 1000"
+	launch bmc bmc "$T/machine" -- sleep 1000
+	await command.start
+	stop bmc TERM 143
+	assert_order command.start power.off command.end power.stop
+}
+
+@test "SIGINT and SIGHUP power off, too" {
+	machine_start <<<"x: /bin/sleep 1000"
+	stop bmc INT 0
+	machine_start <<<"x: /bin/sleep 1000"
+	stop bmc HUP 0
+}
+
+@test "a program that ends by itself is shown as ended, and the machine goes on" {
+	fake_programs
+	machine_start <<-'END'
+		guest: guestd --once
+		dead:  /bin/sh -c 'exit 3'
+		x:     /bin/sleep 1000
+	END
+	await program.gone '.name == "guest" and .status == 0'
+	await program.gone '.name == "dead" and .status == 3'
+	run -0 row processes bmc guest state
+	assert_output ended
+	run -0 row processes bmc dead status
+	assert_output 3
+	kill -KILL "$(pid x)"
+	await program.gone '.name == "x" and .signal == "KILL"'
+	run -0 row processes bmc x status
+	assert_output SIGKILL
+	machine_stop
+}
+
+@test "RESTART says what is started again" {
+	machine_start <<-'END'
+		no: RESTART=no /bin/sleep 1000
+		failure: RESTART=on-failure /bin/sleep 1000
+		always: RESTART=always /bin/sleep 1000
+		fine: RESTART=on-failure /bin/sh -c 'exec sleep 0.01'
+	END
+	local before
+	await program.gone '.name == "fine"'
+	before=$(pid failure)
+	kill -KILL "$before" "$(pid always)" "$(pid no)"
+	await program.ready '.name == "failure" and .pid != '"$before"
+	run -0 row processes bmc failure restarts
+	assert_output 1
+	run -0 row processes bmc always restarts
+	assert_output 1
+	run -0 row processes bmc fine restarts
+	assert_output 0
+	run -0 row processes bmc no state
+	assert_output ended
+	machine_stop
+}
+
+@test "five restarts in ten seconds are giving up" {
+	machine_file <<-'END'
+		a: /bin/sleep 1000
+		x: RESTART=always /bin/true
+	END
+	run -70 bmc "$T/machine" -- sleep 1000
+	assert_output "bmc: m0: x: restarted 5 times in 10 s, giving up"
+	run -0 events 'select(.ev == "program.restart") | .restarts'
+	assert_output $'1\n2\n3\n4\n5'
+}
+
+@test "a machine that does not come up says why" {
+	fake_programs
+	machine_file <<-'END'
+		a: rootbridge
+		b: iovdev --exit=64
+		c: /bin/sleep 1000
+	END
+	run -64 bmc "$T/machine"
+	assert_output "bmc: m0: b: ended before it was ready (64)"
+	run -0 events 'select(.name == "c")'
+	assert_output ""
+
+	machine_file <<<"b: iovdev --never"
+	run -70 bmc --start-timeout 100ms "$T/machine"
+	assert_output "bmc: m0: b: not ready within 100 ms"
+
+	echo garbage >"$T/x"
+	chmod +x "$T/x"
+	machine_file <<<"x: $T/x"
+	run -65 bmc "$T/machine"
+	assert_output "bmc: m0: x: cannot run $T/x: Exec format error"
+}
+
+@test "without the root bridge power is lost" {
+	fake_programs
+	machine_file <<-'END'
+		bridge: rootbridge
+		x: /bin/sleep 1000
+		y: RESTART=always /bin/sleep 1000
+	END
+	launch bmc bmc "$T/machine" -- sleep 1000
+	await command.start
+	kill -KILL "$(pid bridge)"
+	finish bmc 71
+	run -0 log bmc
+	assert_output "bmc: m0: shut down: bridge ended (SIGKILL)"
+	assert_order power.up power.lost power.down exit
+	run -0 events 'select(.ev == "program.restart")'
+	assert_output ""
+}
+
+@test "bmc names the cause of a shutdown" {
+	fake_programs
+	machine_file <<-'END'
+		bridge: rootbridge
+		x: /bin/sleep 1000
+		killer: /bin/true
+	END
+	# Starting the bridge anew makes it shut the machine down.
+	cat >>"$T/bin/rootbridge" <<-'END'
+	END
+	sed -i 's/^eval .*/read -r line <"$IOVKIT_TEST\/cause"\
+		exec "$0" --shutdown="$line"/' "$T/bin/rootbridge"
+	mkfifo "$T/cause"
+	launch bmc bmc "$T/machine" -- sh -c 'echo operation nic0/vf1:5 >"$IOVKIT_TEST/cause"; exec sleep 1000'
+	finish bmc 71
+	run -0 log bmc
+	assert_output "bmc: m0: shut down: operation nic0/vf1:5"
+	run -0 events 'select(.ev == "power.lost") | .cause'
+	assert_output '"shut down: operation nic0/vf1:5"'
+}
+
+@test "frozen is answered when it is stopped, thawed when it runs" {
+	machine_start <<<"x: /bin/sleep 1000"
+	local pid
+	pid=$(pid x)
+	run -0 rpc bmc freeze '["x"]'
+	assert_equal "$(state_of "$pid")" T
+	run -0 jq -c '[.state, .reasons]' <<<"$output"
+	assert_output '["frozen",["operator"]]'
+	rpc bmc freeze '["x", "a105"]'
+	run -0 rpc bmc thaw '["x"]'
+	assert_equal "$(state_of "$pid")" T
+	run -0 rpc bmc thaw '["x", "a105"]'
+	run -0 jq -c '[.state, .reasons]' <<<"$output"
+	assert_output '["running",[]]'
+	assert_equal "$(state_of "$pid")" S
+	# By pid, as a hypervisor knows its guests.
+	rpc bmc freeze "[\"$pid\"]"
+	assert_equal "$(state_of "$pid")" T
+	machine_stop
+}
+
+@test "many freezes and thaws at once end as the last one says" {
+	machine_start <<<"x: /bin/sleep 1000"
+	local i
+	for ((i = 0; i < 200; i++)); do
+		echo '{"jsonrpc":"2.0","id":1,"method":"freeze","params":["x"]}'
+		echo '{"jsonrpc":"2.0","id":2,"method":"thaw","params":["x"]}'
+	done >"$T/requests"
+	run -0 socat -t "$PATIENCE" - "UNIX-CONNECT:$M/ctl/bmc.sock" <"$T/requests"
+	assert_equal "$(grep -c '"result"' <<<"$output")" 400
+	run -0 row processes bmc x state
+	assert_output running
+	run -0 state_of "$(pid x)"
+	assert_output S
+}
+
+@test "a frozen process stays so when somebody else continues it" {
+	machine_start <<<"x: /bin/sleep 1000"
+	rpc bmc freeze '["x"]'
+	kill -CONT "$(pid x)"
+	wait_until "$PATIENCE" has_two_stops
+	run -0 state_of "$(pid x)"
+	assert_output T
+	rpc bmc thaw '["x"]'
+	run -0 state_of "$(pid x)"
+	assert_output S
+}
+
+has_two_stops() {
+	(($(events 'select(.ev == "program.frozen")' | wc -l) == 2))
+}
+
+@test "a process that somebody else stopped is shown as frozen and left so" {
+	machine_start <<<"x: /bin/sleep 1000"
+	kill -STOP "$(pid x)"
+	await program.frozen '.by == "other"'
+	run -0 row processes bmc x state
+	assert_output frozen
+	run -0 row processes bmc x reasons
+	assert_output '["other"]'
+	rpc bmc freeze '["x", "a105"]'
+	kill -CONT "$(pid x)"
+	await program.thawed '.by == "other"'
+	wait_until "$PATIENCE" has_two_stops
+	kill -STOP "$(pid x)"
+	rpc bmc thaw '["x", "a105"]'
+	machine_stop
+}
+
+@test "an operator thaws what somebody else stopped" {
+	machine_start <<<"x: /bin/sleep 1000"
+	kill -STOP "$(pid x)"
+	await program.frozen '.by == "other"'
+	rpc bmc thaw '["x"]'
+	run -0 state_of "$(pid x)"
+	assert_output S
+}
+
+@test "reasons end with the program that gave them" {
+	printf '%s\n' \
+		'{"jsonrpc":"2.0","id":1,"method":"freeze","params":["x","schedule"]}' \
+		'{"jsonrpc":"2.0","id":1,"method":"freeze","params":["y","schedule"]}' \
+		>"$T/requests"
+	machine_start <<-END
+		x: /bin/sleep 1000
+		y: /bin/sleep 1000
+		asker: /usr/bin/socat OPEN:$T/requests,ignoreeof UNIX-CONNECT:$M/ctl/bmc.sock
+	END
+	await program.frozen '.name == "x"'
+	await program.frozen '.name == "y"'
+	rpc bmc freeze '["y", "operator"]'
+	kill -KILL "$(pid asker)"
+	await program.thawed '.name == "x"'
+	run -0 row processes bmc y reasons
+	assert_output '["operator"]'
+	machine_stop
+}
+
+@test "a program is stopped, started and restarted on request" {
+	fake_programs
+	machine_start <<-'END'
+		x: RESTART=always guestd
+		y: /bin/sleep 1000
+	END
+	local before
+	before=$(pid x)
+	run -0 rpc bmc stop '["x"]'
+	run -0 jq -c '[.state, .pid, .status]' <<<"$output"
+	assert_output '["ended",null,"SIGTERM"]'
+	assert is_gone "$before"
+	run -0 rpc_error bmc stop '["x"]'
+	assert_output "x does not run"
+	run -0 rpc bmc start '["x"]'
+	run -0 jq -c '[.state, .ready, .restarts]' <<<"$output"
+	assert_output '["running",true,0]'
+	run -0 rpc_error bmc start '["x"]'
+	assert_output "x is running"
+	before=$(pid x)
+	rpc bmc freeze '["x"]'
+	run -0 rpc bmc restart '["x"]'
+	run -0 jq -c '[.state, .ready, .reasons]' <<<"$output"
+	assert_output '["running",true,[]]'
+	assert is_gone "$before"
+	run -0 rpc bmc kill '["y"]'
+	run -0 jq -c '[.state, .status]' <<<"$output"
+	assert_output '["ended","SIGKILL"]'
+	rpc bmc kill '["x", "SIGSTOP"]'
+	await program.frozen '.by == "other"'
+	rpc bmc kill '["x", "CONT"]'
+	await program.thawed '.by == "other"'
+	rpc bmc power '["off"]'
+	finish bmc 0
+}
+
+@test "a request that means nothing is refused" {
+	machine_start <<<"x: /bin/sleep 1000"
+	run -0 rpc_error bmc start '["z"]'
+	assert_output "no program 'z'"
+	run -0 rpc_error bmc kill '["x", "SIGNAL"]'
+	assert_output "no signal 'SIGNAL'"
+	run -0 rpc_error bmc kill '["x", "0"]'
+	assert_output "no signal '0'"
+	run -0 rpc_error bmc freeze '["x", "no word"]'
+	assert_output --partial "a reason is a word"
+	run -0 rpc_error bmc power '["on"]'
+	assert_output "power is 'off', not 'on'"
+	run -0 rpc_error bmc freeze '[]'
+	assert_output "freeze: parameter 'name' is missing"
+	run -0 rpc_error bmc freeze '["1"]'
+	assert_output "no program '1'"
+	rpc bmc kill '["x"]'
+	run -0 rpc_error bmc freeze '["x"]'
+	assert_output "x does not run"
+	machine_stop
+}
+
+@test "a frozen machine is powered off, and one that is deaf" {
+	fake_programs
+	machine_start <<-'END'
+		x: /bin/sleep 1000
+		y: /bin/sleep 1000
+	END
+	rpc bmc freeze '["x"]'
+	kill -STOP "$(pid y)"
+	await program.frozen '.by == "other"'
+	machine_stop
+	run -0 events 'select(.ev == "program.kill")'
+	assert_output ""
+
+	machine_start <<<"deaf: guestd --deaf"
+	machine_stop
+	assert_order power.stop program.kill program.gone
+}
+
+@test "what a program started ends with it" {
+	machine_start <<-'END'
+		x: /bin/sh -c 'sleep 1000 & echo $! >$IOVKIT_TEST/child; wait'
+	END
+	wait_until "$PATIENCE" test -s "$T/child"
+	rpc bmc kill '["x"]'
+	wait_until "$PATIENCE" is_gone "$(cat "$T/child")"
+	machine_stop
+}
+
+@test "after kill -9 of bmc nothing is left but a stale directory" {
+	fake_programs
+	machine_file <<-'END'
+		bridge: rootbridge
+		deaf: guestd --deaf
+		x: /bin/sleep 1000
+	END
+	launch bmc bmc "$T/machine" -- sleep 1000
+	await command.start
+	rpc bmc freeze '["x"]'
+	stop bmc KILL 137
+	wait_until 1 no_leftovers
+	touch "$M/events/old.jsonl"
+	assert [ -S "$M/ctl/bmc.sock" ]
+	machine_start <<<"x: /bin/sleep 1000"
+	assert [ ! -e "$M/events/old.jsonl" ]
+	run -0 events 'select(.ev == "start") | [.n, .inc]'
+	assert_output '[1,1]'
+	machine_stop
+}
+
+@test "kill -9 of bmc at every point leaves nothing" {
+	fake_programs
+	machine_file <<-'END'
+		bridge: rootbridge
+		x: RESTART=on-failure /bin/sleep 1000
+	END
+	local point command='
+		rpc() {
+			printf "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"$1\",\"params\":[\"$2\"]}\n" |
+				socat -t 10 - UNIX-CONNECT:$IOVKIT_MACHINE/ctl/bmc.sock
+		}
+		rpc freeze x; rpc thaw x; rpc kill x; [ ! "$LOST" ] || rpc kill bridge'
+	for point in $(bmc --list-points | cut -d' ' -f1); do
+		LOST=
+		[[ $point != power.lost ]] || LOST=1
+		export LOST
+		echo "$point"
+		run -137 bmc --at "$point=kill" "$T/machine" -- sh -c "$command"
+		wait_until 2 no_leftovers
+	done
+}
+
+@test "power.start can be held, released and made to fail" {
+	fake_programs
+	machine_file <<-'END'
+		a: rootbridge
+		b: /bin/sleep 1000
+	END
+	launch bmc bmc --at power.start=hold:2 "$T/machine"
+	await point '.point == "power.start" and .action == "hold"'
+	run -0 row processes bmc b state
+	assert_output off
+	run -0 rpc_error bmc start '["b"]'
+	assert_output "b is about to start"
+	rpc bmc release '["power.start"]'
+	await_ready bmc
+	machine_stop
+	run -70 bmc --at power.start=fail:2 "$T/machine"
+	assert_output "bmc: m0: b: power.start failed"
+}
+
+@test "a machine that runs already is not started again" {
+	machine_start <<<"x: /bin/sleep 1000"
+	run -73 bmc "$T/machine"
+	assert_output "bmc: machine m0 runs already (pid ${PIDS[bmc]})"
+	run -0 bmc -m "$T/m1" "$T/machine" -- true
+	assert [ -d "$T/m1/events" ]
+	machine_stop
+}
+
+@test "a machine in which a program runs by hand is left alone" {
+	mkdir -m 700 "$M" "$M/ctl"
+	socat "UNIX-LISTEN:$M/ctl/nic0.sock,fork" /dev/null 3>&- &
+	PIDS["nic0"]=$!
+	wait_until "$PATIENCE" test -S "$M/ctl/nic0.sock"
+	machine_file <<<"x: /bin/sleep 1000"
+	run -73 bmc "$T/machine"
+	assert_output "bmc: nic0.sock (pid ${PIDS["nic0"]}) runs in this machine already"
+	stop nic0 TERM 143
+	run -0 bmc "$T/machine" -- true
+}
+
+@test "another user's directory is not touched" {
+	[[ $EUID -eq 0 ]] || skip "needs root"
+	machine_file <<<"x: /bin/sleep 1000"
+	mkdir -m 700 "$M"
+	chown nobody "$M"
+	run -77 bmc "$T/machine"
+	assert_output --partial "belongs to user"
+	run -0 ls "$M"
+	assert_output ""
+	chown root "$M"
+	chmod 777 "$M"
+	run -77 bmc "$T/machine"
+	assert_output --partial "others may write to it"
+}
+
+@test "a stopped reader of standard error does not stop bmc" {
+	mkfifo "$T/stderr"
+	machine_file <<-'END'
+		x: /bin/sh -c 'while :; do echo a line; done >&2'
+	END
+	# Nobody reads from it.
+	exec {unread}<>"$T/stderr"
+	bmc --name=bmc "$T/machine" 2>"$T/stderr" 3>&- &
+	PIDS[bmc]=$!
+	await ready
+	run -0 row processes bmc x state
+	assert_output running
+	kill "${PIDS[bmc]}"
+	wait_until "$PATIENCE" is_gone "${PIDS[bmc]}"
+	unset "PIDS[bmc]"
+	exec {unread}>&-
+}
