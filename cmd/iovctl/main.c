@@ -288,7 +288,8 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-/* The options that this command takes; returns out. */
+/* The options that this command takes: out, or NULL, which is not the same as
+ * an empty list to argp (it leaks one when it prints help). */
 static struct argp_option *own_options(unsigned takes,
 				       struct argp_option out[5])
 {
@@ -305,7 +306,7 @@ static struct argp_option *own_options(unsigned takes,
 	for (i = 0; i < 4; i++)
 		if (takes & (1u << i))
 			out[n++] = all[i];
-	return out;
+	return n ? out : NULL;
 }
 
 static void parse_command_options(struct iovctl *ctl)
