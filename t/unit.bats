@@ -72,6 +72,14 @@ suite() {
 	suite machine
 }
 
+@test "nic" {
+	suite nic
+}
+
+@test "nic queue" {
+	suite nic_queue
+}
+
 @test "pcap stream" {
 	suite pcap_stream
 }

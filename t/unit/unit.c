@@ -25,6 +25,8 @@ static const struct unit_suite *const suites[] = {
 	&loop_suite,
 	&machine_file_suite,
 	&machine_suite,
+	&nic_queue_suite,
+	&nic_suite,
 	&pcap_stream_suite,
 	&pci_config_suite,
 	&points_suite,

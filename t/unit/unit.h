@@ -32,6 +32,8 @@ extern const struct unit_suite inflight_suite;
 extern const struct unit_suite loop_suite;
 extern const struct unit_suite machine_file_suite;
 extern const struct unit_suite machine_suite;
+extern const struct unit_suite nic_queue_suite;
+extern const struct unit_suite nic_suite;
 extern const struct unit_suite pcap_stream_suite;
 extern const struct unit_suite pci_config_suite;
 extern const struct unit_suite points_suite;
