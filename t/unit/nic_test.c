@@ -139,6 +139,7 @@ static void pf_reset(enum how how)
 	struct nic_rig rig;
 	struct nic_conn pf, vf;
 	struct nic_reply reply;
+	char answer[8192];
 	unsigned i;
 
 	nic_rig_start(&rig, (const char *[]){ "--latency", "vf1=300ms", NULL });
