@@ -252,9 +252,9 @@ static bool is_point(const struct program *p, const char *name)
 	return false;
 }
 
-static void answer_release(void *arg, struct control_call *call, json_t *params)
+void program_release_points(struct program *p, struct control_call *call,
+			    const json_t *params)
 {
-	struct program *p = arg;
 	const char *name = control_string(params, "point", NULL);
 	json_int_t since = event_now(p);
 	unsigned n;
@@ -267,6 +267,11 @@ static void answer_release(void *arg, struct control_call *call, json_t *params)
 	n = points_release(p->points, name);
 	control_reply(call, json_pack("{s:i, s:I}", "released", (int)n, "since",
 				      since));
+}
+
+static void answer_release(void *arg, struct control_call *call, json_t *params)
+{
+	program_release_points(arg, call, params);
 }
 
 static void answer_stop(void *arg, struct control_call *call, json_t *params)

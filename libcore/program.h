@@ -93,6 +93,10 @@ void program_stop(struct program *p, int status, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Free everything; prints nothing.  Returns p->status. */
 int program_fini(struct program *p);
+/* What the method `release` of points does, for a program whose own `release`
+ * knows more: answers the call after the member "point" of params. */
+void program_release_points(struct program *p, struct control_call *call,
+			    const json_t *params);
 /* The exit status that fits a -errno of libcore. */
 int program_status_of(int err);
 

@@ -97,34 +97,6 @@ static void do_fault(void *arg, struct control_call *call, json_t *params)
 				      (json_int_t)q->faults->fault.seed));
 }
 
-static bool is_point(const char *name)
-{
-	unsigned i;
-
-	for (i = 0; i < POINT_N; i++)
-		if (!strcmp(nic_points[i].name, name))
-			return true;
-	return false;
-}
-
-/* What every program's `release` does: points. */
-static void release_points(struct nic *nic, struct control_call *call,
-			   json_t *params)
-{
-	const char *name = control_string(params, "point", NULL);
-	json_int_t since = event_now(nic);
-	unsigned n;
-
-	if (name && !is_point(name)) {
-		control_fail(call, RPC_PARAMS, "release: no point '%.64s'",
-			     name);
-		return;
-	}
-	n = points_release(nic->program->points, name);
-	control_reply(call, json_pack("{s:i, s:I}", "released", (int)n, "since",
-				      since));
-}
-
 static void do_release(void *arg, struct control_call *call, json_t *params)
 {
 	struct nic *nic = arg;
@@ -133,7 +105,7 @@ static void do_release(void *arg, struct control_call *call, json_t *params)
 	unsigned n;
 
 	if (!json_object_get(params, "function")) {
-		release_points(nic, call, params);
+		program_release_points(nic->program, call, params);
 		return;
 	}
 	q = queue_of(nic, call, params);

@@ -188,16 +188,15 @@ static void answer_release(void *arg, struct control_call *call, json_t *params)
 	unsigned n;
 
 	if (!name) {
-		n = points_release(b->program.points,
-				   control_string(params, "point", NULL));
-	} else {
-		f = find_function(b, call, name);
-		if (!f)
-			return;
-		n = held_release(f);
-		event(b->log, "operation.released", "s:s, s:i", "function",
-		      f->name, "count", (int)n);
+		program_release_points(&b->program, call, params);
+		return;
 	}
+	f = find_function(b, call, name);
+	if (!f)
+		return;
+	n = held_release(f);
+	event(b->log, "operation.released", "s:s, s:i", "function", f->name,
+	      "count", (int)n);
 	control_reply(call, json_pack("{s:i, s:I}", "released", (int)n, "since",
 				      from));
 }
