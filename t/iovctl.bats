@@ -223,6 +223,7 @@ watches() {
 		<<<"$output"
 	iovctl at bridge bridge.a900=off
 	run -64 iovctl release bmc.nothing
+	run -64 iovctl release bridge.nothing
 	run -0 iovctl release
 	assert_line "released 0"
 	run -0 iovctl release bridge --json
@@ -306,4 +307,110 @@ watches() {
 	iovctl power off
 	finish bmc 0
 	run -69 iovctl power off
+}
+
+# Two guests, each with a VF of one NIC.
+full_machine() {
+	need iovdev hvmon guestd
+	machine_start <<-END
+		bridge: rootbridge
+		nic1: iovdev --vfs 2
+		hv: hvmon --vf nic1/vf1=vm1 --vf nic1/vf2=vm2
+		guest1: guestd --vm 1
+		guest2: guestd --vm 2 --sink
+	END
+}
+
+@test "config-dump is what lspci reads" {
+	full_machine
+	iovctl config-dump nic1/pf0 >"$T/one"
+	assert_equal "$(grep -c '^[0-9a-f]*:' "$T/one")" 257
+	if type -P lspci; then
+		run -0 lspci -F "$T/one" -vv
+		assert_output --partial "Single Root I/O Virtualization"
+		refute_output --partial "<chain looped>"
+	fi
+	iovctl config-dump >"$T/all"
+	assert_equal "$(grep -c 'iovkit' "$T/all")" 3
+	run -0 iovctl config-dump nic1/vf1 nic1/vf2 --json
+	assert_equal "${#lines[@]}" 2
+	run -1 iovctl config-dump nic1/vf7
+}
+
+@test "one request is held, seen, completed by hand" {
+	full_machine
+	local since operation
+	since=$(iovctl hold nic1/vf1 --json | jq .since)
+	iovctl wait --since "$since" fault.set function=nic1/vf1 fault=hold
+	iovctl call guest1 requests '{"depth":1,"count":2}'
+	iovctl wait show:held function=nic1/vf1
+	operation=$(iovctl show held --json | jq -r '.rows[0].operation')
+	iovctl complete "$operation"
+	iovctl wait --since "$since" operation.completed operation="$operation"
+	# The next one is let go with all that are held.
+	iovctl wait show:held function=nic1/vf1
+	iovctl fault nic1/vf1 none
+	run -0 iovctl release
+	assert_line --regexp '^released [01]$'
+	iovctl wait show:workload kind=requests state=done errors=0
+	run -1 iovctl drop "$operation"
+}
+
+@test "capture taps a function, until the count, the reader or we end" {
+	full_machine
+	iovctl capture nic1/vf2 -w "$T/five" -c 5 3>&- &
+	local capture=$!
+	iovctl wait --since start capture.start function=nic1/vf2
+	iovctl call guest1 send '{"to":"nic1/vf2","count":8,"size":"64"}'
+	wait $capture
+	assert_equal "$(stat -c %s "$T/five")" $((24 + 5 * (16 + 64)))
+	# Interrupted: what came is there, whole.
+	local since
+	since=$(last_event)
+	iovctl capture nic1/vf2 -w - >"$T/more" 3>&- &
+	capture=$!
+	iovctl wait --since "$since" capture.start function=nic1/vf2
+	iovctl call guest1 send '{"to":"nic1/vf2","count":3,"size":"64"}'
+	wait_until 5 size_is "$T/more" $((24 + 3 * (16 + 64)))
+	kill -INT $capture || kill -TERM $capture
+	wait $capture
+	size_is "$T/more" $((24 + 3 * (16 + 64)))
+	# A reader that goes away.
+	since=$(last_event)
+	iovctl capture nic1/vf2 -w - 3>&- | head -c 24 >/dev/null &
+	capture=$!
+	iovctl wait --since "$since" capture.start function=nic1/vf2
+	iovctl call guest1 send '{"to":"nic1/vf2","count":3,"size":"64"}'
+	wait $capture
+	run -64 iovctl capture nic1/vf9 -w "$T/none"
+	run -69 iovctl capture nic7/vf1 -w "$T/none"
+}
+
+last_event() {
+	iovctl events --json | tail -n 1 | jq .n
+}
+
+size_is() {
+	[[ $(stat -c %s "$1") -eq $2 ]]
+}
+
+@test "queue entries are held and released by command" {
+	full_machine
+	run -0 iovctl hold nic1/vf1 tx
+	assert_line "fault hold"
+	iovctl call guest1 send '{"to":"nic1/vf2","count":4,"size":"64"}'
+	iovctl wait show:queues function=nic1/vf1 queue=tx fault=hold held=4
+	iovctl fault nic1/vf1 tx none
+	run -0 iovctl release nic1/vf1 tx
+	iovctl wait show:workload kind=send state=done done=4
+	run -64 iovctl fault nic1/pf0 tx loss 1%
+	run -64 iovctl fault nic1/vf1 rx explode
+}
+
+@test "a reset by command" {
+	full_machine
+	local since
+	since=$(iovctl reset nic1/vf1 --json | jq .since)
+	iovctl wait --since "$since" reset.done function=nic1/vf1
+	run ! iovctl reset nic1/vf9
 }

@@ -284,18 +284,39 @@ int client_result(struct iovctl *ctl, const struct client *client,
 		    client->name);
 }
 
-int call(struct iovctl *ctl, const char *name, const char *method,
-	 json_t *params, json_t **result)
+static int call_for(struct iovctl *ctl, const char *name, const char *method,
+		    json_t *params, uint64_t ns, json_t **result)
 {
 	struct client client;
 	int status;
 
 	client_init(&client, name, method, params, -1);
-	clients_run(ctl, &client, 1,
-		    clock_now_ns() + iovctl_answer_timeout(ctl), NULL);
+	clients_run(ctl, &client, 1, clock_now_ns() + ns, NULL);
 	status = client_result(ctl, &client, result);
 	client_fini(&client);
 	return status;
+}
+
+int call(struct iovctl *ctl, const char *name, const char *method,
+	 json_t *params, json_t **result)
+{
+	return call_for(ctl, name, method, params, iovctl_answer_timeout(ctl),
+			result);
+}
+
+int call_slow(struct iovctl *ctl, const char *name, const char *method,
+	      json_t *params, json_t **result)
+{
+	int status;
+
+	status = call(ctl, name, "status", NULL, NULL);
+	if (status) {
+		json_decref(params);
+		return status;
+	}
+	return call_for(ctl, name, method, params,
+			ctl->has_timeout ? ctl->timeout_ns : SLOW_TIMEOUT_NS,
+			result);
 }
 
 bool pid_is_stopped(pid_t pid)

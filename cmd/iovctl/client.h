@@ -54,6 +54,10 @@ bool pid_is_stopped(pid_t pid);
 /* One call from beginning to end.  result may be NULL. */
 int call(struct iovctl *ctl, const char *name, const char *method,
 	 json_t *params, json_t **result);
+/* As call(), of something that takes long by nature: whether the program is
+ * frozen is asked first. */
+int call_slow(struct iovctl *ctl, const char *name, const char *method,
+	      json_t *params, json_t **result);
 
 /* The same request to every program of the machine. */
 struct clients {

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "cmd/iovctl/client.h"
-#include "cmd/iovctl/show.h"
 #include "libcore/function_name.h"
 #include "libcore/pci_caps.h"
 
@@ -53,50 +52,37 @@ static bool parse_bdf(const char *text, uint16_t *bdf)
 	return true;
 }
 
-static int dump_one(struct iovctl *ctl, const char *bridge,
-		    const char *function)
+static int dump_one(struct iovctl *ctl, const json_t *dump)
 {
+	const char *text = json_string_value(json_object_get(dump, "text"));
 	uint8_t config[CONFIG_SIZE];
-	const char *text;
-	json_t *result;
 	uint16_t bdf;
-	int status;
 
-	status = call(ctl, bridge, "config-dump",
-		      json_pack("{s:s}", "function", function), &result);
-	if (status)
-		return status;
-	text = json_string_value(json_object_get(result, "text"));
-	if (ctl->json)
-		print_json(result);
-	else if (!parse_bdf(json_string_value(json_object_get(result, "bdf")),
-			    &bdf) ||
-		 !parse_hex(json_string_value(json_object_get(result, "hex")),
-			    config))
-		status = fail(ctl, STATUS_DATA, "%s: unreadable dump of %s",
-			      bridge, function);
-	else if (pci_dump_lspci(stdout, bdf, text ? text : "", config) < 0)
-		status = fail(ctl, STATUS_INTERNAL, "standard output failed");
-	json_decref(result);
-	return status;
+	if (!parse_bdf(json_string_value(json_object_get(dump, "bdf")), &bdf) ||
+	    !parse_hex(json_string_value(json_object_get(dump, "hex")), config))
+		return fail(ctl, STATUS_DATA, "the dump is unreadable");
+	if (pci_dump_lspci(stdout, bdf, text ? text : "", config) < 0)
+		return fail(ctl, STATUS_INTERNAL, "standard output failed");
+	return STATUS_OK;
 }
 
-static int dump_all(struct iovctl *ctl, const char *bridge)
+/* function NULL: of all. */
+static int dump(struct iovctl *ctl, const char *bridge, const char *function)
 {
-	json_t *joined, *row;
-	const char *function;
+	json_t *result, *each;
 	int status;
 	size_t i;
 
-	status = fetch_table(ctl, "functions", false, &joined);
+	status = call(ctl, bridge, "config-dump",
+		      json_pack("{s:s*}", "function", function), &result);
 	if (status)
 		return status;
-	json_array_foreach (json_object_get(joined, "rows"), i, row) {
-		function = json_string_value(json_object_get(row, "function"));
-		if (function && !status)
-			status = dump_one(ctl, bridge, function);
-	}
-	json_decref(joined);
+	if (ctl->json)
+		print_json(result);
+	json_array_foreach (json_object_get(result, "functions"), i, each)
+		if (!ctl->json && !status)
+			status = dump_one(ctl, each);
+	json_decref(result);
 	return status;
 }
 
@@ -111,9 +97,9 @@ static int do_config_dump(struct iovctl *ctl)
 			return STATUS_USAGE;
 	status = find_role(ctl, "rootbridge", bridge);
 	if (!status && !ctl->n_args)
-		return dump_all(ctl, bridge);
+		return dump(ctl, bridge, NULL);
 	for (i = 0; i < ctl->n_args && !status; i++)
-		status = dump_one(ctl, bridge, ctl->args[i]);
+		status = dump(ctl, bridge, ctl->args[i]);
 	return status;
 }
 

@@ -50,7 +50,7 @@ void event_print(const struct event_line *line, bool raw)
 	json_object_foreach (line->json, key, value) {
 		if (is_envelope(key))
 			continue;
-		text = value_to_text(key, value);
+		text = value_to_text(value);
 		printf(" %s=%s", key, text ? text : "?");
 		free(text);
 	}

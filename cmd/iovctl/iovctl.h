@@ -62,6 +62,7 @@ extern const struct command machine_commands[];
 
 /* How long to wait for an answer. */
 #define ANSWER_TIMEOUT_NS 2000000000ull
+#define SLOW_TIMEOUT_NS   30000000000ull
 uint64_t iovctl_answer_timeout(const struct iovctl *ctl);
 
 /* Set ctl->cause; returns status. */

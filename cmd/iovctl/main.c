@@ -88,6 +88,7 @@ void print_started(const struct iovctl *ctl, json_t *result, uint64_t since)
 		json_decref(result);
 		result = json_object();
 	}
+	json_object_del(result, "since"); /* ours, at the end */
 	json_object_set_new(result, "since", json_integer((json_int_t)since));
 	if (ctl->json) {
 		print_json(result);

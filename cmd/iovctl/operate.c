@@ -19,7 +19,7 @@ static int start(struct iovctl *ctl, const char *name, const char *method,
 	json_t *result;
 	int status;
 
-	status = call(ctl, name, method, params, &result);
+	status = call_slow(ctl, name, method, params, &result);
 	if (!status)
 		print_started(ctl, result, since);
 	return status;
@@ -147,11 +147,10 @@ static int do_at(struct iovctl *ctl)
 	return STATUS_OK;
 }
 
-/* Add up what a program let go. */
-static int release_one(struct iovctl *ctl, const char *name, const char *key,
-		       const char *value, json_int_t *released)
+/* Add up what a program let go; takes params. */
+static int release_one(struct iovctl *ctl, const char *name, json_t *params,
+		       json_int_t *released)
 {
-	json_t *params = value ? json_pack("{s:s}", key, value) : NULL;
 	json_t *result;
 	int status;
 
@@ -163,19 +162,45 @@ static int release_one(struct iovctl *ctl, const char *name, const char *key,
 	return STATUS_OK;
 }
 
-static int release_function(struct iovctl *ctl, const char *function,
-			    json_int_t *released)
+static int release_queue(struct iovctl *ctl, const char *function,
+			 const char *queue, json_int_t *released)
 {
 	struct function_name fn;
 	char name[64];
 	int status;
 
-	if (function_name_parse(function, &fn, &ctl->cause) < 0)
+	status = function_name_parse(function, &fn, &ctl->cause);
+	if (status < 0)
 		return STATUS_USAGE;
-	status = find_role(ctl, "rootbridge", name);
+	if (!strcmp(queue, "requests")) {
+		status = find_role(ctl, "rootbridge", name);
+		queue = NULL;
+	} else {
+		status = find_device(ctl, fn.device, name);
+	}
 	if (status)
 		return status;
-	return release_one(ctl, name, "function", function, released);
+	return release_one(
+		ctl, name,
+		json_pack("{s:s, s:s*}", "function", function, "queue", queue),
+		released);
+}
+
+/* Register operations, and the queues of a VF, which a PF has not. */
+static int release_function(struct iovctl *ctl, const char *function,
+			    json_int_t *released)
+{
+	struct function_name fn;
+	int status;
+
+	status = release_queue(ctl, function, "requests", released);
+	if (status || function_name_parse(function, &fn, NULL) < 0 || !fn.vf)
+		return status;
+	/* Another vfio-user device than ours has no control socket. */
+	if (!is_listening(ctl, fn.device))
+		return STATUS_OK;
+	status = release_queue(ctl, function, "tx", released);
+	return status ? status : release_queue(ctl, function, "rx", released);
 }
 
 /* NAME or NAME.POINT; a point has dots of its own. */
@@ -189,38 +214,67 @@ static int release_points(struct iovctl *ctl, const char *word,
 		return fail(ctl, STATUS_USAGE, "'%s' is no name", word);
 	memcpy(name, word, size);
 	name[size] = '\0';
-	return release_one(ctl, name, "point",
-			   word[size] ? word + size + 1 : NULL, released);
+	return release_one(
+		ctl, name,
+		word[size] ? json_pack("{s:s}", "point", word + size + 1)
+			   : NULL,
+		released);
+}
+
+static void release_functions(struct iovctl *ctl, json_int_t *released)
+{
+	json_t *result, *row;
+	const char *function;
+	char bridge[64];
+	size_t i;
+
+	if (find_role(ctl, "rootbridge", bridge) ||
+	    call(ctl, bridge, "show", json_pack("{s:s}", "table", "functions"),
+		 &result))
+		return;
+	json_array_foreach (json_object_get(result, "rows"), i, row) {
+		function = json_string_value(json_object_get(row, "function"));
+		if (function && release_function(ctl, function, released))
+			warn(ctl, "%s", ctl->cause.text);
+	}
+	json_decref(result);
 }
 
 static int release_all(struct iovctl *ctl, json_int_t *released)
 {
-	json_t *joined, *row, *programs;
-	const char *function, *name;
+	json_t *row, *programs;
+	const char *name;
 	int status;
 	size_t i;
 
-	if (!fetch_table(ctl, "functions", true, &joined)) {
-		json_array_foreach (json_object_get(joined, "rows"), i, row) {
-			function = json_string_value(
-				json_object_get(row, "function"));
-			if (function &&
-			    release_function(ctl, function, released))
-				warn(ctl, "%s", ctl->cause.text);
-		}
-		json_decref(joined);
-	}
+	release_functions(ctl, released);
 	status = fetch_programs(ctl, &programs);
 	if (status)
 		return status;
 	json_array_foreach (programs, i, row) {
 		name = json_string_value(json_object_get(row, "name"));
 		if (is_listening(ctl, name) &&
-		    release_one(ctl, name, NULL, NULL, released))
+		    release_one(ctl, name, NULL, released))
 			warn(ctl, "%s", ctl->cause.text);
 	}
 	json_decref(programs);
 	return STATUS_OK;
+}
+
+static int release_what(struct iovctl *ctl, json_int_t *released)
+{
+	const char *what = ctl->n_args ? ctl->args[0] : NULL;
+
+	if (!what)
+		return release_all(ctl, released);
+	if (ctl->n_args > 1 && (!strchr(what, '/') || !is_queue(ctl->args[1])))
+		return fail(ctl, STATUS_USAGE, "'%s' is not requests, tx or rx",
+			    ctl->args[1]);
+	if (ctl->n_args > 1)
+		return release_queue(ctl, what, ctl->args[1], released);
+	if (strchr(what, '/'))
+		return release_function(ctl, what, released);
+	return release_points(ctl, what, released);
 }
 
 static int do_release(struct iovctl *ctl)
@@ -229,12 +283,7 @@ static int do_release(struct iovctl *ctl)
 	json_int_t released = 0;
 	int status;
 
-	if (!ctl->n_args)
-		status = release_all(ctl, &released);
-	else if (strchr(ctl->args[0], '/'))
-		status = release_function(ctl, ctl->args[0], &released);
-	else
-		status = release_points(ctl, ctl->args[0], &released);
+	status = release_what(ctl, &released);
 	if (!status)
 		print_started(ctl, json_pack("{s:I}", "released", released),
 			      since);
@@ -278,10 +327,11 @@ const struct command operate_commands[] = {
 	  .max_args = 1,
 	  .fn = do_operation },
 	{ .name = "release",
-	  .usage = "[FUNCTION|NAME[.POINT]]",
+	  .usage = "[FUNCTION|NAME[.POINT]] [requests|tx|rx]",
 	  .what = "let held operations, or programs held at points, go on",
-	  .help = "Without argument: everything in the machine.",
-	  .max_args = 1,
+	  .help = "Without argument: everything in the machine. Of a FUNCTION: "
+		  "register operations, queue entries, or both.",
+	  .max_args = 2,
 	  .fn = do_release },
 	{ .name = "at",
 	  .usage = "NAME POINT=ACTION[:NTH]...",

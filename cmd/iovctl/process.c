@@ -123,7 +123,7 @@ static int by_bmc(struct iovctl *ctl, const char *bmc, json_t *params)
 	json_t *result;
 	int status;
 
-	status = call(ctl, bmc, ctl->command->name, params, &result);
+	status = call_slow(ctl, bmc, ctl->command->name, params, &result);
 	if (!status)
 		print_started(ctl, result, since);
 	return status;

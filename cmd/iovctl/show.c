@@ -33,34 +33,51 @@ static bool suffices(const struct client *clients, unsigned n)
 	return some;
 }
 
-/* Rows of all that have the table, each with "src" when several do. */
+static bool has_column(const json_t *columns, const json_t *column)
+{
+	const json_t *name = json_object_get(column, "name");
+	json_t *other;
+	size_t i;
+
+	json_array_foreach (columns, i, other)
+		if (json_equal(json_object_get(other, "name"), name))
+			return true;
+	return false;
+}
+
+/* Add one program's columns and rows; src (or NULL) tells them apart. */
+static void join_one(const json_t *result, const char *src, json_t *columns,
+		     json_t *rows)
+{
+	json_t *column, *row;
+	size_t i;
+
+	json_array_foreach (json_object_get(result, "columns"), i, column)
+		if (!has_column(columns, column))
+			json_array_append(columns, column);
+	json_array_foreach (json_object_get(result, "rows"), i, row) {
+		if (src)
+			json_object_set_new(row, "src", json_string(src));
+		json_array_append(rows, row);
+	}
+}
+
+/* Columns and rows of all that have the table, with "src" when several do. */
 static json_t *join(const struct clients *all, const char *table,
 		    unsigned n_owners)
 {
-	json_t *rows = json_array(), *columns = NULL, *from, *row;
+	json_t *columns = json_array(), *rows = json_array();
 	const json_t *result;
 	unsigned i;
-	size_t j;
 
+	if (n_owners > 1)
+		table_column(columns, "src", "SRC");
 	for (i = 0; i < all->n; i++) {
 		result = result_of(&all->client[i]);
-		if (!result)
-			continue;
-		if (!columns) {
-			columns = json_array();
-			if (n_owners > 1)
-				table_column(columns, "src", "SRC");
-			json_array_extend(columns,
-					  json_object_get(result, "columns"));
-		}
-		from = json_object_get(result, "rows");
-		json_array_foreach (from, j, row) {
-			if (n_owners > 1)
-				json_object_set_new(
-					row, "src",
-					json_string(all->client[i].name));
-			json_array_append(rows, row);
-		}
+		if (result)
+			join_one(result,
+				 n_owners > 1 ? all->client[i].name : NULL,
+				 columns, rows);
 	}
 	return json_pack("{s:s, s:o, s:o}", "table", table, "columns", columns,
 			 "rows", rows);

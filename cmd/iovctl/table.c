@@ -29,21 +29,7 @@ static bool ends_with(const char *name, const char *end)
 	return n >= m && !strcmp(name + n - m, end);
 }
 
-static char *integer_to_text(const char *name, json_int_t value)
-{
-	char buf[64];
-
-	if (value >= 0 && ends_with(name, "_ns"))
-		return strdup(units_format_duration(buf, sizeof(buf),
-						    (uint64_t)value));
-	if (value >= 0 && ends_with(name, "_bytes"))
-		return strdup(
-			units_format_size(buf, sizeof(buf), (uint64_t)value));
-	snprintf(buf, sizeof(buf), "%lld", (long long)value);
-	return strdup(buf);
-}
-
-static char *array_to_text(const char *name, const json_t *array)
+static char *array_to_text(const json_t *array)
 {
 	char *text = NULL, *part;
 	size_t size, i;
@@ -53,7 +39,7 @@ static char *array_to_text(const char *name, const json_t *array)
 	if (!out)
 		return NULL;
 	json_array_foreach (array, i, value) {
-		part = value_to_text(name, value);
+		part = value_to_text(value);
 		fprintf(out, "%s%s", i ? "," : "", part ? part : "?");
 		free(part);
 	}
@@ -63,20 +49,45 @@ static char *array_to_text(const char *name, const json_t *array)
 	return text;
 }
 
-char *value_to_text(const char *name, const json_t *value)
+char *value_to_text(const json_t *value)
 {
+	char buf[32];
+
 	if (!value || json_is_null(value))
 		return strdup("-");
 	if (json_is_string(value))
 		return strdup(json_string_value(value));
-	if (json_is_integer(value))
-		return integer_to_text(name, json_integer_value(value));
+	if (json_is_integer(value)) {
+		snprintf(buf, sizeof(buf), "%lld",
+			 (long long)json_integer_value(value));
+		return strdup(buf);
+	}
 	if (json_is_boolean(value))
 		return strdup(json_is_true(value) ? "yes" : "no");
 	if (json_is_array(value))
-		return array_to_text(name, value);
+		return array_to_text(value);
 	return json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY |
 					 JSON_REAL_PRECISION(6));
+}
+
+/* Durations and sizes as people read them, unless the heading names the unit
+ * already. */
+static char *cell_to_text(const struct column *c, const json_t *row)
+{
+	const json_t *value = json_object_get(row, c->name);
+	json_int_t number = json_integer_value(value);
+	char buf[64];
+
+	if (!json_is_integer(value) || number < 0)
+		return value_to_text(value);
+	if (ends_with(c->name, "_ns") && !ends_with(c->title, "ns") &&
+	    !ends_with(c->title, "NS"))
+		return strdup(units_format_duration(buf, sizeof(buf),
+						    (uint64_t)number));
+	if (ends_with(c->name, "_bytes"))
+		return strdup(
+			units_format_size(buf, sizeof(buf), (uint64_t)number));
+	return value_to_text(value);
 }
 
 static struct column *make_columns(const json_t *columns, const json_t *rows,
@@ -99,13 +110,13 @@ static struct column *make_columns(const json_t *columns, const json_t *rows,
 			c[i].title = c[i].name;
 		c[i].width = strlen(c[i].title);
 		json_array_foreach (rows, j, row) {
-			value = json_object_get(row, c[i].name);
-			text = value_to_text(c[i].name, value);
+			text = cell_to_text(&c[i], row);
 			width = text ? strlen(text) : 0;
 			free(text);
 			if (width > c[i].width)
 				c[i].width = width;
-			c[i].right |= json_is_number(value);
+			c[i].right |=
+				json_is_number(json_object_get(row, c[i].name));
 		}
 	}
 	return c;
@@ -134,8 +145,7 @@ void table_print(const json_t *columns, const json_t *rows)
 		print_cell(&c[i], c[i].title, i + 1 == n);
 	json_array_foreach (rows, j, row) {
 		for (i = 0; c && i < n; i++) {
-			text = value_to_text(c[i].name,
-					     json_object_get(row, c[i].name));
+			text = cell_to_text(&c[i], row);
 			print_cell(&c[i], text ? text : "?", i + 1 == n);
 			free(text);
 		}
