@@ -212,11 +212,12 @@ static const struct control_column lan_columns[] = {
 };
 
 const struct control_table nic_tables[] = {
-	{ "functions", "PF and VFs of a device", function_columns,
-	  function_rows },
-	{ "queues", "transmit and receive queues, as the device sees them",
-	  queue_columns, queue_rows },
-	{ "counters", "of functions, since power on", counter_columns,
+	{ "device-functions", "PF and VFs, as the device sees them",
+	  function_columns, function_rows },
+	{ "device-queues",
+	  "transmit and receive queues, as the device sees them", queue_columns,
+	  queue_rows },
+	{ "device-counters", "of PF and VFs, since power on", counter_columns,
 	  counter_rows },
 	{ "fdb", "addresses that the switch knows", fdb_columns, fdb_rows },
 	{ "lan", "the switch and its uplink", lan_columns, lan_rows },

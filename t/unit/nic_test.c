@@ -150,8 +150,8 @@ static void pf_reset(enum how how)
 	for (i = 0; i < 4; i++)
 		(void)conn_send_read(&vf, VFU_REGION_BAR0, 0, 4);
 	do { /* let them arrive */
-		nic_rig_rpc(&rig, "show", "{\"table\":\"functions\"}", answer,
-			    sizeof(answer));
+		nic_rig_rpc(&rig, "show", "{\"table\":\"device-functions\"}",
+			    answer, sizeof(answer));
 	} while (!strstr(answer, "\"pending\":4"));
 	reset_by(&pf, how);
 	CHECK_INT(reg_read(&pf, NIC_SCRATCH), 0);
