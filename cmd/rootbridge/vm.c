@@ -109,8 +109,9 @@ void vm_detached(struct vm *vm, const char *why)
 	struct bridge *b = vm->bridge;
 	bool keeps = vm->number != PLATFORM_HYPERVISOR && vm_has_functions(vm);
 
-	event(b->log, "vm.lost", "s:s, s:i, s:s?, s:b", "vm", vm->name, "pid",
-	      (int)vm->pid, "why", why, "has_functions", (int)keeps);
+	event(b->log, "vm.lost", "s:s, s:i, s:s, s:b", "vm", vm->name, "pid",
+	      (int)vm->pid, "why", why ? why : "hung up", "has_functions",
+	      (int)keeps);
 	vm->session = NULL;
 	vm->pid = 0;
 	vm->paused = false;
