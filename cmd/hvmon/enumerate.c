@@ -167,9 +167,27 @@ static int scan_headers(struct procedure *p)
 	return STEP_NEXT;
 }
 
+/* A wish for a VM that is not there never will be fulfilled. */
+static bool wishes_have_vms(struct hvmon *hv)
+{
+	const struct vf_allocation *row;
+
+	TAILQ_FOREACH (row, &hv->allocations.list, entry) {
+		if (!row->wished || vm_find(&hv->vms, row->vm))
+			continue;
+		hvmon_stop(hv, STATUS_MISSING, "the root bridge has no vm%u",
+			   row->vm);
+		return false;
+	}
+	return true;
+}
+
 static int scan_start(struct procedure *p)
 {
 	struct device *device;
+
+	if (!wishes_have_vms(p->hv))
+		return STEP_DONE;
 
 	TAILQ_FOREACH (device, &p->hv->devices, entry)
 		if (adopt_is_running(device))

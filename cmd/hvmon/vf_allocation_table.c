@@ -35,7 +35,7 @@ static const char *row_state(struct hvmon *hv, const struct vf_allocation *row)
 		return "away";
 	if (vf->contained)
 		return "contained";
-	return row->ready ? "ready" : "starting";
+	return row->ready && vf_is_there(vf) ? "ready" : "starting";
 }
 
 json_t *vf_allocation_rows(void *arg)
