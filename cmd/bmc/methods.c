@@ -87,7 +87,7 @@ static void answer_start(void *arg, struct control_call *call, json_t *params)
 
 	if (!p)
 		return;
-	if (process_runs(p) || p->hold.points || p->state == PROCESS_OFF) {
+	if (process_runs(p) || process_restarts(p) || p->state == PROCESS_OFF) {
 		control_fail(call, RPC_DENIED, "%s is %s", p->line->name,
 			     process_runs(p) ? "running" : "about to start");
 		return;

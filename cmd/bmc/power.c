@@ -22,6 +22,8 @@
 
 /* How long after a loss of power programs may go on. */
 #define LOST_GRACE_NS (1 * NS_PER_S)
+/* How long the root bridge may take to end after those who saw it go. */
+#define BRIDGE_GRACE_NS (200 * NS_PER_MS)
 
 enum power_event {
 	EV_READY,   /* of a program */
@@ -104,8 +106,11 @@ static void enter(struct bmc *b, enum power_state state)
 	point_hold_cancel(&b->power.hold);
 	if (state < POWER_STOPPING)
 		return;
-	for (i = 0; i < b->n; i++)
+	for (i = 0; i < b->n; i++) {
 		point_hold_cancel(&b->process[i].hold);
+		if (!process_runs(&b->process[i]))
+			loop_timer_cancel(&b->process[i].timer);
+	}
 }
 
 static struct points *points(const struct bmc *b)
@@ -283,8 +288,10 @@ static void restart_now(void *arg)
 			  p->line->name, strerror(-err));
 }
 
-static void restart(struct bmc *b, struct process *p)
+static void restart(void *arg)
 {
+	struct process *p = arg;
+	struct bmc *b = p->bmc;
 	enum point_verdict verdict;
 
 	if (!restart_limit_take(&p->limit, clock_now_ns())) {
@@ -304,12 +311,23 @@ static void restart(struct bmc *b, struct process *p)
 			  p->line->name);
 }
 
+/* One that says that the machine shut down sees that before we do, if it is
+ * true: in vain it would start again. */
+static void restart_soon(struct bmc *b, struct process *p)
+{
+	if (p->end_code == CLD_EXITED && p->end_status == STATUS_SHUTDOWN)
+		loop_timer_in(b->program.loop, &p->timer, BRIDGE_GRACE_NS,
+			      restart, p);
+	else
+		restart(p);
+}
+
 static void gone_up(struct bmc *b, struct process *p)
 {
 	const char *cause = state_area_cause(b->program.state);
 	char end[32];
 
-	if (is_rootbridge(p) && cause)
+	if (cause)
 		power_lost(b, "shut down: %s", cause);
 	else if (is_rootbridge(p))
 		power_lost(b, "shut down: %s ended (%s)", p->line->name,
@@ -317,7 +335,7 @@ static void gone_up(struct bmc *b, struct process *p)
 	else if (p->ending && p->again)
 		restart_now(p);
 	else if (!p->ending && is_restarted(p))
-		restart(b, p);
+		restart_soon(b, p);
 }
 
 /* The machine cannot come up: with the program's own status if it has one. */
@@ -347,10 +365,12 @@ static void gone_starting(struct bmc *b, struct process *p)
 
 	bool again = p->ending ? p->again : is_restarted(p);
 
-	if (awaited && (p->exec_errno || !again))
+	if (state_area_cause(b->program.state))
+		gone_up(b, p);
+	else if (awaited && (p->exec_errno || !again))
 		start_failed(b, p);
 	else if (awaited && !p->ending)
-		restart(b, p);
+		restart_soon(b, p);
 	else
 		gone_up(b, p);
 }

@@ -321,7 +321,7 @@ static void answer_end(struct process *p, pid_t pid)
 	TAILQ_FOREACH (w, &p->waiters, entry)
 		w->what = WAIT_READY;
 	power_gone(p->bmc, p, pid);
-	if (!process_runs(p) && !p->hold.points)
+	if (!process_runs(p) && !process_restarts(p))
 		process_refuse(p, WAIT_READY, why);
 }
 

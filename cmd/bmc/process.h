@@ -106,6 +106,12 @@ void process_refuse(struct process *p, enum process_wait what, const char *why);
 /* waitid() told of a stop or a continuation. */
 void process_saw(struct process *p, enum stop_event ev);
 
+/* Whether it does not run but is about to start again. */
+static inline bool process_restarts(const struct process *p)
+{
+	return !p->pid && (p->hold.points || p->timer.loop);
+}
+
 /* "running", "frozen", ... */
 const char *process_state_name(const struct process *p);
 /* How it ended last: "0", "71", "SIGKILL", or NULL. */

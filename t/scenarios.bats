@@ -1,0 +1,43 @@
+#!/usr/bin/env bats
+# scenarios.bats - the scenarios end well, and say so in JSON.
+
+setup() {
+	load machine
+	machine_setup
+}
+
+teardown() {
+	machine_teardown
+}
+
+# The last line that a scenario prints with --json.
+scenario() {
+	run -0 --separate-stderr \
+		"$BATS_TEST_DIRNAME/../share/scenarios/$1" --json
+	# shellcheck disable=SC2154 # run sets it
+	[[ -z $stderr ]] || fail "it says: $stderr"
+}
+
+@test "first-frames" {
+	scenario first-frames
+	run -0 jq -c '[.scenario, .frames, .lost, .repeated, .corrupted, .held,
+		.completed, .guest_restarted]' <<<"$output"
+	assert_output '["first-frames",300,0,0,0,1,1,true]'
+}
+
+@test "first-frames shows the tables to people" {
+	run -0 "$BATS_TEST_DIRNAME/../share/scenarios/first-frames"
+	assert_output --partial "lost 0, repeated 0, corrupted 0"
+	assert_line --regexp "^nic1/pf0 +nic1/vf2 +vm2 .* 100ms +ready"
+	assert_line --regexp "^vm2 +0x[0-9a-f]+ +0x[0-9a-f]+ +[-+]0x[0-9a-f]+ +allowed"
+	assert_line --regexp "^guest2 .* running +1 .*SIGKILL"
+}
+
+@test "a scenario leaves nothing behind, and knows no other word" {
+	export TMPDIR=$T/tmp
+	mkdir "$TMPDIR"
+	scenario first-frames
+	run -0 ls "$TMPDIR"
+	assert_output ""
+	run -64 "$BATS_TEST_DIRNAME/../share/scenarios/first-frames" --jason
+}
