@@ -76,7 +76,7 @@ programs() {
 @test "standard descriptors that are closed are not taken by others" {
 	need rootbridge
 	rootbridge --name=one <&- >&- 2>&- 3>&- &
-	PIDS[one]=$!
+	PIDS["one"]=$!
 	wait_until 5 has_event ready true
 	local fd
 	for fd in 0 1 2; do
