@@ -53,6 +53,21 @@ static uint32_t find_slot(const struct bridge_tables *t, uint16_t bdf,
 	return VF_SLOT_NONE;
 }
 
+/* The options ask for something else than what runs. */
+static void note_difference(struct hvmon *hv, const struct function_name *vf,
+			    uint32_t vm)
+{
+	char name[FUNCTION_NAME_MAX], wished[VM_NAME_MAX], has[VM_NAME_MAX];
+	const struct vf_allocation *row;
+
+	row = vf_allocations_find(&hv->allocations, vf);
+	if (row && row->vm != vm)
+		event(hv->program->log, "vf.differs", "s:s, s:s, s:s",
+		      "function", function_name_format(name, sizeof(name), vf),
+		      "vm", vm_format(has, vm), "wished",
+		      vm_format(wished, row->vm));
+}
+
 void adopt_tables(struct hvmon *hv)
 {
 	const struct bridge_tables *t = &hv->tables;
@@ -68,6 +83,7 @@ void adopt_tables(struct hvmon *hv)
 		    function->vm == PLATFORM_HYPERVISOR ||
 		    function_name_parse(function->name, &name, NULL))
 			continue;
+		note_difference(hv, &name, function->vm);
 		vf_allocations_import(
 			&hv->allocations, &name, function->vm,
 			find_slot(t, function->bdf, function->vm));
