@@ -154,6 +154,9 @@ enum sup_exception_type {
 	SUP_EX_CONTAINED,  /* a function was contained */
 	SUP_EX_VM_STARTED, /* a process connected as vm */
 	SUP_EX_VM_LOST,    /* the process of vm is gone */
+	/* Accesses of vm were answered with all ones, since no verdict came in
+	 * time: it should be told to look again. */
+	SUP_EX_UNANSWERED,
 	SUP_EX_TYPE_N
 };
 

@@ -223,7 +223,7 @@ static int adopt_give(struct procedure *p)
 
 /* What the guest set of Memory Space Enable is not known; one whose VF masters
  * the bus had set it. */
-static int adopt_done(struct procedure *p)
+static void take_memory_space(struct procedure *p)
 {
 	struct adopt *a = (struct adopt *)p;
 	struct vf_allocation *row;
@@ -239,6 +239,16 @@ static int adopt_done(struct procedure *p)
 			row->overlay.memory_space =
 				command & PCI_COMMAND_MASTER;
 	}
+}
+
+/* While there was no hypervisor, or it was not this far, config space read as
+ * all ones; and what the former one reset it may not have told.  So all look
+ * again: one that finds its VF running leaves it alone. */
+static int adopt_done(struct procedure *p)
+{
+	take_memory_space(p);
+	p->device->state = DEVICE_READY;
+	step_inject_vms(p, &p->vfs);
 	return STEP_NEXT;
 }
 

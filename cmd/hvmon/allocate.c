@@ -314,16 +314,19 @@ static const struct procedure_desc inject_desc = {
 	.end = inject_end,
 };
 
-void inject_method(void *arg, struct control_call *call, json_t *params)
+void inject_start(struct hvmon *hv, uint32_t vm, struct control_call *call)
 {
-	struct hvmon *hv = arg;
-	struct procedure *p;
-	uint32_t vm;
+	struct procedure *p = procedure_new(hv, &inject_desc, sizeof(*p));
 
-	if (!take_vm(hv, call, params, &vm))
-		return;
-	p = procedure_new(hv, &inject_desc, sizeof(*p));
 	p->call = call;
 	p->vm = vm;
 	procedure_start(p, 0);
+}
+
+void inject_method(void *arg, struct control_call *call, json_t *params)
+{
+	uint32_t vm;
+
+	if (take_vm(arg, call, params, &vm))
+		inject_start(arg, vm, call);
 }

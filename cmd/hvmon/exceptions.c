@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "cmd/hvmon/allocate.h"
 #include "cmd/hvmon/config_emulation.h"
 #include "cmd/hvmon/device_events.h"
 #include "cmd/hvmon/hvmon.h"
@@ -80,6 +81,9 @@ void exception_take(struct hvmon *hv, const struct sup_exception *exception)
 		break;
 	case SUP_EX_VM_LOST:
 		vm_event_lost(hv, exception->vm);
+		break;
+	case SUP_EX_UNANSWERED:
+		inject_start(hv, exception->vm, NULL);
 		break;
 	default:
 		event(hv->program->log, "exception.unknown", "s:I", "type",

@@ -9,7 +9,8 @@
  * An access that a denied row stopped is parked (spec 01, rulings): when the
  * row allows it again it runs without a verdict, before anything newer.  One
  * that nobody decides about within --exception-timeout, or that is there when
- * the supervisor goes, is answered with all ones.
+ * the supervisor goes, is answered with all ones.  A supervisor that was only
+ * late (it was frozen) is told whose accesses these were.
  *
  * Each supervisor gets memory of its own, so that a former one which still
  * maps its rings cannot disturb.
@@ -161,6 +162,17 @@ static void unanswered(struct bridge *b, struct operation *op, const char *why)
 	relay_unsupported(op);
 }
 
+static bool notice_waits(const struct bridge *b, enum sup_exception_type type,
+			 uint32_t vm)
+{
+	const struct notice *notice;
+
+	STAILQ_FOREACH (notice, &b->notices, entry)
+		if (notice->type == type && notice->vm == vm)
+			return true;
+	return false;
+}
+
 static void exception_due(void *arg);
 
 static void exception_arm(struct bridge *b)
@@ -180,9 +192,16 @@ static void exception_due(void *arg)
 	struct bridge *b = arg;
 	uint64_t now = loop_now_ns(b->loop);
 	struct operation *op;
+	struct vm *late = NULL;
 
 	while ((op = TAILQ_FIRST(&b->trapped)) &&
 	       op->arrival_ns + b->options.exception_ns <= now) {
+		/* Once for many of one VM, which come together. */
+		if (op->vm != late &&
+		    !notice_waits(b, SUP_EX_UNANSWERED, op->vm->number))
+			exceptions_notify(b, SUP_EX_UNANSWERED, op->vm->number,
+					  0);
+		late = op->vm;
 		take(b, op);
 		unanswered(b, op, "timeout");
 	}
