@@ -155,25 +155,24 @@ uint32_t nic_queue_held(const struct nic_queue *q)
 }
 
 /* The guest's index as it is now, if we may look. */
-static uint32_t peer_index(const struct nic_queue *q, struct queue_side *side)
+static uint32_t peer_index(const struct nic_queue *q)
 {
+	struct queue_side *side;
+
 	if (!q->attached || !function_bme(q->function))
 		return q->q.peer;
+	side = q->kind == NIC_QUEUE_TX ? &q->q.ring->write : &q->q.ring->read;
 	return atomic_load_explicit(&side->index, memory_order_acquire);
 }
 
 uint32_t nic_queue_write_index(const struct nic_queue *q)
 {
-	if (q->kind == NIC_QUEUE_RX)
-		return q->q.own;
-	return peer_index(q, &q->q.ring->write);
+	return q->kind == NIC_QUEUE_RX ? q->q.own : peer_index(q);
 }
 
 uint32_t nic_queue_read_index(const struct nic_queue *q)
 {
-	if (q->kind == NIC_QUEUE_TX)
-		return q->q.own;
-	return peer_index(q, &q->q.ring->read);
+	return q->kind == NIC_QUEUE_TX ? q->q.own : peer_index(q);
 }
 
 void nic_queue_publish(struct nic_queue *q)

@@ -29,7 +29,7 @@ struct world {
 	struct nic_rig rig;
 	struct nic_conn pf;
 	struct nic_guest guest[GUESTS + 1]; /* by VF */
-	char answer[2048];
+	char answer[8192];
 };
 
 static void world_open(struct world *w, const char *const *options)
@@ -96,6 +96,15 @@ static void test_switch(void)
 	CHECK_HAS(nic_rig_rpc(&w.rig, "show", "{\"table\":\"fdb\"}", w.answer,
 			      sizeof(w.answer)),
 		  "02:69:6f:00:00:4d");
+	CHECK_HAS(nic_rig_rpc(&w.rig, "show", "{\"table\":\"device-queues\"}",
+			      w.answer, sizeof(w.answer)),
+		  "\"function\":\"nic0/vf4\"");
+	CHECK_HAS(nic_rig_rpc(&w.rig, "show", "{\"table\":\"lan\"}", w.answer,
+			      sizeof(w.answer)),
+		  "\"filtered\":1");
+	CHECK_HAS(nic_rig_rpc(&w.rig, "show", "{\"table\":\"device-counters\"}",
+			      w.answer, sizeof(w.answer)),
+		  "\"rx_dropped\":0");
 	world_close(&w);
 }
 
