@@ -108,7 +108,7 @@ rows_are() {
 }
 
 @test "accesses are translated, and wrong ones end in all ones" {
-	machine
+	machine --exception-timeout 100ms
 	say 1 'write 0x10100 11223344' 'read 0x10100 4' 'post 0x10104 55' \
 		'read 0x10104 1'
 	expect 1 'write 0x10100: ok' 'read 0x10100: 11223344' \
@@ -157,7 +157,7 @@ rows_are() {
 }
 
 @test "exceptions and verdicts" {
-	machine
+	machine --exception-timeout 30s
 	say 0 channels
 	expect 0 'channels: ok'
 	say 1 'read 0x40000000 4' 'write 0x40000010 aabb' 'read 0x40000020 4' \
@@ -189,9 +189,13 @@ rows_are() {
 	done >"$T/verdicts"
 	head -n 60 "$T/verdicts" >&"${SAY[0]}"
 	expect 0 'access 126 vm1'
+	expect 1 "read $((0x41000000 + 59)): 5a"
 	sed -n 61,120p "$T/verdicts" >&"${SAY[0]}"
 	expect 0 'access 186 vm1'
-	sed -n 121,999p "$T/verdicts" >&"${SAY[0]}"
+	expect 1 "read $((0x41000000 + 119)): 5a"
+	sed -n 121,180p "$T/verdicts" >&"${SAY[0]}"
+	expect 1 "read $((0x41000000 + 179)): 5a"
+	sed -n 181,999p "$T/verdicts" >&"${SAY[0]}"
 	expect 1 "read $((0x41000000 + 199)): 5a"
 	[[ $(grep -c ': 5a' "$T/vm1") -eq 200 ]]
 }
@@ -236,7 +240,7 @@ rows_are() {
 }
 
 @test "operations are held, completed, failed, dropped, released" {
-	machine --no-timeout
+	machine --timeout 30s --no-timeout
 	say 1 'write 0x10100 0a'
 	rpc rootbridge fault '["nic0/vf1", "hold"]'
 	say 1 'read 0x10100 1' 'write 0x10101 0b' 'post 0x10102 0c' \
@@ -273,7 +277,7 @@ rows_are() {
 }
 
 @test "every fault fires" {
-	machine --timeout 400ms --on-timeout contain --seed 7
+	machine --timeout 2s --on-timeout contain --seed 7
 	rpc rootbridge fault '["nic0/vf1", "fail 2"]'
 	say 1 'read 0x10001 1' 'read 0x10002 1' 'read 0x10003 1'
 	expect 1 'read 0x10001: error EIO' 'read 0x10002: error EIO' \

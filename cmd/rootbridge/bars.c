@@ -5,9 +5,10 @@
  * say.  So a config write of a PF that touches what decides about decoding is
  * relayed, then the PF's config space is read anew, and the write is answered
  * when the bridge follows it; one that leaves VF Enable set, when all VFs are
- * attached.  A reset (Initiate FLR) is answered at once and followed by such
- * a read: until it is answered, the device itself turns away what it no
- * longer claims.
+ * attached.
+ *
+ * A reset (Initiate FLR) is answered at once: from then on the PF claims its
+ * config space only, and such a read shows what is left of the rest.
  */
 #include <config.h>
 
@@ -179,6 +180,16 @@ void bars_update(struct device *d, const uint8_t *config)
 	bars_rebuild(d->bridge);
 }
 
+static void claim_nothing(struct device *d)
+{
+	uint16_t command = pci_get16(d->pf->config, PCI_COMMAND);
+
+	pci_put16(d->pf->config, PCI_COMMAND,
+		  command & (uint16_t)~PCI_COMMAND_MEMORY);
+	d->sriov.vf_enable = false;
+	bars_rebuild(d->bridge);
+}
+
 /* The PF's config space after a write; arg is the device. */
 static void refreshed(void *arg, const uint8_t *data, uint32_t count)
 {
@@ -214,6 +225,7 @@ void bars_written(struct operation *op)
 	if (op->snoop & SNOOP_FLR) {
 		event(d->bridge->log, "function.reset", "s:s, s:s", "function",
 		      pf->name, "by", operation_operator(op));
+		claim_nothing(d);
 		relay_data(op, NULL, 0);
 		relay_own_read(pf, 0, size, refreshed, d);
 		return;

@@ -17,7 +17,7 @@
 #include "cmd/rootbridge/bridge.h"
 
 /* How long one that is to be overtaken waits for somebody to do so. */
-#define SWAP_NS NS_PER_MS
+#define SWAP_NS (10 * NS_PER_MS)
 
 static void held_due(void *arg)
 {
