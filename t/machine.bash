@@ -283,9 +283,11 @@ show_logs() {
 end_all() {
 	local name pid left
 	for name in "${!PIDS[@]}"; do
-		# One that is frozen has to run to end.
-		kill "${PIDS[$name]}" 2>/dev/null || true
+		# One that is frozen has to run to end.  CONT comes first: after
+		# TERM it might undo the SIGSTOP with which the leak checker of
+		# the sanitizers attaches.
 		kill -CONT "${PIDS[$name]}" 2>/dev/null || true
+		kill "${PIDS[$name]}" 2>/dev/null || true
 	done
 	wait_until "$PATIENCE" no_leftovers && return
 	for pid in $(leftovers); do
