@@ -78,19 +78,42 @@ static bool is_over(const struct capture *c)
 	       (c->hung_up && clock_now_ns() >= c->until_ns);
 }
 
-static void sleep_for_more(const struct capture *c)
+static void sleep_for_more(struct capture *c)
 {
-	struct pollfd pfds[3] = {
+	struct pollfd pfds[4] = {
 		{ .fd = c->pipe, .events = POLLIN },
 		{ .fd = c->signal, .events = POLLIN },
 		{ .fd = c->client.state == CLIENT_ASKED ? c->client.fd : -1,
 		  .events = POLLIN },
+		{ .fd = c->out }, /* says when its reader has gone */
 	};
 	int ms = c->hung_up ? 50 : -1;
 
 	if (c->client.state == CLIENT_CONNECTING)
 		ms = 5;
-	poll(pfds, 3, ms);
+	if (poll(pfds, 4, ms) > 0 && (pfds[3].revents & (POLLERR | POLLHUP)))
+		c->closed = true;
+}
+
+/* What the device says of it, once it says so. */
+static int check_answer(struct capture *c)
+{
+	if (c->hung_up)
+		return STATUS_OK;
+	client_step(c->ctl, &c->client);
+	if (client_is_waiting(&c->client))
+		return STATUS_OK;
+	return client_result(c->ctl, &c->client, NULL);
+}
+
+/* The pipe may end before the answer comes, which may be a refusal. */
+static int last_answer(struct capture *c)
+{
+	if (c->hung_up || c->closed)
+		return STATUS_OK;
+	clients_run(c->ctl, &c->client, 1,
+		    clock_now_ns() + iovctl_answer_timeout(c->ctl), NULL);
+	return client_result(c->ctl, &c->client, NULL);
 }
 
 static int run(struct capture *c)
@@ -99,24 +122,15 @@ static int run(struct capture *c)
 	int status = STATUS_OK;
 
 	while (!status && !is_over(c)) {
-		if (!c->hung_up)
-			client_step(c->ctl, &c->client);
-		if (c->client.state == CLIENT_ANSWERED && !c->hung_up) {
-			status = client_result(c->ctl, &c->client, NULL);
-			if (!status && !c->ctl->count)
-				hang_up(c);
-		} else if (c->client.state == CLIENT_ABSENT ||
-			   c->client.state == CLIENT_BROKEN) {
-			status = client_result(c->ctl, &c->client, NULL);
-		}
+		status = check_answer(c);
 		if (status)
-			break;
+			return status;
 		sleep_for_more(c);
 		if (read(c->signal, &info, sizeof(info)) > 0)
 			hang_up(c);
 		status = copy(c);
 	}
-	return status;
+	return status ? status : last_answer(c);
 }
 
 static int watch_signals(void)
