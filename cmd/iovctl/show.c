@@ -246,10 +246,25 @@ static const json_t *find_row(const json_t *rows, const char *name)
 	return NULL;
 }
 
+/* bmc's word for a stop that is not its own is a reason too: "other". */
+static bool is_for_a_reason(const json_t *reasons)
+{
+	const char *text;
+	json_t *reason;
+	size_t i;
+
+	json_array_foreach (reasons, i, reason) {
+		text = json_string_value(reason);
+		if (text && !strcmp(text, "other"))
+			return false;
+	}
+	return json_array_size(reasons);
+}
+
 static const char *state_of(const struct client *client, const json_t *reasons)
 {
 	if (pid_is_stopped(client->pid))
-		return json_array_size(reasons) ? "stopped" : "frozen";
+		return is_for_a_reason(reasons) ? "stopped" : "frozen";
 	return client_is_waiting(client) ? "silent" : "running";
 }
 
