@@ -1,0 +1,322 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154 # bats sets them
+# guest.bats - guests on a whole machine: frames, requests, pcap, TAP, and
+# what becomes of them when something goes.
+
+setup() {
+	load machine
+	machine_setup
+	need bmc rootbridge iovdev hvmon guestd iovctl
+}
+
+teardown() {
+	if [[ ${SPACES:-} ]]; then
+		ip netns del "${SPACES}a" || true
+		ip netns del "${SPACES}b" || true
+	fi
+	machine_teardown
+}
+
+# A nic with a VF for each of two VMs, and the programs on standard input.
+power_on() {
+	{
+		cat <<-END
+			bridge: rootbridge
+			nic1: iovdev --vfs 4
+			hv: hvmon --vf nic1/vf1=vm1 --vf nic1/vf2=vm2
+		END
+		cat
+	} | machine_start "$@"
+}
+
+# report NAME JQ-FILTER
+report() {
+	rpc "$1" report | jq -r "$2"
+}
+
+# make_pcap FILE FRAMES: to nic1/vf2 from nic1/vf1, of all sizes.
+make_pcap() {
+	perl -e '
+		my ($frames) = @ARGV;
+		print pack("L S S l L L L", 0xa1b23c4d, 2, 4, 0, 0, 65535, 1);
+		for my $i (0 .. $frames - 1) {
+			my $size = 14 + $i * 37 % 1501;
+			my $frame = pack("H24 n", "02696f01000202696f010001",
+				0x88b6);
+			$frame .= chr($i % 256) x ($size - 14);
+			print pack("L L L L", 1700000000, $i * 1000, $size,
+				$size), $frame;
+		}' "$2" >"$1"
+}
+
+# The frames of a pcap, without times.
+frames_of() {
+	tcpdump -r "$1" -n -t -e -xx 2>/dev/null
+}
+
+@test "a wrong command line says what is wrong" {
+	run -64 guestd
+	assert_output --partial "--vm N is missing"
+	run -64 guestd --vm 0
+	assert_output --partial "'0'"
+	run -64 guestd --vm 1 --ring 100
+	assert_output --partial "power of two"
+	run -64 guestd --vm 1 --buffer 100
+	assert_output --partial "multiple of 64"
+	run -64 guestd --vm 1 --send to=nowhere
+	assert_output --partial "'nowhere'"
+	run -64 guestd --vm 1 --send to=nic0/vf1,size=10
+	assert_output --partial "size"
+	run -64 guestd --vm 1 --requests 2000
+	assert_output --partial "'2000'"
+	run -64 guestd --vm 1 --once
+	assert_output --partial "no workload"
+	run -64 guestd --vm 1 --once --send to=nic0/vf1
+	assert_output --partial "no end"
+	run -64 guestd --vm 1 -w - --events -
+	assert_output --partial "standard output"
+	run -64 guestd --vm 1 -r - -r -
+	assert_output --partial "once"
+	run -64 guestd --vm 1 --pps 1 --timing -r -
+	assert_output --partial "exclude"
+	run -64 guestd --vm 1 extra
+	assert_output --partial "'extra'"
+}
+
+@test "without a root bridge there is no guest" {
+	run -69 guestd --vm 1
+	assert_output --partial "is rootbridge running?"
+	run -69 guestd --vm 1 -r "$T/nothing.pcap"
+	assert_output --partial "nothing.pcap"
+	echo "no pcap" >"$T/bad.pcap"
+	run -65 guestd --vm 1 -r "$T/bad.pcap"
+	assert_output --partial "bad.pcap"
+}
+
+@test "numbered frames: none lost, repeated or corrupted" {
+	power_on <<-END
+		g1: guestd --vm 1
+		g2: guestd --vm 2 --sink
+	END
+	rpc g1 send '{"to": "nic1/vf2", "count": 20000, "rate": "50k",
+		"size": "60-1514", "seed": 3}'
+	await workload.done '.src == "g1" and .done == 20000 and .errors == 0'
+	wait_until 5 test "$(report g2 .frames.received)" = 20000
+	report g2 .frames >"$T/frames"
+	run -0 jq -c '[.received, .lost, .missed, .repeated, .reordered,
+		.corrupted, .foreign]' "$T/frames"
+	assert_output "[20000,0,0,0,0,0,0]"
+	jq -e '.gap_ns > 0 and .latency.count == 20000' "$T/frames"
+	run -0 iovctl show queues
+	run -0 iovctl show streams
+	assert_output --regexp "g2 +[0-9]+ +20000 +0"
+	rpc g2 reset-counters
+	[[ $(report g2 .frames.received) == 0 ]]
+}
+
+@test "an echo comes back, groups and strangers get none" {
+	power_on <<-END
+		g2: guestd --vm 2 --echo
+	END
+	run -0 guestd --vm 1 --sink --once \
+		--send to=nic1/vf2,count=5000,rate=50k,size=60-1514
+	assert_output --partial "received 5000, of these numbered 5000: lost 0"
+	[[ $(report g2 '.workloads[0].done') == 5000 ]]
+	run -0 guestd --vm 1 --once \
+		--send to=ff:ff:ff:ff:ff:ff,count=10 \
+		--send to=02:00:00:00:00:01,count=10
+	wait_until 5 test "$(report g2 '.queues[1].frames')" = 5020
+	[[ $(report g2 '.workloads[0].done') == 5000 ]]
+	[[ $(report g2 .frames.foreign) == 10 ]]
+}
+
+@test "a pcap comes out unchanged" {
+	power_on </dev/null
+	make_pcap "$T/in.pcap" 3000
+	launch receiver guestd --vm 2 -w "$T/out.pcap" -c 3000 --once
+	await_ready receiver
+	run -0 guestd --vm 1 -r - --pps 50k --once <"$T/in.pcap"
+	finish receiver 0
+	frames_of "$T/in.pcap" >"$T/in"
+	frames_of "$T/out.pcap" >"$T/out"
+	[[ $(grep -c length "$T/in") == 3000 ]]
+	cmp "$T/in" "$T/out"
+	assert_order workload.started workload.done
+}
+
+@test "a pcap through pipes; the reader that goes away ends it" {
+	power_on </dev/null
+	make_pcap "$T/in.pcap" 500
+	mkfifo "$T/ready"
+	{
+		guestd --vm 2 -w - --once --ready-fd 9 9>"$T/ready" |
+			tcpdump -n -c 100 -r - >"$T/dump" 2>/dev/null
+		echo "${PIPESTATUS[0]}" >"$T/status"
+	} 3>&- 2>/dev/null &
+	read -r <"$T/ready" || [[ $? == 0 ]]
+	run -0 guestd --vm 1 -r "$T/in.pcap" --timing --once
+	wait_until 10 test -s "$T/status"
+	[[ $(<"$T/status") == 0 ]]
+	[[ $(wc -l <"$T/dump") == 100 ]]
+}
+
+@test "frames that do not fit are skipped and told" {
+	power_on </dev/null
+	make_pcap "$T/in.pcap" 100
+	run -1 guestd --vm 1 --buffer 512 -r "$T/in.pcap" --once
+	has_event replay.skipped '.size > 512'
+	run -1 guestd --vm 1 --buffer 512 --once \
+		--send to=nic1/vf2,count=1,size=600
+	has_event workload.failed '.detail | contains("do not fit")'
+}
+
+@test "register reads are kept outstanding and all answered" {
+	power_on <<-END
+		g1: guestd --vm 1 --requests 64,count=5000
+	END
+	await workload.done '.kind == "requests" and .done == 5000'
+	report g1 '.workloads[0]' >"$T/row"
+	jq -e '.answered == 5000 and .refused == 0 and .errors == 0 and
+		.outstanding == 0 and .latency.count == 5000 and
+		.latency.p50_ns <= .latency.p99_ns' "$T/row"
+	run -0 guestd --vm 2 --once --requests 1,count=50,rate=1k,register=0
+	run rpc_error g1 requests '{"depth": 5000}'
+	assert_output --partial "not 1 to 1024"
+	run rpc_error g1 requests '{"register": 3}'
+	assert_output --partial "multiple of 4"
+	run rpc_error g1 send '{"to": "x"}'
+	assert_output --partial "'x'"
+	run rpc_error g1 stop-workload '{"workload": "none"}'
+	assert_output --partial "'none'"
+	rpc g1 requests '{"depth": 8}'
+	run -0 rpc g1 stop-workload
+	assert_output '{"stopped":1}'
+}
+
+@test "ping between two namespaces, and the TAPs go away" {
+	local a b
+	need_tap
+	tap_name a
+	tap_name b
+	power_on <<-END
+		g1: guestd --vm 1 --tap $a
+		g2: guestd --vm 2 --tap $b
+	END
+	[[ $(<"/sys/class/net/$a/address") == 02:69:6f:01:00:01 ]]
+	SPACES=iov$BASHPID
+	ip netns add "${SPACES}a"
+	ip netns add "${SPACES}b"
+	ip link set "$a" netns "${SPACES}a"
+	ip link set "$b" netns "${SPACES}b"
+	ip -n "${SPACES}a" addr add 10.9.0.1/24 dev "$a"
+	ip -n "${SPACES}b" addr add 10.9.0.2/24 dev "$b"
+	ip -n "${SPACES}a" link set "$a" up
+	ip -n "${SPACES}b" link set "$b" up
+	run -0 ip netns exec "${SPACES}a" ping -c 20 -i 0.01 -W 5 10.9.0.2
+	assert_output --partial " 0% packet loss"
+	machine_stop
+	run -1 ip -n "${SPACES}a" link show "$a"
+}
+
+@test "a TAP needs a privilege" {
+	local a
+	need_tap
+	tap_name a
+	power_on </dev/null
+	run -77 setpriv --bounding-set=-net_admin guestd --vm 1 --tap "$a"
+	assert_output --partial "CAP_NET_ADMIN"
+}
+
+@test "a guest without a VF waits for one" {
+	start bridge rootbridge
+	start nic1 iovdev --vfs 2
+	launch g1 guestd --vm 1
+	await bus.attached
+	run -0 rpc g1 status
+	assert_output --partial '"ready":false'
+	start hv hvmon --vf nic1/vf1=vm1
+	await_ready g1
+	has_event vf.up '.vf == "nic1/vf1"'
+	stop bridge KILL 137
+	finish g1 71
+	run log g1
+	assert_output --partial "hung up"
+}
+
+@test "a killed guest comes back, the other one goes on" {
+	power_on <<-END
+		g1: guestd --vm 1 --send to=nic1/vf2,rate=2k
+		g2: RESTART=on-failure guestd --vm 2 --sink
+	END
+	iovctl kill g2
+	await ready '.src == "g2" and .inc == 2'
+	wait_until 5 eval '(($(report g2 .frames.received) > 100))'
+	[[ $(report g2 '.frames | .lost + .repeated + .corrupted') == 0 ]]
+	[[ $(report g1 '.workloads[0].state') == running ]]
+	[[ $(report g1 '.vfs[0].state') == up ]]
+}
+
+@test "a device that is pulled out and comes back" {
+	power_on <<-END
+		g1: guestd --vm 1 --send to=nic1/vf2,rate=2k
+		g2: guestd --vm 2 --sink
+	END
+	iovctl remove nic1
+	await vf.away '.src == "g1"'
+	await vf.away '.src == "g2"'
+	iovctl attach nic1
+	await vf.back '.src == "g1" and .reset'
+	await vf.back '.src == "g2" and .reset'
+	rpc g2 reset-counters
+	wait_until 5 eval '(($(report g2 .frames.received) > 100))'
+	[[ $(report g2 '.frames.repeated') == 0 ]]
+}
+
+@test "what a fault does to frames is seen" {
+	power_on </dev/null
+	launch receiver guestd --vm 2 --sink --once --idle 500ms
+	await_ready receiver
+	iovctl fault nic1/vf1 tx "loss 20% seed 1"
+	run -0 guestd --vm 1 --once --send to=nic1/vf2,count=2000,rate=20k
+	finish receiver 1
+	has_event report '.src == "receiver" and .lost > 300 and .lost < 500 and
+		.repeated == 0 and .corrupted == 0'
+	start receiver guestd --vm 2 --sink --once --idle 500ms
+	iovctl fault nic1/vf1 tx "corrupt 20% seed 1"
+	run -0 guestd --vm 1 --once --send to=nic1/vf2,count=2000,rate=20k
+	finish receiver 1
+	has_event report '.src == "receiver" and .corrupted > 300'
+}
+
+@test "the link's steps can be held, failed and traced" {
+	start bridge rootbridge
+	start nic1 iovdev --vfs 2
+	start hv hvmon --vf nic1/vf1=vm1
+	launch g1 guestd --vm 1 --at driver.1302=hold
+	await driver.1302
+	run -0 rpc g1 status
+	assert_output --partial '"ready":false'
+	rpc g1 release
+	await_ready g1
+	assert_order driver.probe driver.program driver.1302 driver.1303 vf.up
+	rpc g1 at '["send.1401=fail"]'
+	rpc g1 at '["send.1408=trace"]'
+	rpc g1 send '{"to": "nic1/pf0", "count": 3}'
+	await send.error '.why == "link not up"'
+	await send.1408
+}
+
+@test "an idle guest is small and sleeps" {
+	local before after
+	power_on <<-END
+		g1: guestd --vm 1
+	END
+	pid=$(pid g1)
+	run -0 awk '/^Private/ { sum += $2 } END { print sum }' \
+		"/proc/$pid/smaps_rollup"
+	((output < 2048))
+	before=$(awk '/ctxt/ { n += $2 } END { print n }' "/proc/$pid/status")
+	read -r -t 1 -u "$NEVER" || true
+	after=$(awk '/ctxt/ { n += $2 } END { print n }' "/proc/$pid/status")
+	((after - before < 5))
+}
