@@ -226,9 +226,10 @@ json_t *device_rows(void *arg)
 				  format_bars(d->vf_bar, d->vf_bar_size,
 					      d->num_vfs),
 				  "link",
-				  !d->has_driver ? "unknown"
-				  : d->link_up   ? "up"
-						 : "down",
+				  !d->has_driver || d->state == DEVICE_AWAY
+					  ? "unknown"
+				  : d->link_up ? "up"
+					       : "down",
 				  "adopted", d->adopted));
 	}
 	return rows;
