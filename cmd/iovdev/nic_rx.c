@@ -10,46 +10,50 @@
 
 #define LATE_NS (10 * NS_PER_MS)
 
-/* 906: fill the entry.  0, or the status with which the queue must stop. */
-static enum queue_status fill(struct nic_queue *rx, struct queue_entry *e,
-			      const struct frame *frame,
-			      const struct fault_verdict *v)
+/* What an entry says when it is finished. */
+struct outcome {
+	uint32_t size;
+	enum queue_status status;
+};
+
+/* 906: copy the frame into the entry's buffer. */
+static struct outcome fill(struct nic_queue *rx, struct queue_entry *e,
+			   const struct frame *frame,
+			   const struct fault_verdict *v)
 {
 	struct function *f = rx->function;
 	struct queue_entry entry = entry_load(e);
-	enum queue_status status = QUEUE_OK;
-	uint8_t *hva = NULL;
+	uint8_t *hva;
 
 	if (!nic_step(f->nic, POINT_RX_906, f) || v->kinds & FAULT_FAIL)
-		status = QUEUE_FAULT;
-	else if (frame->size > entry.size)
-		status = QUEUE_BAD_SIZE;
-	else
-		hva = guest_memory_at(&f->memory, entry.addr, frame->size,
-				      GUEST_WRITE);
-	if (hva) {
-		frame_copy(hva, frame);
-		if (v->kinds & FAULT_CORRUPT)
-			hva[v->bit / 8 % frame->size] ^= 1u << v->bit % 8;
-		rx->frames++;
-		rx->bytes += frame->size;
-		rx->written += frame->size;
-	} else if (status == QUEUE_OK) {
-		status = QUEUE_BAD_ADDRESS;
-	}
-	rx->errors += status != QUEUE_OK;
-	entry_set_size(e, status == QUEUE_OK ? frame->size : 0);
-	entry_finish(e, status);
-	return status == QUEUE_BAD_ADDRESS ? status : QUEUE_OK;
+		return (struct outcome){ 0, QUEUE_FAULT };
+	if (frame->size > entry.size)
+		return (struct outcome){ 0, QUEUE_BAD_SIZE };
+	hva = guest_memory_at(&f->memory, entry.addr, frame->size, GUEST_WRITE);
+	if (!hva)
+		return (struct outcome){ 0, QUEUE_BAD_ADDRESS };
+	frame_copy(hva, frame);
+	if (v->kinds & FAULT_CORRUPT)
+		hva[v->bit / 8 % frame->size] ^= 1u << v->bit % 8;
+	rx->frames++;
+	rx->bytes += frame->size;
+	rx->written += frame->size;
+	return (struct outcome){ frame->size, QUEUE_OK };
 }
 
-/* Into the i-th entry after our index; false: there is none (902, 903). */
+static void finish(struct queue_entry *e, const struct outcome *out)
+{
+	entry_set_size(e, out->size);
+	entry_finish(e, out->status);
+}
+
+/* Into the i-th entry after our index, which is not finished yet; false:
+ * there is none (902, 903), or the queue was stopped. */
 static bool place(struct nic_queue *rx, const struct frame *frame, uint32_t i,
-		  const struct fault_verdict *v)
+		  const struct fault_verdict *v, struct outcome *out)
 {
 	struct function *f = rx->function;
 	int space = queue_space(&rx->q, i + 1);
-	enum queue_status status;
 
 	(void)nic_step(f->nic, POINT_RX_902, f);
 	if (space < 0) {
@@ -61,13 +65,18 @@ static bool place(struct nic_queue *rx, const struct frame *frame, uint32_t i,
 		rx->dropped++;
 		return false;
 	}
-	status = fill(rx, queue_entry(&rx->q, i), frame, v);
-	if (status != QUEUE_OK) {
-		queue_advance(&rx->q, i + 1);
-		nic_queue_stop(rx, status);
+	*out = fill(rx, queue_entry(&rx->q, i), frame, v);
+	rx->errors += out->status != QUEUE_OK;
+	if (out->status == QUEUE_BAD_ADDRESS) {
+		/* What was taken before is left to the next attach. */
+		if (!i) {
+			finish(queue_entry(&rx->q, 0), out);
+			queue_advance(&rx->q, 1);
+		}
+		nic_queue_stop(rx, QUEUE_BAD_ADDRESS);
 		return false;
 	}
-	if (!LIST_EMPTY(&f->captures))
+	if (!LIST_EMPTY(&f->captures) && out->status == QUEUE_OK)
 		capture_frame(f, frame);
 	return true;
 }
@@ -75,9 +84,18 @@ static bool place(struct nic_queue *rx, const struct frame *frame, uint32_t i,
 static void place_taken(struct nic_queue *rx, const struct frame *frame,
 			const struct fault_verdict *v)
 {
-	if (rx->attached && place(rx, frame, rx->faults->n, v) &&
-	    !queue_faults_take(rx, v))
+	struct outcome out;
+	struct taken *t;
+
+	if (!rx->attached || !place(rx, frame, rx->faults->n, v, &out))
+		return;
+	t = queue_faults_take(rx, v);
+	if (!t) {
 		rx->dropped++;
+		return;
+	}
+	t->size = out.size;
+	t->status = out.status;
 }
 
 static void place_late(struct nic_queue *rx)
@@ -129,6 +147,8 @@ void nic_rx_finish_taken(struct nic_queue *rx)
 			queue_faults_wait(rx, t->due_ns);
 			return;
 		}
+		finish(queue_entry(&rx->q, 0),
+		       &(struct outcome){ t->size, t->status });
 		queue_advance(&rx->q, 1);
 		queue_faults_finish(rx, 1);
 		rx->function->nic->dirty |= nic_bit(rx->function);
@@ -147,6 +167,7 @@ void nic_rx_deliver(struct function *f, const struct frame *frame)
 {
 	struct nic_queue *rx = &f->queue[NIC_QUEUE_RX];
 	const struct fault_verdict plain = { 0 };
+	struct outcome out;
 
 	(void)nic_step(f->nic, POINT_RX_901, f);
 	if (!nic_queue_runs(rx, false)) { /* 904, 905 */
@@ -157,7 +178,8 @@ void nic_rx_deliver(struct function *f, const struct frame *frame)
 	(void)nic_step(f->nic, POINT_RX_904, f);
 	if (queue_faults_active(rx)) {
 		deliver_with_faults(rx, frame);
-	} else if (place(rx, frame, 0, &plain)) {
+	} else if (place(rx, frame, 0, &plain, &out)) {
+		finish(queue_entry(&rx->q, 0), &out);
 		queue_advance(&rx->q, 1);
 		f->nic->dirty |= nic_bit(f);
 	}

@@ -19,7 +19,11 @@ struct taken {
 	uint64_t bit;   /* to flip */
 	unsigned kinds; /* FAULT_* that fired on it */
 	bool held;      /* until released */
-	bool done;      /* sent already: its successor's predecessor */
+	bool done;      /* transmit: sent already, before its predecessor */
+	/* Receive: what the entry will say.  Until then its size remains the
+	 * buffer's capacity, in case a reset comes first. */
+	uint32_t size;
+	enum queue_status status;
 };
 
 struct queue_faults {

@@ -561,6 +561,27 @@ static void test_hold_and_reset(void)
 	world_close(&w);
 }
 
+/* A receive entry that is forgotten in a reset is as it was. */
+static void test_receive_hold_and_reset(void)
+{
+	struct world w;
+	struct nic_guest *g = w.guest;
+
+	world_open(&w, NULL);
+	fault(&w, "{\"function\":\"nic0/vf2\",\"queue\":\"rx\","
+		  "\"fault\":\"hold\"}");
+	guest_send(&g[1], 2, 1, 60);
+	CHECK(nic_rig_await(&w.rig, "\"fault\":\"hold\",\"seed\""));
+	CHECK_INT(g[2].rx.ring->entry[0].size, RIG_BUFFER);
+	conn_flr(&g[2].conn);
+	fault(&w, "{\"function\":\"nic0/vf2\",\"queue\":\"rx\","
+		  "\"fault\":\"none\"}");
+	guest_set_up(&g[2]);
+	guest_send(&g[1], 2, 2, 1500);
+	CHECK_INT(guest_receive(&g[2], RIG_PATIENCE_MS), 2);
+	world_close(&w);
+}
+
 static void test_capture(void)
 {
 	struct world w;
@@ -683,6 +704,7 @@ static const struct unit_case cases[] = {
 	{ "receive_faults", test_receive_faults },
 	{ "hold", test_hold },
 	{ "hold_and_reset", test_hold_and_reset },
+	{ "receive_hold_and_reset", test_receive_hold_and_reset },
 	{ "capture", test_capture },
 	{ "lan_pcap", test_lan_pcap },
 	{ "lan_tap", test_lan_tap },
