@@ -298,6 +298,11 @@ end_all() {
 	return 1
 }
 
+# What a program built with sanitizers has to say, at its end too.
+sanitizers_content() {
+	! grep -Es 'ERROR: [A-Za-z]+Sanitizer|runtime error:' "$T"/log/*.err
+}
+
 machine_teardown() {
 	local failed=0 tap bmc_pid=${PIDS[bmc]:-} rc=0
 	[[ -v NEVER ]] || return 0
@@ -311,6 +316,7 @@ machine_teardown() {
 			failed=1
 		fi
 	fi
+	sanitizers_content || failed=1
 	for tap in "${TAPS[@]}"; do
 		if [[ -e /sys/class/net/$tap ]]; then
 			echo "TAP left: $tap"
