@@ -260,6 +260,41 @@ frames_of() {
 	[[ $(report g1 '.vfs[0].state') == up ]]
 }
 
+@test "killed at any point, the next one serves" {
+	local point at
+	power_on <<-END
+		g2: guestd --vm 2 --echo
+	END
+	for point in $(guestd --list-points | cut -d' ' -f1); do
+		at=("--at=$point=kill")
+		case $point in
+		driver.1301) continue ;; # the link does not change here
+		send.1402) at+=(--at=send.1401=fail) ;;
+		send.1406) at+=(--at=send.1405=fail) ;;
+		esac
+		run -137 guestd --vm 1 "${at[@]}" --once --sink \
+			--send to=nic1/vf2,count=10
+		run -0 guestd --vm 1 --once --sink \
+			--send to=nic1/vf2,count=10,rate=1k
+	done
+	[[ $(report g2 '.vfs[0].state') == up ]]
+}
+
+@test "a frozen guest stops nobody else" {
+	power_on <<-END
+		g1: guestd --vm 1 --send to=nic1/vf2,rate=5k --requests 4,rate=1k
+		g2: guestd --vm 2 --sink
+	END
+	iovctl freeze g2
+	rpc g1 reset-counters
+	wait_until 5 reported g1 '.queues[0].frames > 1100'
+	wait_until 5 reported g1 '.workloads[1].answered > 100'
+	iovctl thaw g2
+	rpc g2 reset-counters
+	wait_until 5 reported g2 '.frames.received > 100'
+	[[ $(report g2 '.frames | .repeated + .corrupted') == 0 ]]
+}
+
 @test "a device that is pulled out and comes back" {
 	machine_start <<-END
 		bridge: rootbridge
