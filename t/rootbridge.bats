@@ -1,5 +1,5 @@
 # rootbridge.bats - the root bridge between a device and VMs that are scripts.
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2030,SC2031
 
 setup() {
 	load machine
@@ -68,8 +68,8 @@ hang_up() {
 }
 
 kill_vm() {
-	hang_up "$1"
 	kill -KILL "${PIDS[vm$1]}"
+	hang_up "$1"
 	wait "${PIDS[vm$1]}" || true
 	unset "PIDS[vm$1]"
 }
@@ -337,7 +337,12 @@ rows_are() {
 	expect 1 'read 0x10010: ffff' 'write 0x10010: ok'
 	say 2 'read 0x10010 2'
 	expect 2 'read 0x10010: 0000'
+	# Nor does it reach memory until then.
+	wait_until 5 rows_are functions 1 \
+		'.function == "nic0/vf1" and .dma == null and .vm == "vm1"'
 	rpc rootbridge uncontain '["nic0/vf1"]'
+	wait_until 5 rows_are functions 1 \
+		'.function == "nic0/vf1" and .dma == "vm1"'
 	# The answer to 0x840 is late, and swallowed.
 	say 1 'read 0x10848 2' 'read 0x10020 2'
 	expect 1 'read 0x10848: 0000' 'read 0x10020: 0000'
@@ -615,6 +620,32 @@ rows_are() {
 	run -0 table vms '.vm == "vm1"'
 	assert_output --partial '"memory":1048576'
 	run -73 rootbridge --vms 2
+}
+
+@test "a bridge that was frozen blames nobody" {
+	machine --timeout 300ms
+	for ((i = 0; i < 2000; i++)); do
+		echo 'read 0x10000 4'
+	done >"$T/reads"
+	cat "$T/reads" >&"${SAY[1]}"
+	kill -STOP "${PIDS[rootbridge]}"
+	read -r -t 0.6 -u "$NEVER" || true
+	kill -CONT "${PIDS[rootbridge]}"
+	cat "$T/reads" >&"${SAY[1]}"
+	say 1 'read 0x10010 1'
+	expect 1 'read 0x10010: 00'
+	[[ $(grep -c 'read 0x10000: 00000000' "$T/vm1") -eq 4000 ]]
+}
+
+@test "what a VM does wrong is told ten times a second" {
+	machine
+	kill_vm 0
+	for ((i = 0; i < 1000; i++)); do
+		echo 'read 0x9000 4'
+	done >&"${SAY[1]}"
+	say 1 'read 0x10010 1'
+	expect 1 'read 0x10010: 00'
+	[[ $(events 'select(.ev == "exception.unanswered")' | wc -l) -lt 100 ]]
 }
 
 @test "points on the data path" {

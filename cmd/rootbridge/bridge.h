@@ -26,6 +26,7 @@
 #include "libcore/vfu_server.h"
 
 #include "cmd/rootbridge/inflight.h"
+#include "cmd/rootbridge/limiter.h"
 #include "cmd/rootbridge/protection.h"
 #include "cmd/rootbridge/routing.h"
 
@@ -129,6 +130,7 @@ struct function {
 	struct fault fault;
 	uint64_t n_posted_ids;
 	struct counters counters;
+	struct limiter strays; /* events of replies that nobody awaits */
 
 	/* DMA (dma.c): whose memory it shall reach, and reaches. */
 	uint32_t vm;
@@ -179,6 +181,7 @@ struct vm {
 	bool any_fenced;
 	uint8_t fenced[BRIDGE_BUSES / 8]; /* PFs somebody else claimed */
 	uint64_t accesses, exceptions, refused;
+	struct limiter complaints; /* events of what it does wrong */
 };
 
 struct route {
@@ -353,7 +356,7 @@ int interrupts_route(struct bridge *b, const struct sup_route *routes, size_t n,
 		     struct change *change) __attribute__((warn_unused_result));
 int interrupts_inject(struct bridge *b, const struct sup_inject *inject,
 		      size_t n) __attribute__((warn_unused_result));
-/* Tell a function that came all its routes. */
+/* Tell a function all its routes; none while it is contained. */
 void interrupts_attach(struct function *f);
 /* The VM's process is gone, and its eventfds with it. */
 void interrupts_detach(struct vm *vm);
@@ -401,6 +404,8 @@ void function_free(struct function *f);
 bool function_connect(struct function *f);
 /* Hang up; its requests become orphans. */
 void function_disconnect(struct function *f);
+/* The connection ended or is to end: hang up, tell, decode anew. */
+void function_gone(struct function *f, const char *why);
 /* Whether requests are relayed to it: present, and a VF enabled. */
 bool function_decodes(const struct function *f);
 

@@ -105,10 +105,15 @@ static void io_fds(void *arg, struct vfu_request *req, uint32_t region)
 static void refused(void *arg, struct vfu_session *session, const char *why)
 {
 	struct vm *vm = arg;
+	uint64_t suppressed;
 
 	vm->refused++;
-	event(vm->bridge->log, "message.refused", "s:s, s:i, s:s", "vm",
-	      vm->name, "pid", (int)vfu_session_peer(session), "why", why);
+	if (!limiter_pass(&vm->complaints, loop_now_ns(vm->bridge->loop),
+			  &suppressed))
+		return;
+	event(vm->bridge->log, "message.refused", "s:s, s:i, s:s, s:I", "vm",
+	      vm->name, "pid", (int)vfu_session_peer(session), "why", why,
+	      "suppressed", (json_int_t)suppressed);
 }
 
 static const struct vfu_server_desc server_desc = {

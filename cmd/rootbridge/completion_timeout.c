@@ -52,6 +52,9 @@ void contain(struct function *f, const struct operation *op, const char *why)
 		event(f->bridge->log, "contained", "s:s, s:s", "function",
 		      f->name, "why", why);
 	relay_abort(f);
+	/* What does not pass the bridge ends as well. */
+	interrupts_attach(f);
+	dma_update(f, NULL);
 	exceptions_notify(f->bridge, SUP_EX_CONTAINED, f->vm, f->bdf);
 }
 
@@ -59,6 +62,8 @@ void uncontain(struct function *f)
 {
 	f->contained = false;
 	event(f->bridge->log, "uncontained", "s:s", "function", f->name);
+	interrupts_attach(f);
+	dma_update(f, NULL);
 }
 
 /* The oldest row of all that can time out, or NULL. */

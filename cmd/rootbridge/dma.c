@@ -8,7 +8,8 @@
  *
  * DMA_UNMAP is answered when the device no longer touches the memory.  One
  * that does not answer in time cannot be trusted with memory at all: it is
- * disconnected, and the event asks for its process to be killed.
+ * disconnected, and the event asks for its process to be killed.  Of a device
+ * with a contained function that does not answer, only that function is.
  */
 #include <config.h>
 
@@ -32,7 +33,9 @@ static void dma_settle(struct function *f, int err)
 
 static struct vm *wanted_vm(const struct function *f)
 {
-	return f->vm == PLATFORM_VM_NONE ? NULL : &f->bridge->vms[f->vm];
+	if (f->vm == PLATFORM_VM_NONE || f->contained)
+		return NULL;
+	return &f->bridge->vms[f->vm];
 }
 
 static bool dma_agrees(const struct function *f)
@@ -53,7 +56,10 @@ static void dma_late(void *arg)
 	event(b->log, "dma.timeout", "s:s, s:i, s:I", "function", f->name,
 	      "pid", (int)f->pid, "timeout_ms",
 	      (json_int_t)(b->options.dma_ns / NS_PER_MS));
-	device_remove(f->device, false, "no answer to DMA_UNMAP");
+	if (f->vf && f->contained)
+		function_gone(f, "no answer to DMA_UNMAP");
+	else
+		device_remove(f->device, false, "no answer to DMA_UNMAP");
 }
 
 static void dma_sent(struct function *f)

@@ -155,10 +155,16 @@ static void take(struct bridge *b, struct operation *op)
 
 static void unanswered(struct bridge *b, struct operation *op, const char *why)
 {
-	event(b->log, "exception.unanswered", "s:s, s:s, s:I, s:I, s:b, s:s",
-	      "vm", op->vm->name, "kind", op->write ? "write" : "read",
-	      "address", (json_int_t)op->address, "size", (json_int_t)op->count,
-	      "denied", (int)op->denied, "why", why);
+	uint64_t suppressed;
+
+	if (limiter_pass(&op->vm->complaints, loop_now_ns(b->loop),
+			 &suppressed))
+		event(b->log, "exception.unanswered",
+		      "s:s, s:s, s:I, s:I, s:b, s:s, s:I", "vm", op->vm->name,
+		      "kind", op->write ? "write" : "read", "address",
+		      (json_int_t)op->address, "size", (json_int_t)op->count,
+		      "denied", (int)op->denied, "why", why, "suppressed",
+		      (json_int_t)suppressed);
 	relay_unsupported(op);
 }
 

@@ -123,7 +123,7 @@ void function_disconnect(struct function *f)
 	}
 }
 
-static void gone(struct function *f, const char *why)
+void function_gone(struct function *f, const char *why)
 {
 	function_disconnect(f);
 	if (f->vf)
@@ -133,22 +133,27 @@ static void gone(struct function *f, const char *why)
 	else
 		device_gone(f->device, why);
 	bars_rebuild(f->bridge);
-	f->retry_ns = BRIDGE_RETRY_MIN_NS;
-	retry_later(f);
 }
 
 static void on_closed(void *arg, int err, const char *why)
 {
-	gone(arg, why ? why : err ? strerror(-err) : "hung up");
+	struct function *f = arg;
+
+	function_gone(f, why ? why : err ? strerror(-err) : "hung up");
+	f->retry_ns = BRIDGE_RETRY_MIN_NS;
+	retry_later(f);
 }
 
 static void on_stray(void *arg, uint16_t id, bool late)
 {
 	struct function *f = arg;
+	uint64_t suppressed;
 
+	if (limiter_pass(&f->strays, loop_now_ns(f->bridge->loop), &suppressed))
+		event(f->bridge->log, late ? "reply.late" : "reply.unknown",
+		      "s:s, s:i, s:I", "function", f->name, "id", (int)id,
+		      "suppressed", (json_int_t)suppressed);
 	f->counters.late++;
-	event(f->bridge->log, late ? "reply.late" : "reply.unknown", "s:s, s:i",
-	      "function", f->name, "id", (int)id);
 }
 
 static void on_drained(void *arg)

@@ -90,11 +90,13 @@ static void apply(struct bridge *b, uint16_t bdf, unsigned vector, uint32_t vm,
 		  uint32_t irq, struct change *change)
 {
 	struct function *f = device_function_at(b, bdf);
-	int fd = vm == PLATFORM_VM_NONE ? -1 : b->vms[vm].irq_fd[irq];
 	struct irq_call *call;
+	int fd = -1;
 
 	if (!f || !f->present || vector >= f->n_vectors)
 		return;
+	if (vm != PLATFORM_VM_NONE && !f->contained)
+		fd = b->vms[vm].irq_fd[irq];
 	if (fd < 0 && !f->vector_set[vector])
 		return;
 	call = malloc(sizeof(*call));

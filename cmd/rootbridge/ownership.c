@@ -48,10 +48,15 @@ int ownership_claim(struct vm *vm, const struct sup_claim *claim)
 bool ownership_fenced(struct vm *vm, const struct function *f)
 {
 	unsigned bus = f->device->bus;
+	uint64_t suppressed;
 
 	if (!vm->any_fenced || !(vm->fenced[bus / 8] & (1u << bus % 8)))
 		return false;
-	event(vm->bridge->log, "fenced", "s:s, s:s, s:i", "function", f->name,
-	      "vm", vm->name, "epoch", (int)f->device->epoch);
+	if (limiter_pass(&vm->complaints, loop_now_ns(vm->bridge->loop),
+			 &suppressed))
+		event(vm->bridge->log, "fenced", "s:s, s:s, s:i, s:I",
+		      "function", f->name, "vm", vm->name, "epoch",
+		      (int)f->device->epoch, "suppressed",
+		      (json_int_t)suppressed);
 	return true;
 }
