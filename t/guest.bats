@@ -184,6 +184,7 @@ frames_of() {
 		.outstanding == 0 and .latency.count == 5000 and
 		.latency.p50_ns <= .latency.p99_ns' "$T/row"
 	run -0 guestd --vm 2 --once --requests 1,count=50,rate=1k,register=0
+	assert_output --partial "requests answered 50, refused 0, errors 0"
 	run rpc_error g1 requests '{"depth": 5000}'
 	assert_output --partial "not 1 to 1024"
 	run rpc_error g1 requests '{"register": 3}'

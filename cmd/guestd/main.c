@@ -45,7 +45,7 @@ static struct guest self;
 
 int main(int argc, char **argv)
 {
-	char line[320];
+	char line[512];
 	int status;
 
 	program_argp_desc = &desc;

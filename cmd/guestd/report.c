@@ -255,6 +255,33 @@ void report_event(struct guest *g)
 	      (json_int_t)checker_gap_ns(&g->checker));
 }
 
+/* What the requests of all VFs came to, behind what buf says. */
+static void line_requests(struct guest *g, char *buf, size_t size)
+{
+	json_int_t answered = 0, refused = 0, errors = 0;
+	const struct workload *w;
+	size_t used = strlen(buf);
+	bool any = false;
+	json_t *row;
+
+	TAILQ_FOREACH (w, &g->workloads.list, entry) {
+		if (w->spec.kind != WORKLOAD_REQUESTS)
+			continue;
+		row = workload_to_json(w);
+		answered +=
+			json_integer_value(json_object_get(row, "answered"));
+		refused += json_integer_value(json_object_get(row, "refused"));
+		errors += json_integer_value(json_object_get(row, "errors"));
+		json_decref(row);
+		any = true;
+	}
+	if (any)
+		snprintf(buf + used, size - used,
+			 "; requests answered %lld, refused %lld, errors %lld",
+			 (long long)answered, (long long)refused,
+			 (long long)errors);
+}
+
 char *report_line(struct guest *g, char *buf, size_t size)
 {
 	const struct vf_counters sum = sum_counters(g);
@@ -273,6 +300,7 @@ char *report_line(struct guest *g, char *buf, size_t size)
 		 (unsigned long long)g->checker.corrupted,
 		 units_format_duration(gap, sizeof(gap),
 				       checker_gap_ns(&g->checker)));
+	line_requests(g, buf, size);
 	return buf;
 }
 
