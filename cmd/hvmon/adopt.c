@@ -23,8 +23,6 @@
 #include "cmd/hvmon/pf_driver.h"
 #include "libcore/platform.h"
 
-#define VF_BAR 6u /* as in setup.c */
-
 struct adopt {
 	struct procedure p;
 	struct vf_configs configs;
@@ -146,7 +144,7 @@ static int take_device(struct hvmon *hv, struct device *device)
 		  device->vf_bar_is_64);
 	err = reserve_bars(hv, device, 0, device->bar, device->bar_size, 1);
 	if (!err)
-		err = reserve_bars(hv, device, VF_BAR, device->vf_bar,
+		err = reserve_bars(hv, device, ADDRESS_VF_BAR, device->vf_bar,
 				   device->vf_bar_size,
 				   device->sriov.total_vfs);
 	return err;

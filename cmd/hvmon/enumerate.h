@@ -16,6 +16,9 @@ void step_setup(struct procedure *p, struct device *device);
 
 /* Parts that adoption shares. */
 
+/* A device's ranges in the address layout: 0 to 5 BARs, from here VF BARs. */
+#define ADDRESS_VF_BAR 6u
+
 /* VFs' config spaces, their first 256 bytes. */
 struct vf_configs {
 	uint8_t data[FUNCTION_VF_MAX][256];

@@ -20,12 +20,10 @@
 
 #define ALL_ONES  0xffffffffu
 #define PAGE_4KIB 1u /* System Page Size: bit n is 2^(n + 12) */
-#define VF_BAR    6u /* address_layout numbers: 0-5 BARs, 6-11 VF BARs */
 
 struct setup {
 	struct procedure p;
 	uint8_t bars[24], vf_bars[24]; /* as they read after all ones */
-	uint8_t control[2];
 	struct vf_configs configs;
 };
 
@@ -144,9 +142,10 @@ static int setup_assign(struct procedure *p)
 			  1, d->bar);
 	/* Addresses are for all VFs that there may be (sriov 3.3.14). */
 	if (!err && num_vfs)
-		err = assign_bars(p, d->sriov.cap + PCI_SRIOV_BAR, VF_BAR,
-				  d->vf_bar_size, d->vf_bar_is_64,
-				  d->sriov.total_vfs, d->vf_bar);
+		err = assign_bars(p, d->sriov.cap + PCI_SRIOV_BAR,
+				  ADDRESS_VF_BAR, d->vf_bar_size,
+				  d->vf_bar_is_64, d->sriov.total_vfs,
+				  d->vf_bar);
 	return err ? err : STEP_NEXT;
 }
 

@@ -71,7 +71,8 @@ int vfs_flr(struct procedure *p)
 	return STEP_NEXT;
 }
 
-static bool is_settled(const struct vf_set *set, unsigned i)
+/* Also notes when a function that was contained answers again. */
+static bool has_settled(const struct vf_set *set, unsigned i)
 {
 	uint32_t word = pci_get32((const uint8_t *)&set->word[i], 0);
 	uint32_t control = pci_get32((const uint8_t *)&set->control[i], 0);
@@ -92,7 +93,7 @@ int vfs_settle(struct procedure *p)
 	char name[FUNCTION_NAME_MAX];
 	unsigned i = 0;
 
-	while (p->round && i < p->vfs.n && is_settled(&p->vfs, i))
+	while (p->round && i < p->vfs.n && has_settled(&p->vfs, i))
 		i++;
 	if (i == p->vfs.n)
 		return STEP_NEXT;

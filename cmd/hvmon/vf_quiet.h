@@ -17,7 +17,7 @@ int vfs_settle(struct procedure *p);
 /* What the guests had set of the VFs' config spaces is gone. */
 void vfs_forget_config(struct procedure *p);
 
-/* Reset limit and pause between two looks. */
+/* How long a function may take to settle, and the pause between looks. */
 #define SETTLE_LIMIT_NS 1000000000ull
 #define SETTLE_PAUSE_NS 1000000ull
 
