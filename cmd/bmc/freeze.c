@@ -21,42 +21,37 @@ static void act(struct process *p, enum stop_action action)
 	case STOP_NOTHING:
 		break;
 	case STOP_SEND_STOP:
-		process_signal(p, SIGSTOP);
+		/* It has to run to end. */
+		if (!p->ending)
+			process_signal(p, SIGSTOP);
 		break;
 	case STOP_SEND_CONT:
 		process_signal(p, SIGCONT);
 		break;
-	case STOP_IS_FROZEN:
-		process_answer(p, WAIT_FROZEN);
-		break;
-	case STOP_IS_THAWED:
-		process_answer(p, WAIT_THAWED);
-		break;
 	case STOP_WAS_FROZEN:
-		/* Whoever waits for it to go on has waited in vain: the
-		 * answer shows the state. */
 		log_stop_state(p, "program.frozen", "other");
-		process_answer(p, WAIT_THAWED);
 		break;
 	case STOP_WENT_ON:
 		log_stop_state(p, "program.thawed", "other");
-		process_answer(p, WAIT_THAWED);
 		break;
 	}
 }
 
 static void step(struct process *p, enum stop_event ev)
 {
-	enum stop_action action = stop_step(&p->stop, ev);
-
-	for (; action != STOP_NOTHING; action = stop_settle(&p->stop))
-		act(p, action);
+	act(p, stop_step(&p->stop, ev));
+	act(p, stop_settle(&p->stop));
+	if (stop_is_settled(&p->stop))
+		process_answer(p, WAIT_SETTLED);
 }
 
 void process_saw(struct process *p, enum stop_event ev)
 {
 	enum stop_state was = p->stop.state;
 
+	/* Nobody stops one that is to end. */
+	if (ev == STOP_SAW_STOPPED && p->ending)
+		process_signal(p, SIGCONT);
 	if (ev == STOP_SAW_STOPPED && was == STOP_STOPPING)
 		log_stop_state(p, "program.frozen", "bmc");
 	if (ev == STOP_SAW_CONTINUED && was == STOP_CONTINUING)
@@ -68,7 +63,7 @@ void process_saw(struct process *p, enum stop_event ev)
 static bool pass(struct process *p, enum bmc_point index, const char *reason,
 		 struct control_call *call)
 {
-	if (!p->pid) {
+	if (!p->pid || p->ending) {
 		control_fail(call, RPC_MISSING, "%s does not run",
 			     p->line->name);
 		return false;
@@ -100,7 +95,7 @@ void process_freeze(struct process *p, const char *reason, pid_t holder,
 			     "but not 'other'");
 		return;
 	}
-	process_wait(p, WAIT_FROZEN, call);
+	process_wait(p, WAIT_SETTLED, call);
 	step(p, STOP_WANT);
 }
 
@@ -115,7 +110,7 @@ void process_thaw(struct process *p, const char *reason, bool by_operator,
 		control_reply(call, process_to_json(p));
 		return;
 	}
-	process_wait(p, WAIT_THAWED, call);
+	process_wait(p, WAIT_SETTLED, call);
 	step(p, by_operator ? STOP_THAW : STOP_UNWANT);
 }
 

@@ -519,7 +519,8 @@ static void lost_now(void *arg)
 		p = &b->process[i];
 		if (p->line->foreign)
 			process_signal(p, SIGTERM);
-		process_signal(p, SIGCONT);
+		if (p->stop.state != STOP_RUNNING)
+			process_signal(p, SIGCONT);
 	}
 	captive_end(&b->captive, b);
 	loop_timer_in(b->program.loop, &b->power.timer, LOST_GRACE_NS, kill_all,

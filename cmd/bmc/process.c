@@ -280,7 +280,8 @@ void process_end(struct process *p)
 		return;
 	p->ending = true;
 	process_signal(p, SIGTERM);
-	process_signal(p, SIGCONT);
+	if (p->stop.state != STOP_RUNNING)
+		process_signal(p, SIGCONT);
 	loop_timer_in(program(p)->loop, &p->timer, PROCESS_GRACE_NS,
 		      on_grace_over, p);
 }
@@ -315,8 +316,7 @@ static void answer_end(struct process *p, pid_t pid)
 	snprintf(why, sizeof(why), "it ended (%s)",
 		 process_end_text(p, end, sizeof(end)));
 	process_answer(p, WAIT_ENDED);
-	process_refuse(p, WAIT_FROZEN, why);
-	process_refuse(p, WAIT_THAWED, why);
+	process_refuse(p, WAIT_SETTLED, why);
 	process_refuse(p, WAIT_READY, why);
 	TAILQ_FOREACH (w, &p->waiters, entry)
 		w->what = WAIT_READY;

@@ -32,8 +32,7 @@ enum process_wait {
 	WAIT_READY,
 	WAIT_RESTART, /* until it ended, then as WAIT_READY */
 	WAIT_ENDED,
-	WAIT_FROZEN,
-	WAIT_THAWED,
+	WAIT_SETTLED, /* frozen or thawed, whichever was asked for last */
 };
 
 struct process_waiter {
@@ -75,7 +74,7 @@ void process_fini(struct process *p);
 
 /* Fork and exec; power_ready() and power_gone() follow in their time. */
 int process_start(struct process *p) __attribute__((warn_unused_result));
-/* SIGTERM (and SIGCONT, or a frozen one would not notice), then SIGKILL
+/* SIGTERM (and SIGCONT, if it is frozen and would not notice), then SIGKILL
  * after PROCESS_GRACE_NS. Nothing when it does not run. */
 void process_end(struct process *p);
 /* -ESRCH: it does not run. */

@@ -42,8 +42,6 @@ enum stop_action {
 	STOP_NOTHING,
 	STOP_SEND_STOP,
 	STOP_SEND_CONT,
-	STOP_IS_FROZEN,  /* answer those who wait for it to be stopped */
-	STOP_IS_THAWED,  /* answer those who wait for it to go on */
 	STOP_WAS_FROZEN, /* by somebody else */
 	STOP_WENT_ON,    /* somebody else continued it */
 };
@@ -71,9 +69,16 @@ void stop_clear(struct stop_reasons *s);
 
 /* Take an event and say what to do. */
 enum stop_action stop_step(struct stop_reasons *s, enum stop_event ev);
-/* What is still owed in this state, given the reasons: call it after
- * stop_step() until it is STOP_NOTHING. */
+/* What is still owed in the new state, given the reasons: call it after
+ * stop_step(). */
 enum stop_action stop_settle(struct stop_reasons *s);
+
+/* Whether nothing is under way: requests are answered then, also those that
+ * others have overtaken in the meantime. */
+static inline bool stop_is_settled(const struct stop_reasons *s)
+{
+	return s->state != STOP_STOPPING && s->state != STOP_CONTINUING;
+}
 
 static inline bool stop_is_frozen(const struct stop_reasons *s)
 {

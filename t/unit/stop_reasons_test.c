@@ -45,12 +45,14 @@ static void freeze_and_thaw(void)
 	CHECK_INT(stop_add(&s, "operator", 0), 0);
 	CHECK_INT(stop_step(&s, STOP_WANT), STOP_SEND_STOP);
 	CHECK_INT(stop_settle(&s), STOP_NOTHING);
-	CHECK_INT(stop_step(&s, STOP_SAW_STOPPED), STOP_IS_FROZEN);
+	CHECK(!stop_is_settled(&s));
+	CHECK_INT(stop_step(&s, STOP_SAW_STOPPED), STOP_NOTHING);
+	CHECK(stop_is_settled(&s));
 	CHECK_INT(stop_settle(&s), STOP_NOTHING);
 	CHECK(stop_is_frozen(&s));
 	CHECK(stop_remove(&s, "operator"));
 	CHECK_INT(stop_step(&s, STOP_UNWANT), STOP_SEND_CONT);
-	CHECK_INT(stop_step(&s, STOP_SAW_CONTINUED), STOP_IS_THAWED);
+	CHECK_INT(stop_step(&s, STOP_SAW_CONTINUED), STOP_NOTHING);
 	CHECK_INT(stop_settle(&s), STOP_NOTHING);
 	CHECK_INT(s.state, STOP_RUNNING);
 }
@@ -64,12 +66,12 @@ static void no_overtaking(void)
 	CHECK_INT(stop_step(&s, STOP_WANT), STOP_SEND_STOP);
 	CHECK(stop_remove(&s, "a"));
 	CHECK_INT(stop_step(&s, STOP_UNWANT), STOP_NOTHING);
-	CHECK_INT(stop_step(&s, STOP_SAW_STOPPED), STOP_IS_FROZEN);
+	CHECK_INT(stop_step(&s, STOP_SAW_STOPPED), STOP_NOTHING);
 	CHECK_INT(stop_settle(&s), STOP_SEND_CONT);
 	/* And the other way round. */
 	CHECK_INT(stop_add(&s, "a", 0), 0);
 	CHECK_INT(stop_step(&s, STOP_WANT), STOP_NOTHING);
-	CHECK_INT(stop_step(&s, STOP_SAW_CONTINUED), STOP_IS_THAWED);
+	CHECK_INT(stop_step(&s, STOP_SAW_CONTINUED), STOP_NOTHING);
 	CHECK_INT(stop_settle(&s), STOP_SEND_STOP);
 }
 
@@ -82,7 +84,7 @@ static void stays_frozen(void)
 	stop_step(&s, STOP_WANT);
 	stop_step(&s, STOP_SAW_STOPPED);
 	CHECK_INT(stop_step(&s, STOP_SAW_CONTINUED), STOP_SEND_STOP);
-	CHECK_INT(stop_step(&s, STOP_SAW_STOPPED), STOP_IS_FROZEN);
+	CHECK_INT(stop_step(&s, STOP_SAW_STOPPED), STOP_NOTHING);
 }
 
 /* What somebody else stopped stays so, whatever reasons come and go. */
@@ -97,12 +99,12 @@ static void foreign(void)
 	CHECK_STR(json_string_value(json_array_get(json, 0)), "other");
 	json_decref(json);
 	CHECK_INT(stop_add(&s, "a", 0), 0);
-	CHECK_INT(stop_step(&s, STOP_WANT), STOP_IS_FROZEN);
+	CHECK_INT(stop_step(&s, STOP_WANT), STOP_NOTHING);
 	CHECK(stop_remove(&s, "a"));
-	CHECK_INT(stop_step(&s, STOP_UNWANT), STOP_IS_THAWED);
+	CHECK_INT(stop_step(&s, STOP_UNWANT), STOP_NOTHING);
 	CHECK_INT(s.state, STOP_FOREIGN);
 	CHECK_INT(stop_step(&s, STOP_THAW), STOP_SEND_CONT);
-	CHECK_INT(stop_step(&s, STOP_SAW_CONTINUED), STOP_IS_THAWED);
+	CHECK_INT(stop_step(&s, STOP_SAW_CONTINUED), STOP_NOTHING);
 	/* Or the other continues it, with a reason of ours left. */
 	stop_step(&s, STOP_SAW_STOPPED);
 	CHECK_INT(stop_add(&s, "a", 0), 0);
