@@ -292,9 +292,12 @@ static void do_ring(struct rig *rig, char **w)
 
 static void print_exception(const struct sup_exception *ex)
 {
-	static const char *const types[] = { "?",       "access",    "attached",
-					     "removed", "contained", "started",
-					     "lost" };
+	static const char *const types[] = {
+		"?",         "access",  "attached", "removed",
+		"contained", "started", "lost",     "unanswered",
+	};
+	_Static_assert(sizeof(types) / sizeof(types[0]) == SUP_EX_TYPE_N,
+		       "a name for each type");
 
 	printf("exception %s", types[ex->type < SUP_EX_TYPE_N ? ex->type : 0]);
 	if (ex->type == SUP_EX_ACCESS) {
