@@ -1,5 +1,5 @@
 /* limiter.h - what a peer can make happen as often as it likes is told at most
- * ten times a second, with the number of those that were not told. */
+ * a hundred times a second, with the number of those that were not told. */
 #ifndef IOVKIT_ROOTBRIDGE_LIMITER_H
 #define IOVKIT_ROOTBRIDGE_LIMITER_H
 
@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define LIMITER_PERIOD_NS 1000000000ull
-#define LIMITER_BURST     10u
+#define LIMITER_BURST     100u
 
 struct limiter {
 	uint64_t since_ns;
