@@ -43,7 +43,7 @@ scripts() {
 		*.bash) shell=bash ;;
 		*) shell= ;;
 		esac
-		run shellcheck ${shell:+--shell=$shell} "$file"
+		run shellcheck -x ${shell:+--shell=$shell} "$file"
 		assert_success
 	done < <(scripts)
 }
@@ -185,4 +185,15 @@ options() {
 		grep -q "$file" share/Makemodule.am ||
 			fail "$file is not in share/Makemodule.am"
 	done
+}
+
+@test "every event that a program writes is documented" {
+	local written documented
+	written=$(perl -0777 -ne 'while (/\bevent\(\s*[^;"]*?,\s*"([a-z][a-z0-9.-]*)"/gs)
+		{ print "$1\n" }' cmd/*/*.c libcore/*.c | sort -u)
+	documented=$(sed -n 's/^\.It Cm \([a-z][a-z0-9.-]*\).*/\1/p' \
+		share/man/iovkit-events.5 | sort -u)
+	run comm -23 <(echo "$written") <(echo "$documented")
+	assert_success
+	refute_output
 }
