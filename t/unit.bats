@@ -88,6 +88,10 @@ suite() {
 	suite pci_config
 }
 
+@test "peer eventfd" {
+	suite peer_eventfd
+}
+
 @test "points" {
 	suite points
 }

@@ -9,6 +9,7 @@
 
 #include "cmd/iovdev/nic.h"
 #include "cmd/iovdev/nic_tx.h"
+#include "libcore/peer_eventfd.h"
 
 static void ring(struct function *f, enum nic_queue_kind kind)
 {
@@ -23,9 +24,7 @@ static void ring(struct function *f, enum nic_queue_kind kind)
 
 static void take(struct function *f, enum nic_queue_kind kind)
 {
-	uint64_t count;
-
-	if (read(f->bells.fd[kind], &count, sizeof(count)) == sizeof(count))
+	if (peer_eventfd_take(f->bells.fd[kind]))
 		ring(f, kind);
 }
 

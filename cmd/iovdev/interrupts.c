@@ -10,13 +10,11 @@
 #include "cmd/iovdev/interrupts.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "cmd/iovdev/nic.h"
+#include "libcore/peer_eventfd.h"
 
 #define ALL_VECTORS ((1u << NIC_VECTORS) - 1)
 
@@ -67,10 +65,7 @@ static bool may_fire(const struct function *f, unsigned vector)
 
 static void fire(struct interrupts *irq, unsigned vector)
 {
-	const uint64_t one = 1;
-
-	/* EAGAIN: the counter is full, so the other end is awake enough. */
-	(void)!write(irq->fd[vector], &one, sizeof(one));
+	peer_eventfd_raise(irq->fd[vector]);
 	irq->pending &= ~(1u << vector);
 	irq->fired++;
 }
@@ -93,28 +88,14 @@ void interrupts_update(struct function *f)
 			fire(&f->irq, i);
 }
 
-/* What the old eventfd still held goes to the new one: a wake-up between two
- * owners is not lost. */
-static void carry_over(int old, int fd)
-{
-	struct pollfd ready = { .fd = old, .events = POLLIN };
-	uint64_t count = 0;
-	struct iovec iov = { &count, sizeof(count) };
-
-	if (old < 0 || poll(&ready, 1, 0) != 1)
-		return;
-	if (preadv2(old, &iov, 1, -1, RWF_NOWAIT) == sizeof(count) && count)
-		(void)!write(fd, &count, sizeof(count));
-}
-
+/* A wake-up between two owners is not lost: what the old eventfd still held
+ * goes to the new one. */
 static void assign(struct interrupts *irq, unsigned vector, int *fd)
 {
-	int flags = fcntl(*fd, F_GETFL);
+	int old = irq->fd[vector];
 
-	/* A guest that fills the counter must not stop us. */
-	if (flags >= 0)
-		(void)fcntl(*fd, F_SETFL, flags | O_NONBLOCK);
-	carry_over(irq->fd[vector], *fd);
+	if (old >= 0 && peer_eventfd_take(old))
+		peer_eventfd_raise(*fd);
 	set_fd(irq, vector, *fd);
 	*fd = -1;
 }
@@ -126,6 +107,9 @@ static int set_eventfds(struct interrupts *irq, const struct vfu_irq_set *set,
 
 	if (!(set->flags & VFU_IRQ_ACTION_TRIGGER))
 		return -ENOTSUP;
+	for (i = 0; i < n_fds; i++)
+		if (peer_eventfd_accept(fds[i]) < 0)
+			return -EINVAL;
 	for (i = 0; i < set->count; i++)
 		if (n_fds)
 			assign(irq, set->start + i, &fds[i]);

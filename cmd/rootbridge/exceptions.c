@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "libcore/guest_memory.h"
+#include "libcore/peer_eventfd.h"
 
 #include "cmd/rootbridge/bridge.h"
 
@@ -33,12 +34,10 @@ static void push_all(struct bridge *b);
 static void ring_bell(void *arg)
 {
 	struct bridge *b = arg;
-	uint64_t one = 1;
 	int fd = b->vms[PLATFORM_HYPERVISOR].req_fd;
 
-	/* A full counter has its reader awake already. */
-	if (fd >= 0 && write(fd, &one, sizeof(one)) < 0)
-		return;
+	if (fd >= 0)
+		peer_eventfd_raise(fd);
 }
 
 static void push_later(void *arg)
@@ -322,22 +321,20 @@ static void verdicts_ready(void *arg, uint32_t events)
 	struct bridge *b = arg;
 	struct sup_verdict v;
 	unsigned i;
-	uint64_t n;
 	int err = 0;
 
 	(void)events;
-	if (read(b->verdict_fd, &n, sizeof(n)) != sizeof(n))
+	if (!peer_eventfd_take(b->verdict_fd))
 		return;
 	for (i = 0; !err && i < 2 * CHANNEL_SLOTS; i++) {
 		err = channel_pop(&b->channels->verdicts, &v, sizeof(v));
 		if (!err)
 			apply_verdict(b, &v);
 	}
-	n = 1;
 	if (err && err != -EAGAIN)
 		supervisor_broken(b);
-	else if (!err && write(b->verdict_fd, &n, sizeof(n)) != sizeof(n))
-		return; /* a full counter wakes us as well */
+	else if (!err)
+		peer_eventfd_raise(b->verdict_fd);
 	push_all(b);
 }
 

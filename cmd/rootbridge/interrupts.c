@@ -7,17 +7,17 @@
  *
  * An eventfd that is replaced may have been written between the moment its
  * reader turned away and the moment the device took the new one.  It is kept
- * until the devices have answered, read once more, and what it held is
- * written to the new one.
+ * until the devices have answered, read once more, and if it held something
+ * the new one is written.
  */
 #include <config.h>
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "libcore/peer_eventfd.h"
 
 #include "cmd/rootbridge/bridge.h"
 
@@ -34,41 +34,10 @@ unsigned interrupts_count(const struct vm *vm, uint32_t index)
 	return index == VFU_IRQ_REQ && vm->number == PLATFORM_HYPERVISOR;
 }
 
-static void eventfd_add(int fd, uint64_t n)
+static void raise_irq(int fd)
 {
-	ssize_t done;
-
-	if (fd < 0)
-		return;
-	do {
-		done = write(fd, &n, sizeof(n));
-	} while (done < 0 && errno == EINTR);
-	/* A full counter has its reader awake already. */
-}
-
-static uint64_t eventfd_take(int fd)
-{
-	uint64_t n = 0;
-
-	if (read(fd, &n, sizeof(n)) != sizeof(n))
-		return 0;
-	return n;
-}
-
-/* Only a real eventfd can be written without ever waiting. */
-static bool eventfd_accept(int fd)
-{
-	static const char kind[] = "anon_inode:[eventfd]";
-	char path[32], target[sizeof(kind)];
-	ssize_t size;
-	int flags;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	size = readlink(path, target, sizeof(target));
-	if (size != sizeof(kind) - 1 || memcmp(target, kind, (size_t)size) != 0)
-		return false;
-	flags = fcntl(fd, F_GETFL);
-	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+	if (fd >= 0)
+		peer_eventfd_raise(fd);
 }
 
 static void set_replied(void *arg, const struct vfu_reply *reply)
@@ -141,13 +110,11 @@ void interrupts_settled(struct change *change)
 {
 	struct replaced *r;
 	unsigned i;
-	uint64_t n;
 
 	for (i = 0; i < change->n_replaced; i++) {
 		r = &change->replaced[i];
-		n = eventfd_take(r->fd);
-		if (n)
-			eventfd_add(change->vm->irq_fd[r->irq], n);
+		if (peer_eventfd_take(r->fd))
+			raise_irq(change->vm->irq_fd[r->irq]);
 		close(r->fd);
 	}
 }
@@ -161,7 +128,7 @@ static void replace(struct vm *vm, uint32_t irq, int fd, struct change *change)
 	vm->irq_fd[irq] = fd;
 	if (fd >= 0 && vm->irq_pending[irq]) {
 		vm->irq_pending[irq] = false;
-		eventfd_add(fd, 1);
+		raise_irq(fd);
 	}
 	apply_irq(vm, irq, change);
 }
@@ -173,7 +140,7 @@ static int set_eventfds(struct vm *vm, uint32_t start, uint32_t count, int *fds,
 	unsigned i;
 
 	for (i = 0; i < n_fds; i++)
-		if (!eventfd_accept(fds[i]))
+		if (peer_eventfd_accept(fds[i]) < 0)
 			return -EINVAL;
 	change = change_new(vm, req);
 	if (!change)
@@ -196,7 +163,7 @@ static int set_eventfds(struct vm *vm, uint32_t start, uint32_t count, int *fds,
 static int set_req(struct vm *vm, int *fds, unsigned n_fds,
 		   struct vfu_request *req)
 {
-	if (n_fds && !eventfd_accept(fds[0]))
+	if (n_fds && peer_eventfd_accept(fds[0]) < 0)
 		return -EINVAL;
 	if (vm->req_fd >= 0)
 		close(vm->req_fd);
@@ -205,7 +172,7 @@ static int set_req(struct vm *vm, int *fds, unsigned n_fds,
 		vm->req_fd = fds[0];
 		fds[0] = -1;
 		/* What was told before there was a bell. */
-		eventfd_add(vm->req_fd, 1);
+		raise_irq(vm->req_fd);
 	}
 	vfu_request_ok(req);
 	return 0;
@@ -218,7 +185,7 @@ static int trigger(struct vm *vm, const struct vfu_irq_set *set,
 
 	for (i = 0; i < set->count; i++)
 		if (!data || data[i])
-			eventfd_add(vm->irq_fd[set->start + i], 1);
+			raise_irq(vm->irq_fd[set->start + i]);
 	vfu_request_ok(req);
 	return 0;
 }
@@ -368,7 +335,7 @@ int interrupts_inject(struct bridge *b, const struct sup_inject *inject,
 	for (i = 0; i < n; i++) {
 		vm = &b->vms[inject[i].vm];
 		if (vm->irq_fd[inject[i].irq] >= 0)
-			eventfd_add(vm->irq_fd[inject[i].irq], 1);
+			raise_irq(vm->irq_fd[inject[i].irq]);
 		else
 			vm->irq_pending[inject[i].irq] = true;
 	}

@@ -29,6 +29,7 @@ static const struct unit_suite *const suites[] = {
 	&nic_suite,
 	&pcap_stream_suite,
 	&pci_config_suite,
+	&peer_eventfd_suite,
 	&points_suite,
 	&procedure_suite,
 	&protection_suite,
