@@ -369,6 +369,24 @@ rows_are() {
 	await shutdown
 }
 
+@test "a device that comes back does not answer for the one that died" {
+	machine --timeout 1s --on-timeout contain
+	say 1 'read 0x10800 4' 'read 0x10000 1'
+	expect 1 'read 0x10000: 00'
+	kill_device
+	await device.gone '.pending == 1'
+	device 2
+	await device.attached ".pid == ${PIDS[dev]}"
+	say 0 'write 0x40100004 0600' 'write 0x40100174 00000150' \
+		'write 0x40100160 0200' 'write 0x40100158 0900' wait \
+		'read 0x40100000 2'
+	expect 0 'read 0x40100000: 361b'
+	expect 1 'read 0x10800: ffffffff'
+	await operation.orphans '.count == 1'
+	say 1 'read 0x10004 1'
+	expect 1 'read 0x10004: 00'
+}
+
 @test "a device that dies idle comes back" {
 	machine
 	say 0 channels

@@ -111,9 +111,9 @@ struct function {
 	bool present;
 	bool contained;
 	unsigned setup_left;
-	bool setup_second; /* round: config space was asked for */
 	pid_t pid;
-	uint64_t retry_ns; /* next waiting time */
+	uint32_t connection; /* counts them */
+	uint64_t retry_ns;   /* next waiting time */
 	struct loop_timer retry;
 	uint64_t region_size[VFU_REGION_N];
 	unsigned n_vectors;

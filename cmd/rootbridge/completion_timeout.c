@@ -109,6 +109,23 @@ static void shut_down(void *arg)
 	program_stop(&b->program, STATUS_SHUTDOWN, "%s", text);
 }
 
+/* The device that owed the answers is gone, and another one is there: what
+ * it did not do is no reason to give the new one up. */
+static void give_up_orphans(struct function *f)
+{
+	struct operation *op, *next;
+	unsigned n = 0;
+
+	TAILQ_FOREACH_SAFE (op, &f->inflight.rows, inflight, next) {
+		if (op->connection == f->connection)
+			continue;
+		relay_unsupported(op);
+		n++;
+	}
+	event(f->bridge->log, "operation.orphans", "s:s, s:i", "function",
+	      f->name, "count", (int)n);
+}
+
 /* a1105 */
 static void expired(struct bridge *b, struct operation *op)
 {
@@ -132,6 +149,9 @@ static void expired(struct bridge *b, struct operation *op)
 		relay_unsupported(op);
 	} else if (b->shutting_down) {
 		shut_down(b);
+	} else if (op->function->present &&
+		   op->connection != op->function->connection) {
+		give_up_orphans(op->function);
 	} else {
 		contain(op->function, op, "completion timeout");
 	}

@@ -358,6 +358,7 @@ bool function_connect(struct function *f)
 		return false;
 	}
 	f->pid = unixsock_peer(fd);
+	f->connection++;
 	err = vfu_client_new(&f->client, b->loop, fd, &client_ops, f);
 	if (err < 0) {
 		f->client = NULL;

@@ -54,6 +54,7 @@ struct operation {
 	uint8_t *data;    /* a write's, when it had to be copied */
 	uint32_t region;
 	uint32_t count;
+	uint32_t connection; /* of the function, to which it was sent */
 	uint16_t id;   /* of the message to the device; posted: see posted_id */
 	uint8_t state; /* enum operation_state */
 	bool write, posted, config, denied, duplicate, swap;

@@ -329,6 +329,7 @@ static bool relay_admit(struct operation *op)
 	if (vfu_client_reserve(f->client, relay_reply, op, &op->id) < 0)
 		return false;
 	op->arrival_ns = loop_now_ns(b->loop);
+	op->connection = f->connection;
 	op->state = OPERATION_LOST; /* until it is sent */
 	inflight_add(&f->inflight, op);
 	completion_timeout_start(b, op->arrival_ns);
