@@ -399,8 +399,7 @@ size_is() {
 	run -0 iovctl hold nic1/vf1 tx
 	assert_line "fault hold"
 	iovctl call guest1 send '{"to":"nic1/vf2","count":4,"size":"64"}'
-	iovctl wait show:queues function=nic1/vf1 queue=tx fault=hold held=4
-	iovctl fault nic1/vf1 tx none
+	iovctl wait show:device-queues function=nic1/vf1 queue=tx fault=hold held=4
 	run -0 iovctl release nic1/vf1 tx
 	iovctl wait show:workload kind=send state=done done=4
 	run -64 iovctl fault nic1/pf0 tx loss 1%

@@ -257,11 +257,12 @@ rows_are() {
 	[[ $(held_id 0) == nic0/vf1:p* ]]
 	rpc rootbridge drop "[\"$(held_id 2)\"]"
 	wait_until 5 rows_are inflight 1 '.state == "lost"'
-	rpc rootbridge fault '["nic0/vf1", "none"]'
 	say 1 'read 0x10104 1'
 	wait_until 5 rows_are held 3
 	rpc rootbridge release '["nic0/vf1"]'
 	expect 1 'read 0x10102: 0c' 'read 0x10104: 00'
+	say 1 'read 0x10105 1'
+	expect 1 'read 0x10105: 00'
 	wait_until 5 rows_are held 0
 	run -0 rpc_error rootbridge complete '["nic0/vf1:9999"]'
 	assert_output --partial "no operation"

@@ -192,6 +192,8 @@ unsigned queue_faults_release(struct nic_queue *q)
 	unsigned released = 0;
 	uint32_t i;
 
+	if (fl)
+		fl->fault.kinds &= ~(unsigned)FAULT_HOLD;
 	for (i = 0; fl && i < fl->n; i++) {
 		released += queue_faults_at(q, i)->held;
 		queue_faults_at(q, i)->held = false;

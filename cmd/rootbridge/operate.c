@@ -178,7 +178,8 @@ static void answer_fault(void *arg, struct control_call *call, json_t *params)
 		      json_pack("{s:s, s:I}", "fault", back, "since", from));
 }
 
-/* Of a function's held operations; without one, of points, as everywhere. */
+/* A function's held operations go on, and nothing is held any more; without a
+ * function: points, as everywhere. */
 static void answer_release(void *arg, struct control_call *call, json_t *params)
 {
 	struct bridge *b = arg;
@@ -194,6 +195,7 @@ static void answer_release(void *arg, struct control_call *call, json_t *params)
 	f = find_function(b, call, name);
 	if (!f)
 		return;
+	f->fault.kinds &= ~(unsigned)FAULT_HOLD;
 	n = held_release(f);
 	event(b->log, "operation.released", "s:s, s:i", "function", f->name,
 	      "count", (int)n);
