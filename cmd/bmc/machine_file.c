@@ -339,22 +339,26 @@ static bool is_same(const char *a, const char *b)
 }
 
 /* A path has a slash; a name is looked up, and found in the source when bmc
- * itself was started where it was built. */
+ * itself was started where it was built, or else where it was installed. */
 static int open_file(const char *file, const char *bindir)
 {
-	const char *data = PKGDATADIR;
+	char installed[PATH_MAX];
+	const char *dirs[] = { getenv("IOVKIT_DATA"), installed, PKGDATADIR };
+	unsigned i;
 	int fd;
 
 	if (strchr(file, '/'))
 		return open(file, O_RDONLY | O_CLOEXEC);
+	snprintf(installed, sizeof(installed), "%.*s/../share/iovkit",
+		 PATH_MAX - 32, bindir);
 	if (is_same(bindir, BUILDBINDIR))
-		data = SRCDATADIR;
-	fd = open_in(getenv("IOVKIT_DATA"), file);
-	if (fd < 0 && errno == ENOENT)
-		fd = open_in(data, file);
-	if (fd < 0 && errno == ENOENT)
-		fd = open(file, O_RDONLY | O_CLOEXEC);
-	return fd;
+		dirs[1] = SRCDATADIR;
+	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++) {
+		fd = open_in(dirs[i], file);
+		if (fd >= 0 || errno != ENOENT)
+			return fd;
+	}
+	return open(file, O_RDONLY | O_CLOEXEC);
 }
 
 int machine_file_read(struct machine_file *f, const char *file,
