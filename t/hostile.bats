@@ -369,6 +369,69 @@ send_to_vm3() {
 	assert_unharmed
 }
 
+@test "eventfds that would make others wait" {
+	power_on
+	# O_NONBLOCK is gone when the bridge looks into the replaced ones.
+	run -0 vfu hello guest "fds 5" "irqs 2 0 5" block "fds 5" \
+		"irqs 2 0 5" "read 1 0 4"
+	assert_line "read 1 0 4: 00000000"
+	# And when bridge and device write into full ones.
+	run -0 vfu hello guest rings "fds 5" "irqs 2 0 5" block fill \
+		"irqs 2 0 5 0x21" "poke tx write 64" "poke tx n 3" "ring tx" \
+		"stopped tx" "fds 5" "irqs 2 0 5" "read 1 0 4"
+	assert_line "irqs 2 0 5 0x21: ok"
+	assert_line "read 1 0 4: 00000000"
+	# A doorbell that is taken back before the device looks.
+	run -0 vfu hello guest rings doorbell block "tease 30000" \
+		"register 0x000"
+	assert_line "register 0x000: 0x4e564f49"
+	assert_vm3_works
+	assert_unharmed
+}
+
+@test "a guest that does anything anywhere" {
+	power_on
+	local seed=$RANDOM
+	echo "seed $seed"
+	# Config space of its slots, its VF's registers, rings and all.
+	run -0 vfu hello guest "fuzz 0 0x40000000 4096 1000 $seed" \
+		"fuzz 0 0x40000000 0x100000 300 $seed" "read 0 0x40000000 4"
+	assert_line "fuzz 0 0x40000000 4096 1000 $seed: ok"
+	assert_line "read 0 0x40000000 4: 361bf110"
+	run -0 vfu hello guest rings "fuzz 0 0x50000000 0x4000 1000 $seed" \
+		"fuzz 0 0x100 0x5000 300 $seed" \
+		"fuzz 0 0x4fffff00 0x4200 300 $seed" "read 1 0 4"
+	assert_line "fuzz 0 0x50000000 0x4000 1000 $seed: ok"
+	assert_line "read 1 0 4: 00000000"
+	run -0 vfu hello "fuzz 1 0 0x1000100 300 $seed" \
+		"fuzz 0 0 0x100000000 300 $seed" "read 1 0 0"
+	assert_line "fuzz 0 0 0x100000000 300 $seed: ok"
+	assert_vm3_works
+	assert_unharmed
+}
+
+@test "a supervisor that says anything" {
+	machine_start <<-END
+		bridge: rootbridge --vms 4 --memory 1MiB
+		nic1: iovdev --vfs 4
+	END
+	local seed=$RANDOM kind steps=()
+	echo "seed $seed"
+	for kind in {0..9}; do
+		steps+=("fuzz 9 $((kind << 24)) 4 200 $seed")
+	done
+	await device.attached '.device == "nic1"'
+	run -0 "$VFU" "$M/bus/vm0.sock" hello "${steps[@]}" \
+		"fuzz 0 0x40100000 4096 300 $seed" \
+		"fuzz 0 0x50000000 0x1000000 300 $seed" "read 9 0 8"
+	# Magic and version.
+	assert_line "read 9 0 8: 5653757001000000"
+	refute_output --partial "no answer"
+	refute_output --partial "hung up"
+	run ! has_event program.gone true
+	machine_stop
+}
+
 @test "a guest cannot truncate its memory; a client that can loses only itself" {
 	start nic9 iovdev --vfs 2 --socket-path "$T/nic9.sock"
 	"$VFU" "$T/nic9.sock" hello "vfs 2" pause >"$T/log/pf.out" 3>&- &
