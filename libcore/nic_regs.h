@@ -4,8 +4,9 @@
  * BAR 0 of a VF: page 0 registers, page 1 doorbells, page 2 MSI-X table, page
  * 3 pending bits.  BAR 0 of the PF has the same four pages, then one block of
  * NIC_PF_VF_SIZE bytes for each VF.  Registers are 32 bits wide, little
- * endian; 64-bit ones may be accessed as one or two.  A read of anything else
- * gives 0, a write is dropped and counted.
+ * endian; an aligned access of several is one to each of them, in order.  A
+ * read of anything else gives 0, a write is dropped and, unless it is wider
+ * than NIC_WIDE bytes, counted.
  */
 #ifndef IOVKIT_NIC_REGS_H
 #define IOVKIT_NIC_REGS_H
@@ -18,6 +19,7 @@
 #define NIC_VF_MAX      64
 #define NIC_VF_BAR_SIZE 0x4000
 #define NIC_PF_BAR_SIZE 0x10000
+#define NIC_WIDE        8
 #define NIC_FRAME_MIN   14
 #define NIC_FRAME_MAX   9018 /* 9000 + Ethernet header, no FCS */
 
@@ -31,8 +33,15 @@
 #define NIC_MAC_LOW        0x010 /* ro: bytes 0-3 */
 #define NIC_MAC_HIGH       0x014 /* ro: bytes 4-5 */
 #define NIC_RESETS         0x018 /* ro: resets since power on */
+#define NIC_COMPLETION     0x01c /* rw: vector | NIC_COMPLETION_ARM; see below */
+#define NIC_COMPLETION_ARM 0x80000000u
 #define NIC_BANDWIDTH_MAX  0x020 /* ro, 64 bit: bit/s, 0 unlimited */
 #define NIC_BANDWIDTH      0x028 /* ro, 64 bit: allocated */
+
+/* NIC_COMPLETION, once written, fires that vector once, when all earlier
+ * register operations are complete and all queue entries that were taken are
+ * finished and published; then it reads 0.  MSI-X Enable, masks and Bus Master
+ * Enable do not keep it back.  A write of 0 disarms. */
 
 /* Queue blocks, VFs only. */
 #define NIC_TX            0x100 /* transmit (401) */
@@ -50,15 +59,16 @@
 #define NIC_Q_ERRORS      0x38 /* entries answered with an error status */
 
 /* Page 1: doorbells (eventfds by GET_REGION_IO_FDS; a write does the same). */
-#define NIC_DOORBELL_TX  0x1000
-#define NIC_DOORBELL_RX  0x1004 /* buffers were returned */
+#define NIC_DOORBELL_TX       0x1000
+#define NIC_DOORBELL_RX       0x1004 /* buffers were returned */
 
-#define NIC_MSIX_TABLE   0x2000
-#define NIC_MSIX_PBA     0x3000
-#define NIC_VECTORS      4
-#define NIC_VECTOR_EVENT 0 /* link, mailbox */
-#define NIC_VECTOR_RX    1
-#define NIC_VECTOR_TX    2
+#define NIC_MSIX_TABLE        0x2000
+#define NIC_MSIX_PBA          0x3000
+#define NIC_VECTORS           4
+#define NIC_VECTOR_EVENT      0 /* link, mailbox */
+#define NIC_VECTOR_RX         1
+#define NIC_VECTOR_TX         2
+#define NIC_VECTOR_COMPLETION 3 /* the hypervisor's, of NIC_COMPLETION */
 
 /* PF only. */
 #define NIC_PF_RESET        0x040 /* wo: NIC_PF_RESET_KEY resets like FLR */

@@ -47,7 +47,7 @@ uint64_t function_fenced_until(struct function *f)
 	uint64_t until = f->bme_since_ns + f->fence_left_ns;
 
 	if (function_bme(f) || !f->live || !rx->enable || !rx->pf_enable ||
-	    !rx->attached || until <= loop_now_ns(f->nic->loop))
+	    until <= loop_now_ns(f->nic->loop))
 		return 0;
 	return until;
 }
@@ -65,7 +65,8 @@ static void on_command(void *arg, uint16_t command)
 		return;
 	if (bme) { /* every ring is looked at once without a doorbell */
 		interrupts_update(f);
-		(void)nic_queue_runs(&f->queue[NIC_QUEUE_RX], false);
+		nic_queue_go_on(&f->queue[NIC_QUEUE_RX]);
+		nic_queue_go_on(&f->queue[NIC_QUEUE_TX]);
 		nic_tx_kick(f);
 	}
 	nic_tx_unstall(f->nic);
@@ -198,6 +199,7 @@ void function_quiet(struct function *f)
 	struct function *pf = f->nic->pf;
 	struct vfu_request *req = pf->held_req;
 
+	completion_update(f);
 	access_order_run(f);
 	if (!pf->wait_quiet || nic_queue_held(pf->wait_quiet))
 		return;
@@ -228,6 +230,7 @@ void function_reset(struct function *f)
 	nic_queue_reset(&f->queue[NIC_QUEUE_TX]);
 	nic_queue_reset(&f->queue[NIC_QUEUE_RX]);
 	interrupts_reset(&f->irq);
+	completion_reset(f);
 	pci_config_reset(&f->config);
 	if (f->bme)
 		fence(f, false);

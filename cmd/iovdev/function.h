@@ -7,6 +7,7 @@
 
 #include "cmd/iovdev/access_order.h"
 #include "cmd/iovdev/capture.h"
+#include "cmd/iovdev/completion.h"
 #include "cmd/iovdev/doorbells.h"
 #include "cmd/iovdev/interrupts.h"
 #include "cmd/iovdev/nic_queue.h"
@@ -41,6 +42,7 @@ struct function {
 	bool memory_lost; /* told */
 	struct access_order order;
 	struct interrupts irq;
+	struct completion completion;
 	struct doorbells bells;
 	struct nic_queue queue[NIC_QUEUE_N]; /* VFs only */
 	struct captures captures;

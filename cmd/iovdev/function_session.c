@@ -38,6 +38,7 @@ static void on_detached(void *arg, struct vfu_session *session, const char *why)
 	guest_memory_clear(&f->memory);
 	f->memory_lost = false;
 	interrupts_release(&f->irq);
+	completion_reset(f);
 	access_order_drop(f);
 	nic_tx_unstall(nic);
 	event(nic->log, "client.detached", "s:s, s:s*", "function", f->name,

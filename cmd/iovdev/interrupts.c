@@ -63,11 +63,24 @@ static bool may_fire(const struct function *f, unsigned vector)
 	       !(irq->table[vector].control & PCI_MSIX_ENTRY_CTRL_MASKBIT);
 }
 
-static void fire(struct interrupts *irq, unsigned vector)
+static void ring(struct interrupts *irq, unsigned vector)
 {
 	peer_eventfd_raise(irq->fd[vector]);
-	irq->pending &= ~(1u << vector);
 	irq->fired++;
+}
+
+static void fire(struct interrupts *irq, unsigned vector)
+{
+	ring(irq, vector);
+	irq->pending &= ~(1u << vector);
+}
+
+bool interrupts_send(struct function *f, uint32_t vector)
+{
+	if (f->irq.fd[vector] < 0)
+		return false;
+	ring(&f->irq, vector);
+	return true;
 }
 
 void interrupts_fire(struct function *f, uint32_t vector)
@@ -83,6 +96,7 @@ void interrupts_update(struct function *f)
 {
 	unsigned i;
 
+	completion_update(f);
 	for (i = 0; f->irq.pending && i < NIC_VECTORS; i++)
 		if (f->irq.pending >> i & 1 && may_fire(f, i))
 			fire(&f->irq, i);

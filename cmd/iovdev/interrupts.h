@@ -31,6 +31,8 @@ void interrupts_release(struct interrupts *irq);
 void interrupts_reset(struct interrupts *irq);
 /* Raise a vector; ~0 is none.  It stays pending while it may not fire. */
 void interrupts_fire(struct function *f, uint32_t vector);
+/* Fire a vector now, whatever masks it; false: it has no eventfd. */
+bool interrupts_send(struct function *f, uint32_t vector);
 /* Something that kept vectors from firing may have changed. */
 void interrupts_update(struct function *f);
 /* SET_IRQS of index VFU_IRQ_MSIX; fds taken are set to -1.  0 or -errno. */

@@ -98,6 +98,12 @@ bool nic_queue_runs(struct nic_queue *q, bool quiet)
 	return queue_enabled(&q->q);
 }
 
+void nic_queue_go_on(struct nic_queue *q)
+{
+	if (nic_queue_runs(q, false))
+		nic_queue_publish(q);
+}
+
 void nic_queue_enable(struct nic_queue *q, uint32_t value)
 {
 	nic_queue_detach(q);

@@ -155,7 +155,8 @@ void queue_faults_finish(struct nic_queue *q, uint32_t k)
 
 	fl->head = (fl->head + k) & (fl->room - 1);
 	fl->n -= k;
-	if (!fl->n)
+	completion_finished(q, k);
+	if (!fl->n || q->function->completion.armed)
 		tell_quiet(q->function);
 }
 
@@ -165,6 +166,7 @@ void queue_faults_drop(struct nic_queue *q)
 
 	if (!fl)
 		return;
+	completion_finished(q, fl->n);
 	fl->n = fl->head = fl->late_size = 0;
 	loop_timer_cancel(&fl->timer);
 	tell_quiet(q->function);

@@ -234,6 +234,8 @@ static uint32_t read_one(struct function *f, uint32_t offset)
 		return mac_high(f->mac);
 	case NIC_RESETS:
 		return f->resets;
+	case NIC_COMPLETION:
+		return f->completion.armed;
 	case NIC_PF_NUM_VFS:
 		return f->vf ? 0 : f->num_vfs;
 	}
@@ -259,6 +261,8 @@ static bool write_one(struct function *f, uint32_t offset, uint32_t value)
 		f->scratch = value;
 		return true;
 	}
+	if (offset == NIC_COMPLETION)
+		return completion_write(f, value);
 	if (offset == NIC_PF_RESET && !f->vf && value == NIC_PF_RESET_KEY) {
 		f->todo |= TODO_FLR;
 		return true;
@@ -286,6 +290,7 @@ void registers_write(struct function *f, uint64_t offset, const uint8_t *data,
 		     uint32_t count)
 {
 	uint32_t at = (uint32_t)offset, value;
+	bool wide = count > NIC_WIDE; /* read-only ones are passed over */
 
 	if ((at | count) & 3) {
 		f->refused++;
@@ -293,7 +298,7 @@ void registers_write(struct function *f, uint64_t offset, const uint8_t *data,
 	}
 	for (; count; count -= 4, at += 4, data += 4) {
 		memcpy(&value, data, sizeof(value));
-		if (!write_one(f, at, le32toh(value)))
+		if (!write_one(f, at, le32toh(value)) && !wide)
 			f->refused++;
 	}
 }

@@ -17,6 +17,7 @@
 
 #include <linux/if_packet.h>
 
+#include "libcore/pci_caps.h"
 #include "libcore/vfu_proto.h"
 #include "t/unit/nic_rig.h"
 #include "t/unit/unit.h"
@@ -354,6 +355,107 @@ static void test_reset_goes_on(void)
 		CHECK_INT(guest_receive(&g[2], RIG_PATIENCE_MS), i);
 	check_reaches(&w, 2, 1);
 	CHECK_INT(reg_read(&g[2].conn, NIC_RX + NIC_Q_DROPPED), 0);
+	world_close(&w);
+}
+
+/* The same by the hypervisor, which knows the registers only: it reads them
+ * before and writes them back after. */
+static void test_restored(void)
+{
+	uint32_t queues[GUESTS + 1][0x30], table[GUESTS + 1][0x10];
+	struct world w;
+	struct nic_guest *g = w.guest;
+	struct nic_conn *conn;
+	unsigned i, flags;
+
+	world_open(&w, NULL);
+	for (i = 0; i < 10; i++)
+		check_reaches(&w, 1, 2);
+	CHECK(queue_reader_sleep(&g[2].rx));
+	flags = conn_cap(&g[1].conn, PCI_CAP_ID_MSIX) + PCI_MSIX_FLAGS;
+	for (i = 1; i <= GUESTS; i++) {
+		conn = &g[i].conn;
+		conn_bme(conn, false);
+		regs_read(conn, NIC_TX, queues[i], sizeof(queues[i]));
+		regs_read(conn, NIC_MSIX_TABLE, table[i], sizeof(table[i]));
+	}
+	for (i = 0; i < 5; i++)
+		guest_put(&g[1], 2, i, 60);
+	guest_publish(&g[1]); /* and no doorbell */
+	conn_flr(&w.pf);
+	conn_enable_vfs(&w.pf, GUESTS);
+	for (i = 1; i <= GUESTS; i++) {
+		conn = &g[i].conn;
+		regs_write(conn, NIC_TX, queues[i], sizeof(queues[i]));
+		regs_write(conn, NIC_MSIX_TABLE, table[i], sizeof(table[i]));
+		CHECK_INT(conn_write(conn, VFU_REGION_CONFIG, flags,
+				     PCI_MSIX_FLAGS_ENABLE, 2),
+			  0);
+	}
+	for (i = 1; i <= GUESTS; i++)
+		conn_bme(&g[i].conn, true);
+	for (i = 0; i < 5; i++)
+		CHECK_INT(guest_receive(&g[2], RIG_PATIENCE_MS), i);
+	check_reaches(&w, 2, 1);
+	CHECK_INT(reg_read(&g[2].conn, NIC_RX + NIC_Q_DROPPED), 0);
+	world_close(&w);
+}
+
+/* A guest that sleeps, and whose wake-up the reset threw away, is woken. */
+static void test_wake_after_reset(void)
+{
+	struct world w;
+	struct nic_guest *g = &w.guest[1];
+	struct pollfd p;
+
+	world_open(&w, NULL);
+	p = (struct pollfd){ .fd = g->irq[NIC_VECTOR_RX], .events = POLLIN };
+	CHECK(queue_reader_sleep(&g->rx));
+	conn_bme(&g->conn, false);
+	conn_flr(&g->conn);
+	CHECK_INT(poll(&p, 1, 0), 0);
+	guest_set_up(g);
+	CHECK_INT(poll(&p, 1, RIG_PATIENCE_MS), 1);
+	world_close(&w);
+}
+
+/* NIC_COMPLETION waits for the entries that were taken, and only those. */
+static void test_completion(void)
+{
+	struct world w;
+	struct nic_guest *g = w.guest;
+	struct pollfd p;
+	uint64_t count;
+
+	world_open(&w, NULL);
+	p = (struct pollfd){ .fd = g[1].irq[NIC_VECTOR_COMPLETION],
+			     .events = POLLIN };
+	fault(&w, "{\"function\":\"nic0/vf1\",\"queue\":\"tx\","
+		  "\"fault\":\"hold\"}");
+	guest_send(&g[1], 2, 1, 60);
+	guest_send(&g[1], 2, 2, 60);
+	CHECK_INT(guest_receive(&g[2], QUIET_MS), -1);
+	conn_bme(&g[1].conn, false);
+	guest_put(&g[1], 2, 3, 60); /* not taken any more */
+	guest_publish(&g[1]);
+	reg_write(&g[1].conn, NIC_COMPLETION,
+		  NIC_COMPLETION_ARM | NIC_VECTOR_COMPLETION);
+	CHECK_INT(poll(&p, 1, QUIET_MS), 0);
+	fault(&w, "{\"function\":\"nic0/vf1\",\"queue\":\"tx\","
+		  "\"fault\":\"none\"}");
+	CHECK_HAS(nic_rig_rpc(&w.rig, "release",
+			      "{\"function\":\"nic0/vf1\",\"queue\":\"tx\"}",
+			      w.answer, sizeof(w.answer)),
+		  "\"released\":2");
+	CHECK_INT(poll(&p, 1, RIG_PATIENCE_MS), 1);
+	CHECK_INT(read(p.fd, &count, sizeof(count)), sizeof(count));
+	CHECK_INT(count, 1);
+	CHECK(guest_receive(&g[2], 0) == 1); /* published before */
+	CHECK(guest_receive(&g[2], 0) == 2);
+	CHECK_INT(reg_read(&g[1].conn, NIC_COMPLETION), 0);
+	conn_bme(&g[1].conn, true);
+	CHECK_INT(guest_receive(&g[2], RIG_PATIENCE_MS), 3);
+	CHECK_INT(poll(&p, 1, 0), 0);
 	world_close(&w);
 }
 
@@ -698,6 +800,9 @@ static const struct unit_case cases[] = {
 	{ "fence", test_fence },
 	{ "fence_is_bounded", test_fence_is_bounded },
 	{ "reset_goes_on", test_reset_goes_on },
+	{ "restored", test_restored },
+	{ "wake_after_reset", test_wake_after_reset },
+	{ "completion", test_completion },
 	{ "pf_enable", test_pf_enable },
 	{ "unmapped", test_unmapped },
 	{ "fault_kinds", test_fault_kinds },

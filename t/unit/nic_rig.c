@@ -339,6 +339,33 @@ int conn_write(struct nic_conn *conn, uint32_t region, uint64_t offset,
 			 sizeof(access) + count, NULL, 0, &reply);
 }
 
+void regs_read(struct nic_conn *conn, uint32_t offset, void *data,
+	       uint32_t count)
+{
+	struct vfu_region_access access = { offset, VFU_REGION_BAR0, count };
+	struct nic_reply reply;
+
+	CHECK_INT(conn_call(conn, VFU_REGION_READ, &access, sizeof(access),
+			    NULL, 0, &reply),
+		  0);
+	CHECK_INT(reply.size, sizeof(access) + count);
+	memcpy(data, reply.data + sizeof(access), count);
+}
+
+void regs_write(struct nic_conn *conn, uint32_t offset, const void *data,
+		uint32_t count)
+{
+	struct vfu_region_access access = { offset, VFU_REGION_BAR0, count };
+	uint8_t payload[sizeof(access) + 256];
+	struct nic_reply reply;
+
+	memcpy(payload, &access, sizeof(access));
+	memcpy(payload + sizeof(access), data, count);
+	CHECK_INT(conn_call(conn, VFU_REGION_WRITE, payload,
+			    sizeof(access) + count, NULL, 0, &reply),
+		  0);
+}
+
 uint32_t reg_read(struct nic_conn *conn, uint32_t offset)
 {
 	return (uint32_t)conn_read(conn, VFU_REGION_BAR0, offset, 4);

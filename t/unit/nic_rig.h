@@ -77,6 +77,11 @@ uint64_t conn_read(struct nic_conn *conn, uint32_t region, uint64_t offset,
 		   uint32_t count);
 int conn_write(struct nic_conn *conn, uint32_t region, uint64_t offset,
 	       uint64_t value, uint32_t count);
+/* BAR 0, of any size up to 256 bytes. */
+void regs_read(struct nic_conn *conn, uint32_t offset, void *data,
+	       uint32_t count);
+void regs_write(struct nic_conn *conn, uint32_t offset, const void *data,
+		uint32_t count);
 uint32_t reg_read(struct nic_conn *conn, uint32_t offset);
 void reg_write(struct nic_conn *conn, uint32_t offset, uint32_t value);
 int conn_dma_map(struct nic_conn *conn, uint64_t iova, uint64_t size, int fd);

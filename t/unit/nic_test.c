@@ -326,6 +326,92 @@ static void test_msix(void)
 	close(other);
 }
 
+#define ARM (NIC_COMPLETION_ARM | NIC_VECTOR_COMPLETION)
+
+/* a610-a630: once, behind what came before, whatever is masked. */
+static void test_completion(void)
+{
+	int fd = eventfd(0, EFD_NONBLOCK);
+	uint8_t payload[DATA + 4];
+	struct vfu_region_access access = { NIC_COMPLETION, VFU_REGION_BAR0,
+					    4 };
+	const uint32_t arm = ARM;
+	struct nic_reply reply;
+	struct nic_rig rig;
+	struct nic_conn pf, vf;
+	unsigned i;
+
+	nic_rig_start(&rig, (const char *[]){ "--latency", "vf1=100ms", NULL });
+	CHECK(conn_open(&pf, &rig, 0));
+	conn_enable_vfs(&pf, 2);
+	CHECK(conn_open(&vf, &rig, 1));
+	conn_set_irq(&vf, NIC_VECTOR_COMPLETION, fd);
+	CHECK(!fired(fd));
+	memcpy(payload, &access, DATA);
+	memcpy(payload + DATA, &arm, sizeof(arm));
+	for (i = 0; i < 3; i++)
+		(void)conn_send_read(&vf, VFU_REGION_BAR0, 0, 4);
+	(void)conn_send(&vf, VFU_REGION_WRITE, payload, sizeof(payload), NULL,
+			0);
+	CHECK(!fired(fd));
+	for (i = 0; i < 4; i++)
+		CHECK(conn_reply(&vf, RIG_PATIENCE_MS, &reply));
+	CHECK(fired(fd));
+	CHECK_INT(reg_read(&vf, NIC_COMPLETION), 0);
+	CHECK(!fired(fd));
+	reg_write(&vf, NIC_COMPLETION, ARM + 1); /* no such vector */
+	CHECK_INT(reg_read(&vf, NIC_COMPLETION), 0);
+	conn_close(&vf);
+	/* Without an eventfd it waits for one; a write of 0 takes it back. */
+	CHECK(conn_open(&vf, &rig, 2));
+	reg_write(&vf, NIC_COMPLETION, ARM);
+	CHECK_INT(reg_read(&vf, NIC_COMPLETION), ARM);
+	conn_set_irq(&vf, NIC_VECTOR_COMPLETION, fd);
+	CHECK(fired(fd));
+	CHECK_INT(reg_read(&vf, NIC_COMPLETION), 0);
+	conn_set_irq(&vf, NIC_VECTOR_COMPLETION, fd);
+	CHECK(!fired(fd));
+	conn_close(&vf);
+	conn_close(&pf);
+	CHECK_INT(nic_rig_stop(&rig, SIGTERM), 0);
+	close(fd);
+}
+
+/* A wide access is one to each of the registers. */
+static void test_wide(void)
+{
+	uint32_t queues[0x30], table[0x10], again[0x30];
+	struct nic_rig rig;
+	struct nic_conn pf, vf;
+
+	nic_rig_start(&rig, NULL);
+	CHECK(conn_open(&pf, &rig, 0));
+	conn_enable_vfs(&pf, 1);
+	CHECK(conn_open(&vf, &rig, 1));
+	regs_read(&vf, NIC_TX, queues, sizeof(queues));
+	CHECK_INT(queues[NIC_Q_VECTOR / 4], UINT32_MAX);
+	queues[NIC_Q_BASE / 4] = 0x10000;
+	queues[NIC_Q_ENTRIES / 4] = 64;
+	queues[NIC_Q_VECTOR / 4] = 2;
+	queues[0x20 + NIC_Q_BASE / 4] = 0x20000;
+	queues[0x20 + NIC_Q_VECTOR / 4] = 1;
+	regs_write(&vf, NIC_TX, queues, sizeof(queues));
+	CHECK_INT(reg_read(&vf, NIC_TX + NIC_Q_ENTRIES), 64);
+	CHECK_INT(reg_read(&vf, NIC_RX + NIC_Q_BASE), 0x20000);
+	regs_read(&vf, NIC_TX, again, sizeof(again));
+	CHECK(!memcmp(queues, again, sizeof(again)));
+	regs_read(&vf, NIC_MSIX_TABLE, table, sizeof(table));
+	CHECK_INT(table[7], 1);
+	table[6] = 0x55;
+	table[7] = 0;
+	regs_write(&vf, NIC_MSIX_TABLE, table, sizeof(table));
+	CHECK_INT(reg_read(&vf, NIC_MSIX_TABLE + 28), 0);
+	CHECK_INT(reg_read(&vf, NIC_MSIX_TABLE + 24), 0x55);
+	conn_close(&vf);
+	conn_close(&pf);
+	CHECK_INT(nic_rig_stop(&rig, SIGTERM), 0);
+}
+
 static void test_dma_maps(void)
 {
 	int fd = memfd_create("test", MFD_CLOEXEC);
@@ -444,6 +530,8 @@ static const struct unit_case cases[] = {
 	{ "vf_flr", test_vf_flr },
 	{ "held", test_held },
 	{ "msix", test_msix },
+	{ "completion", test_completion },
+	{ "wide", test_wide },
 	{ "dma_maps", test_dma_maps },
 	{ "doorbell_fds", test_doorbell_fds },
 	{ "pf_mac", test_pf_mac },
