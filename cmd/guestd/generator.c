@@ -156,7 +156,7 @@ static void generator_start(struct workload *w)
 	struct vf *vf = w->vf;
 
 	if (w->spec.size_max > vf->buffers.size) {
-		workload_failed(w,
+		workload_failed(w, STATUS_NOT,
 				"frames of %u bytes do not fit buffers of "
 				"%u (--buffer)",
 				w->spec.size_max, vf->buffers.size);

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cmd/guestd/vf_driver.h"
 
@@ -145,6 +146,35 @@ static const struct bus_link_ops bus_ops = {
 	.platform = on_platform,
 };
 
+/* A file that cannot be had is no peer that is missing. */
+static int status_of_workload(const struct workload_spec *spec, int err)
+{
+	int status = program_status_of(err);
+
+	if ((spec->kind == WORKLOAD_REPLAY || spec->kind == WORKLOAD_CAPTURE) &&
+	    (status == STATUS_MISSING || status == STATUS_INTERNAL) &&
+	    err != -ENOMEM)
+		return STATUS_DATA;
+	return status;
+}
+
+/* Nobody serves the VM's socket; is it the VM or the bridge that is not
+ * there? */
+static void no_bus(struct guest *g, int err, const struct complaint *c)
+{
+	char path[PATH_MAX];
+
+	machine_path(&g->program.machine, path, "bus/vm%u.sock",
+		     PLATFORM_HYPERVISOR);
+	if (err == -ENOENT && access(path, F_OK) == 0)
+		program_stop(&g->program, STATUS_MISSING,
+			     "%s: the root bridge has no vm%u (--vms)", c->text,
+			     g->options.vm);
+	else
+		program_stop(&g->program, STATUS_MISSING,
+			     "%s: is rootbridge running?", c->text);
+}
+
 int guest_start(struct guest *g)
 {
 	struct complaint c = { "" };
@@ -157,20 +187,22 @@ int guest_start(struct guest *g)
 	pci_probe_init(&g->probe, &g->bus, &probe_ops, g);
 	for (i = 0; i < g->options.n_specs; i++) {
 		err = workloads_add(g, &g->options.specs[i], NULL, &c);
-		if (err < 0)
-			goto fail;
+		if (err < 0) {
+			program_stop(
+				&g->program,
+				status_of_workload(&g->options.specs[i], err),
+				"%s", c.text);
+			return g->program.status;
+		}
 	}
 	machine_path(&g->program.machine, path, "bus/vm%u.sock", g->options.vm);
 	err = bus_link_init(&g->bus, g->program.loop, path, &bus_ops, g, &c);
 	if (err == 0)
 		return 0;
-	if (err == -ENOENT || err == -ECONNREFUSED) {
-		program_stop(&g->program, STATUS_MISSING,
-			     "%s: is rootbridge running?", c.text);
-		return STATUS_MISSING;
-	}
-fail:
-	program_stop(&g->program, program_status_of(err), "%s", c.text);
+	if (err == -ENOENT || err == -ECONNREFUSED)
+		no_bus(g, err, &c);
+	else
+		program_stop(&g->program, program_status_of(err), "%s", c.text);
 	return g->program.status;
 }
 

@@ -63,6 +63,7 @@ struct guest {
 	struct pci_probe probe;
 	struct vf *vf[PLATFORM_SLOTS]; /* NULL: never seen */
 	bool probed;                   /* all slots were read once */
+	bool over;                     /* --once: the workloads are done */
 	struct checker checker;
 	struct workloads workloads;
 };

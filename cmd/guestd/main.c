@@ -62,7 +62,7 @@ int main(int argc, char **argv)
 	if (self.program.cause.text[0])
 		fprintf(stderr, "guestd: %s: %s\n", self.program.machine.name,
 			self.program.cause.text);
-	else if (self.options.once && self.program.is_ready)
+	if (self.over)
 		fprintf(stderr, "guestd: %s: %s: %s\n",
 			self.program.machine.name, self.program.name,
 			report_line(&self, line, sizeof(line)));

@@ -73,7 +73,8 @@ static int fetch(struct replay *r)
 	if (got < 0)
 		r->ended = true;
 	if (got < 0 && got != -ENODATA)
-		workload_failed(&r->w, "%s: %s", r->w.spec.path, c.text);
+		workload_failed(&r->w, STATUS_DATA, "%s: %s", r->w.spec.path,
+				c.text);
 	return 0;
 }
 

@@ -188,7 +188,8 @@ static void requests_start(struct workload *w)
 
 	rq->all = calloc(w->spec.depth, sizeof(*rq->all));
 	if (!rq->all) {
-		workload_failed(w, "no memory for %u requests", w->spec.depth);
+		workload_failed(w, STATUS_NOT, "no memory for %u requests",
+				w->spec.depth);
 		return;
 	}
 	for (i = 0; i < w->spec.depth; i++) {

@@ -137,7 +137,8 @@ static void on_readable(void *arg, uint32_t events)
 		loop_watch_events(&t->watch, 0);
 		vf_send_wait(t->w.vf, &t->waiter);
 	} else if (err < 0 || (events & EPOLLERR)) {
-		workload_failed(&t->w, "TAP device %s: %s", t->w.spec.path,
+		workload_failed(&t->w, STATUS_NOT, "TAP device %s: %s",
+				t->w.spec.path,
 				err < 0 ? strerror(-err) : "it was deleted");
 	}
 }
@@ -154,8 +155,8 @@ static void tap_start(struct workload *w)
 		err = loop_watch_add(g->program.loop, &t->watch, t->fd, EPOLLIN,
 				     on_readable, t);
 	if (err < 0) {
-		workload_failed(w, "TAP device %s: %s", w->spec.path,
-				strerror(-err));
+		workload_failed(w, STATUS_NOT, "TAP device %s: %s",
+				w->spec.path, strerror(-err));
 		return;
 	}
 	event(g->program.log, "tap.up", "s:s, s:s, s:s", "tap", w->spec.path,

@@ -91,9 +91,21 @@ static bool receivers_done(struct guest *g)
 	       clock_now_ns() - ck->last_ns >= g->options.idle_ns;
 }
 
+/* The first that could not go on for a reason of its own decides. */
+static const struct workload *failed_first(const struct guest *g)
+{
+	const struct workload *w;
+
+	TAILQ_FOREACH (w, &g->workloads.list, entry)
+		if (w->state == WORKLOAD_FAILED && w->status != STATUS_NOT)
+			return w;
+	return NULL;
+}
+
 static void on_check(void *arg)
 {
 	struct guest *g = arg;
+	const struct workload *failed;
 	struct workload *w;
 	bool bad = false;
 
@@ -109,7 +121,14 @@ static void on_check(void *arg)
 	if (g->workloads.receivers)
 		bad = bad || !checker_clean(&g->checker, !g->options.frames);
 	report_event(g);
-	program_stop(&g->program, bad ? STATUS_NOT : STATUS_OK, "%s", "");
+	g->over = true;
+	failed = failed_first(g);
+	if (failed)
+		program_stop(&g->program, failed->status, "%s: %s",
+			     g->program.name, failed->why);
+	else
+		program_stop(&g->program, bad ? STATUS_NOT : STATUS_OK, "%s",
+			     "");
 }
 
 static void check_later(struct guest *g)
@@ -370,7 +389,7 @@ void workload_done(struct workload *w)
 	check_later(w->guest);
 }
 
-void workload_failed(struct workload *w, const char *fmt, ...)
+void workload_failed(struct workload *w, int status, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -379,6 +398,7 @@ void workload_failed(struct workload *w, const char *fmt, ...)
 	va_end(ap);
 	w->ops->stop(w);
 	w->state = WORKLOAD_FAILED;
+	w->status = status;
 	report_workload(w, "workload.failed");
 	check_later(w->guest);
 }

@@ -106,7 +106,8 @@ struct workload {
 	enum workload_state state;
 	bool bad;      /* its result is not what it should be */
 	struct vf *vf; /* NULL: waiting, or receiving from several */
-	char why[128]; /* WORKLOAD_FAILED */
+	int status;    /* WORKLOAD_FAILED: with which --once ends */
+	char why[256]; /* the same: what is wrong */
 };
 
 struct workloads {
@@ -155,8 +156,8 @@ void workloads_delivered(struct guest *g, struct vf *vf);
 
 /* Called by the workloads themselves. */
 void workload_done(struct workload *w);
-void workload_failed(struct workload *w, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+void workload_failed(struct workload *w, int status, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 json_t *workload_to_json(const struct workload *w);
 const char *workload_state_name(enum workload_state state);
 
