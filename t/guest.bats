@@ -89,7 +89,7 @@ frames_of() {
 @test "without a root bridge there is no guest" {
 	run -69 guestd --vm 1
 	assert_output --partial "is rootbridge running?"
-	run -69 guestd --vm 1 -r "$T/nothing.pcap"
+	run -65 guestd --vm 1 -r "$T/nothing.pcap"
 	assert_output --partial "nothing.pcap"
 	echo "no pcap" >"$T/bad.pcap"
 	run -65 guestd --vm 1 -r "$T/bad.pcap"
