@@ -155,10 +155,6 @@ has_looked_twice() {
 	(($(grep -c driver.1303 "$M/events/$1.jsonl") == 2))
 }
 
-is_stopped() {
-	[[ $(awk '$1 == "State:" { print $2 }' "/proc/$1/status") == T ]]
-}
-
 await_stopped() {
 	wait_until "$PATIENCE" is_stopped "$1"
 }

@@ -146,6 +146,11 @@ out() {
 	cat "$T/log/$1.out"
 }
 
+# Frozen, by SIGSTOP.
+is_stopped() {
+	[[ $(cat "/proc/$1/stat" 2>/dev/null) == *') T '* ]]
+}
+
 # Bash reaps its children by itself, so a pid that is gone means an end.
 is_gone() {
 	! kill -0 "$1" 2>/dev/null
@@ -283,10 +288,12 @@ show_logs() {
 end_all() {
 	local name pid left
 	for name in "${!PIDS[@]}"; do
-		# One that is frozen has to run to end.  CONT comes first: after
-		# TERM it might undo the SIGSTOP with which the leak checker of
-		# the sanitizers attaches.
-		kill -CONT "${PIDS[$name]}" 2>/dev/null || true
+		# One that is frozen has to run to end.  No other gets CONT: it
+		# might undo the SIGSTOP with which the leak checker of the
+		# sanitizers attaches to one that ends.
+		if is_stopped "${PIDS[$name]}"; then
+			kill -CONT "${PIDS[$name]}" 2>/dev/null || true
+		fi
 		kill "${PIDS[$name]}" 2>/dev/null || true
 	done
 	wait_until "$PATIENCE" no_leftovers && return
