@@ -39,7 +39,7 @@ void pcap_reader_close(struct pcap_reader *r);
 
 /* path "-" is standard output; or an fd (taken) when path is NULL.  The file
  * header is written at once.  `closed` (may be NULL) is called in the loop
- * when the reader of a pipe went away. */
+ * when nothing more can be written; pcap_writer_error() says why. */
 int pcap_writer_open(struct pcap_writer **w, struct loop *loop,
 		     const char *path, int fd, loop_fn *closed, void *arg,
 		     struct complaint *c) __attribute__((warn_unused_result));
@@ -49,6 +49,8 @@ bool pcap_writer_put(struct pcap_writer *w, const void *data, uint32_t size,
 		     uint64_t time_ns);
 /* Room for another frame (for callers that wait instead of dropping). */
 bool pcap_writer_has_room(const struct pcap_writer *w);
+/* 0; -EPIPE: the reader of a pipe went away; -ENOSPC... */
+int pcap_writer_error(const struct pcap_writer *w);
 uint64_t pcap_writer_dropped(const struct pcap_writer *w);
 /* No more frames follow: `done` is called in the loop once all is written
  * (or `closed`, when the reader went away before).  Then close. */

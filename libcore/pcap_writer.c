@@ -48,7 +48,7 @@ struct pcap_writer {
 	struct loop_deferred flush;
 	loop_fn *closed, *done;
 	void *arg, *done_arg;
-	bool gone; /* the reader went away */
+	int err; /* why nothing more can be written, 0: it can */
 	pcap_t *pcap;
 	pcap_dumper_t *dumper;
 	uint8_t *buffer;
@@ -125,10 +125,10 @@ static int write_out(struct pcap_writer *w)
 	return 0;
 }
 
-static void set_gone(struct pcap_writer *w)
+static void set_gone(struct pcap_writer *w, int err)
 {
 	loop_watch_del(&w->watch);
-	w->gone = true;
+	w->err = err == -ECONNRESET ? -EPIPE : err;
 	w->head = w->tail = 0;
 	if (w->closed)
 		w->closed(w->arg);
@@ -139,11 +139,11 @@ static void on_flush(void *arg)
 	struct pcap_writer *w = arg;
 	int err;
 
-	if (w->gone)
+	if (w->err)
 		return;
 	err = write_out(w);
 	if (err && err != -EAGAIN)
-		set_gone(w);
+		set_gone(w, err);
 	else if (w->watch.loop)
 		loop_watch_events(&w->watch, err ? EPOLLOUT : 0);
 	else if (err && w->fd >= 0) /* no epoll for this fd: look again */
@@ -157,7 +157,7 @@ static void on_event(void *arg, uint32_t events)
 	struct pcap_writer *w = arg;
 
 	if (events & (EPOLLERR | EPOLLHUP))
-		set_gone(w);
+		set_gone(w, -EPIPE);
 	else
 		on_flush(w);
 }
@@ -209,7 +209,7 @@ static void on_retry(void *arg)
 	if (err == -ENXIO)
 		loop_timer_in(w->loop, &w->retry, RETRY_NS, on_retry, w);
 	else if (err)
-		set_gone(w);
+		set_gone(w, err);
 	else
 		on_flush(w);
 }
@@ -304,13 +304,18 @@ bool pcap_writer_put(struct pcap_writer *w, const void *data, uint32_t size,
 		.len = size,
 	};
 
-	if (w->gone || size > FRAME_MAX || !pcap_writer_has_room(w)) {
+	if (w->err || size > FRAME_MAX || !pcap_writer_has_room(w)) {
 		w->dropped++;
 		return false;
 	}
 	pcap_dump((u_char *)w->dumper, &h, data);
 	loop_defer(w->loop, &w->flush, on_flush, w);
 	return true;
+}
+
+int pcap_writer_error(const struct pcap_writer *w)
+{
+	return w->err;
 }
 
 uint64_t pcap_writer_dropped(const struct pcap_writer *w)
@@ -330,7 +335,7 @@ static void drain(struct pcap_writer *w)
 	uint64_t until = clock_now_ns() + CLOSE_MS * NS_PER_MS, now;
 	struct pollfd ready = { .fd = w->fd, .events = POLLOUT };
 
-	while (w->fd >= 0 && !w->gone && write_out(w) == -EAGAIN) {
+	while (w->fd >= 0 && !w->err && write_out(w) == -EAGAIN) {
 		now = clock_now_ns();
 		if (now >= until)
 			break;

@@ -241,13 +241,17 @@ static struct capture *capture_of(struct workload *w)
 	return (struct capture *)w;
 }
 
-/* The reader of the pipe has enough. */
-static void on_reader_gone(void *arg)
+/* The reader of the pipe has enough, or the disk is full. */
+static void on_closed(void *arg)
 {
 	struct capture *cap = arg;
+	int err = cap->writer ? pcap_writer_error(cap->writer) : 0;
 
-	if (cap->writer)
+	if (err == -EPIPE)
 		workload_done(&cap->w);
+	else if (err)
+		workload_failed(&cap->w, STATUS_INTERNAL, "%s: %s",
+				cap->w.spec.path, strerror(-err));
 }
 
 static int capture_open(struct workload *w, struct complaint *c)
@@ -259,7 +263,7 @@ static int capture_open(struct workload *w, struct complaint *c)
 	cap->epoch_ns = (uint64_t)now.tv_sec * NS_PER_S +
 			(uint64_t)now.tv_nsec - clock_now_ns();
 	return pcap_writer_open(&cap->writer, w->guest->program.loop,
-				w->spec.path, -1, on_reader_gone, cap, c);
+				w->spec.path, -1, on_closed, cap, c);
 }
 
 static void on_retry(void *arg)

@@ -3,7 +3,9 @@
 
 #include "cmd/iovdev/capture.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,8 +51,14 @@ static void capture_end(struct capture *capture, const char *why)
 static void on_reader_gone(void *arg)
 {
 	struct capture *capture = arg;
+	int err = pcap_writer_error(capture->writer);
 
-	capture_end(capture, capture->full ? "count" : "reader gone");
+	if (capture->full)
+		capture_end(capture, "count");
+	else if (err == -EPIPE)
+		capture_end(capture, "reader gone");
+	else
+		capture_end(capture, strerror(-err));
 }
 
 static void on_caller_gone(void *arg)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cmd/iovdev/nic.h"
 #include "cmd/iovdev/uplink.h"
@@ -39,9 +40,11 @@ static void pcap_lan_close(struct uplink *u)
 static void on_closed(void *arg)
 {
 	struct pcap_lan *lan = arg;
+	int err = pcap_writer_error(lan->writer);
 
 	event(lan->nic->log, "lan.lost", "s:s", "why",
-	      "the reader of the pcap is gone");
+	      err == -EPIPE ? "the reader of the pcap is gone"
+			    : strerror(-err));
 }
 
 int uplink_pcap_open(struct uplink **u, struct nic *nic, const char *path,
