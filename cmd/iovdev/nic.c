@@ -76,7 +76,7 @@ static int open_socket(struct nic *nic, struct complaint *c)
 	char path[PATH_MAX];
 	int err;
 
-	if (!nic->standalone) {
+	if (!nic->socket_path[0]) {
 		machine_path(&nic->program->machine, path, "dev/%s",
 			     nic->device);
 		if (mkdir(path, 0700) < 0 && errno != EEXIST)

@@ -50,8 +50,10 @@ static void run_device(const struct nic_rig *rig, const char *const *options,
 	snprintf(fd, sizeof(fd), "%d", ready);
 	argv[n++] = "--machine";
 	argv[n++] = scratch_path(&rig->dir, machine, "m");
-	argv[n++] = "--socket-path";
-	argv[n++] = scratch_path(&rig->dir, socket, "pf");
+	if (!*options || strcmp(*options, "--fd")) {
+		argv[n++] = "--socket-path";
+		argv[n++] = scratch_path(&rig->dir, socket, "pf");
+	}
 	argv[n++] = "--ready-fd";
 	argv[n++] = fd;
 	while (*options && n < OPTIONS_MAX + 9)
@@ -136,7 +138,7 @@ bool nic_rig_await(const struct nic_rig *rig, const char *text)
 	return true;
 }
 
-static int connect_to(const struct nic_rig *rig, const char *name)
+int conn_connect(const struct nic_rig *rig, const char *name)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	char path[PATH_MAX];
@@ -178,7 +180,7 @@ static void send_all(int fd, const void *data, size_t size, const int *fds,
 int nic_rig_ask(const struct nic_rig *rig, const char *method,
 		const char *params, int fd)
 {
-	int socket = connect_to(rig, "m/ctl/nic0.sock");
+	int socket = conn_connect(rig, "m/ctl/nic0.sock");
 	char line[1024];
 	int n;
 
@@ -283,18 +285,24 @@ int conn_call(struct nic_conn *conn, uint16_t command, const void *payload,
 	return (int)reply->err;
 }
 
-bool conn_open(struct nic_conn *conn, const struct nic_rig *rig, unsigned vf)
+bool conn_use(struct nic_conn *conn, int fd)
 {
 	static const char hello[] =
 		"\0\0\1\0{\"capabilities\":{\"max_msg_fds\":8}}";
 	struct nic_reply reply;
+
+	conn->id = 0;
+	conn->fd = fd;
+	return fd >= 0 && !conn_call(conn, VFU_VERSION, hello, sizeof(hello),
+				     NULL, 0, &reply);
+}
+
+bool conn_open(struct nic_conn *conn, const struct nic_rig *rig, unsigned vf)
+{
 	char name[16];
 
 	snprintf(name, sizeof(name), vf ? "pf.vf%u" : "pf", vf);
-	conn->id = 0;
-	conn->fd = connect_to(rig, name);
-	return conn->fd >= 0 && !conn_call(conn, VFU_VERSION, hello,
-					   sizeof(hello), NULL, 0, &reply);
+	return conn_use(conn, conn_connect(rig, name));
 }
 
 void conn_close(struct nic_conn *conn)

@@ -26,7 +26,8 @@ struct nic_rig {
 	pid_t pid;
 };
 
-/* Words end with NULL; more options for iovdev. */
+/* Words end with NULL; more options for iovdev.  When the first is --fd there
+ * is no socket path, and descriptors that are not CLOEXEC are inherited. */
 void nic_rig_start(struct nic_rig *rig, const char *const *options);
 /* Send signo (0: none), wait; the exit status or 128 + signal. */
 int nic_rig_stop(struct nic_rig *rig, int signo);
@@ -61,6 +62,10 @@ struct nic_reply {
 
 /* Connect and agree on the version; vf 0: the PF. */
 bool conn_open(struct nic_conn *conn, const struct nic_rig *rig, unsigned vf);
+/* Agree on the version on a socket that is connected (taken). */
+bool conn_use(struct nic_conn *conn, int fd);
+/* Connect to a socket of this name in the rig's directory; or -1. */
+int conn_connect(const struct nic_rig *rig, const char *name);
 void conn_close(struct nic_conn *conn);
 /* Send; the message ID. */
 uint16_t conn_send(struct nic_conn *conn, uint16_t command, const void *payload,

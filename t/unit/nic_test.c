@@ -3,11 +3,13 @@
 #include <config.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "libcore/loop.h"
@@ -520,6 +522,29 @@ static void test_client_dies(void)
 	CHECK_INT(nic_rig_stop(&rig, SIGTERM), 0);
 }
 
+/* A connected socket: the VFs are in the machine, and its end is ours. */
+static void test_fd(void)
+{
+	struct nic_conn pf, vf;
+	struct nic_rig rig;
+	char number[16];
+	int sv[2];
+
+	CHECK_INT(socketpair(AF_UNIX, SOCK_STREAM, 0, sv), 0);
+	CHECK_INT(fcntl(sv[0], F_SETFD, FD_CLOEXEC), 0);
+	snprintf(number, sizeof(number), "%d", sv[1]);
+	nic_rig_start(&rig, (const char *[]){ "--fd", number, NULL });
+	close(sv[1]);
+	CHECK(conn_use(&pf, sv[0]));
+	CHECK_INT(reg_read(&pf, NIC_ID), NIC_ID_VALUE);
+	conn_enable_vfs(&pf, 1);
+	CHECK(conn_use(&vf, conn_connect(&rig, "m/dev/nic0/vf1.sock")));
+	CHECK_INT(reg_read(&vf, NIC_ID), NIC_ID_VALUE);
+	conn_close(&pf);
+	CHECK_INT(nic_rig_stop(&rig, 0), 0);
+	conn_close(&vf);
+}
+
 static const struct unit_case cases[] = {
 	{ "identity", test_identity },
 	{ "vf_enable", test_vf_enable },
@@ -536,6 +561,7 @@ static const struct unit_case cases[] = {
 	{ "doorbell_fds", test_doorbell_fds },
 	{ "pf_mac", test_pf_mac },
 	{ "client_dies", test_client_dies },
+	{ "fd", test_fd },
 	{ NULL, NULL },
 };
 
