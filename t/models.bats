@@ -1,0 +1,71 @@
+#!/usr/bin/env bats
+# models.bats - the models in share/models hold, and notice planted mistakes.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	bats_load_library bats-support
+	bats_load_library bats-assert
+	command -v spin >/dev/null || skip "no spin"
+	model=$(realpath "$BATS_TEST_DIRNAME/../share/models/pf-reset.pml")
+	cd "$BATS_TEST_TMPDIR" || return
+}
+
+# verifier [-DMISTAKE]: make ./pan.
+verifier() {
+	run -0 spin "$@" -a "$model"
+	run -0 "${CC:-gcc}" -w -O1 -DNFAIR=3 -o pan pan.c
+}
+
+# check CLAIM: whether it holds in every run that is fair to all processes.
+check() {
+	run -0 ./pan -a -f -N "$1" -m100000
+	refute_output --partial "error: max search depth too small"
+	assert_output --partial "never claim         	+ ($1)"
+}
+
+holds() {
+	check "$1"
+	assert_output --partial "errors: 0"
+}
+
+is_broken() {
+	check "$1"
+	assert_output --partial "errors: 1"
+	assert [ -s pf-reset.pml.trail ]
+	rm pf-reset.pml.trail
+}
+
+@test "a105, a110, a115: safe, served and released, whoever dies when" {
+	verifier
+	holds safe
+	holds served
+	holds released
+}
+
+@test "all of the model happens but the throwing away" {
+	verifier
+	check safe
+	run -0 sed -n 's/.*pf-reset.pml:[0-9]*, state [0-9]*, //p' \
+		<<<"$output"
+	assert_output '"device0?_"
+"device1?_"'
+}
+
+@test "a reset before it is confirmed (a115 before a110) is noticed" {
+	verifier -DWRONG_ORDER
+	is_broken safe
+	is_broken served
+}
+
+@test "a105 left out is noticed" {
+	verifier -DNO_SUSPEND
+	is_broken safe
+	is_broken served
+}
+
+@test "a110 left out is noticed" {
+	verifier -DNO_CONFIRM
+	is_broken safe
+	is_broken served
+}
