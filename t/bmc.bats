@@ -349,6 +349,8 @@ assert_refused() {
 	assert_equal "$(state_of "$pid")" S
 	# By pid, as a hypervisor knows its guests.
 	rpc bmc freeze "[\"$pid\"]"
+	rpc bmc thaw "{\"pid\": $pid}"
+	rpc bmc freeze "{\"pid\": $pid}"
 	assert_equal "$(state_of "$pid")" T
 	machine_stop
 }
@@ -479,7 +481,11 @@ has_two_stops() {
 	run -0 rpc_error bmc power '["on"]'
 	assert_output "power is 'off', not 'on'"
 	run -0 rpc_error bmc freeze '[]'
-	assert_output "freeze: parameter 'name' is missing"
+	assert_output "either name or pid, please"
+	run -0 rpc_error bmc freeze '{"name": "x", "pid": 1}'
+	assert_output "either name or pid, please"
+	run -0 rpc_error bmc freeze '{"pid": 1}'
+	assert_output "no program with pid 1"
 	run -0 rpc_error bmc freeze '["1"]'
 	assert_output "no program '1'"
 	rpc bmc kill '["x"]'

@@ -172,6 +172,10 @@ suite() {
 	suite routing
 }
 
+@test "the JSON-RPC client" {
+	suite rpc_client
+}
+
 @test "vf allocation" {
 	suite vf_allocation
 }

@@ -5,8 +5,16 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 
 #include "cmd/bmc/bmc.h"
+
+/* The hypervisor's scheduler asks so often that telling of each would drown
+ * everything else. */
+static bool is_slice(const char *reason)
+{
+	return !strcmp(reason, "schedule");
+}
 
 static void log_stop_state(struct process *p, const char *ev, const char *by)
 {
@@ -52,9 +60,9 @@ void process_saw(struct process *p, enum stop_event ev)
 	/* Nobody stops one that is to end. */
 	if (ev == STOP_SAW_STOPPED && p->ending)
 		process_signal(p, SIGCONT);
-	if (ev == STOP_SAW_STOPPED && was == STOP_STOPPING)
+	if (ev == STOP_SAW_STOPPED && was == STOP_STOPPING && !p->slicing)
 		log_stop_state(p, "program.frozen", "bmc");
-	if (ev == STOP_SAW_CONTINUED && was == STOP_CONTINUING)
+	if (ev == STOP_SAW_CONTINUED && was == STOP_CONTINUING && !p->slicing)
 		log_stop_state(p, "program.thawed", "bmc");
 	step(p, ev);
 }
@@ -68,6 +76,9 @@ static bool pass(struct process *p, enum bmc_point index, const char *reason,
 			     p->line->name);
 		return false;
 	}
+	p->slicing = is_slice(reason);
+	if (p->slicing && !point_armed(p->bmc->program.points, index))
+		return true;
 	if (point(p->bmc->program.points, index, NULL, NULL, NULL, "s:s, s:s",
 		  "name", p->line->name, "reason", reason) == POINT_FAIL) {
 		control_fail(call, RPC_FAILED, "failed on request");

@@ -31,19 +31,26 @@ struct process *bmc_find(struct bmc *b, const char *name)
 	return NULL;
 }
 
-/* The process that "name" means; NULL: the call is answered. */
+/* The process that "name" (or "pid") means; NULL: the call is answered. */
 static struct process *target(struct bmc *b, struct control_call *call,
 			      const json_t *params)
 {
-	const char *name = control_string(params, "name", "");
+	long long pid = control_integer(params, "pid", -1);
+	const char *name = control_string(params, "name", NULL);
 	struct process *p;
 
 	if (b->power.state > POWER_UP) {
 		control_fail(call, RPC_DENIED, "the machine is powered off");
 		return NULL;
 	}
-	p = bmc_find(b, name);
-	if (!p)
+	if (!name == (pid < 0)) {
+		control_fail(call, RPC_PARAMS, "either name or pid, please");
+		return NULL;
+	}
+	p = name ? bmc_find(b, name) : bmc_find_pid(b, (pid_t)pid);
+	if (!p && !name)
+		control_fail(call, RPC_PARAMS, "no program with pid %lld", pid);
+	else if (!p)
 		control_fail(call, RPC_PARAMS, "no program '%.32s'", name);
 	return p;
 }
@@ -251,8 +258,9 @@ static const struct control_param kill_params[] = {
 };
 
 static const struct control_param reason_params[] = {
-	{ "name", 's', false, "NAME of the machine file, or a pid" },
+	{ "name", 's', true, "NAME of the machine file, or a pid" },
 	{ "reason", 's', true, "a word (default: operator)" },
+	{ "pid", 'i', true, "instead of name" },
 	{ NULL },
 };
 

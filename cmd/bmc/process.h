@@ -58,6 +58,7 @@ struct process {
 	unsigned restarts;
 	bool ending;            /* it was asked to end */
 	bool again;             /* and is started again then */
+	bool slicing;           /* last frozen or thawed for its time slice */
 	bool late;              /* killed because it was not ready in time */
 	int exec_errno;         /* why it could not be executed */
 	bool has_ended;         /* the two below are those of the last end */

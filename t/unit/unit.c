@@ -35,6 +35,7 @@ static const struct unit_suite *const suites[] = {
 	&protection_suite,
 	&queue_suite,
 	&routing_suite,
+	&rpc_client_suite,
 	&state_area_suite,
 	&stop_reasons_suite,
 	&units_suite,
