@@ -1,9 +1,11 @@
 /* relay.c - measures a relay of three processes over AF_UNIX stream sockets:
  * what a register read guest -> rootbridge -> iovdev -> back costs at least.
  *
- * Prints one JSON object.  For each number of outstanding requests the kinds
- * of relay take turns, so that whatever else the machine does hits all alike;
- * figures are medians of the runs.
+ * Prints one JSON object.  With --sweep: how long one request on each of many
+ * sockets between the second and the third process takes, all sent at once.
+ * Otherwise, for each number of outstanding requests, the kinds of relay take
+ * turns, so that whatever else the machine does hits all alike; figures are
+ * medians of the runs.
  */
 #include <config.h>
 
@@ -34,6 +36,8 @@ struct options {
 	unsigned outstanding; /* besides 1 */
 	unsigned ms;          /* of one run */
 	bool codec;
+	bool sweep;
+	unsigned sockets, sweeps;
 };
 
 static const struct argp_option option_table[] = {
@@ -42,6 +46,9 @@ static const struct argp_option option_table[] = {
 	{ "outstanding", 'o', "N", 0, "measure 1 and N outstanding (64)", 0 },
 	{ "ms", 't', "N", 0, "milliseconds of one run (500)", 0 },
 	{ "codec", 'k', NULL, 0, "also relay with libcore's vfio-user", 0 },
+	{ "sweep", 's', NULL, 0, "measure sweeps over many sockets", 0 },
+	{ "sockets", 'n', "N", 0, "--sweep: so many sockets (64)", 0 },
+	{ "sweeps", 'w', "N", 0, "--sweep: so many times (500)", 0 },
 	{ 0 },
 };
 
@@ -77,6 +84,15 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'k':
 		o->codec = true;
+		return 0;
+	case 's':
+		o->sweep = true;
+		return 0;
+	case 'n':
+		o->sockets = number(state, arg, SWEEP_MAX_SOCKETS);
+		return 0;
+	case 'w':
+		o->sweeps = number(state, arg, 1000000);
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_usage(state);
@@ -153,6 +169,88 @@ static void run_once(const struct options *o, const struct relay_kind *kind,
 		;
 }
 
+static void make_pairs(unsigned n, int near[], int far[])
+{
+	unsigned i;
+	int sv[2];
+
+	for (i = 0; i < n; i++) {
+		make_pair(sv);
+		near[i] = sv[0];
+		far[i] = sv[1];
+	}
+}
+
+static void close_all(const int fds[], unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		close(fds[i]);
+}
+
+/* Sweeps as A, with B and C as children. */
+static void run_sweeps(const struct options *o, struct sweep_run *run)
+{
+	int front[2], near[SWEEP_MAX_SOCKETS], far[SWEEP_MAX_SOCKETS], ret;
+	unsigned n = run->sockets;
+	pid_t b, c;
+
+	make_pair(front);
+	make_pairs(n, near, far);
+	b = fork_child(o->cpus[1]);
+	if (!b) {
+		close(front[0]);
+		close_all(far, n);
+		_exit(sweep_relay(front[1], near, n) ? STATUS_INTERNAL : 0);
+	}
+	c = fork_child(o->cpus[2]);
+	if (!c) {
+		close(front[0]);
+		close(front[1]);
+		close_all(near, n);
+		_exit(sweep_answer(far, n) ? STATUS_INTERNAL : 0);
+	}
+	close(front[1]);
+	close_all(near, n);
+	close_all(far, n);
+	ret = sweep_ask(front[0], run);
+	if (ret)
+		errx(STATUS_INTERNAL, "sweep: %s", strerror(-ret));
+	close(front[0]);
+	while (waitpid(b, NULL, 0) < 0 && errno == EINTR)
+		;
+	while (waitpid(c, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static json_t *measure_sweeps(const struct options *o)
+{
+	struct sweep_run run = { o->sockets, o->sweeps / 10, o->sweeps, NULL };
+	json_t *json;
+
+	run.ns = calloc(run.sweeps, sizeof(*run.ns));
+	if (!run.ns)
+		err(STATUS_INTERNAL, "sweeps");
+	run_sweeps(o, &run);
+	qsort(run.ns, run.sweeps, sizeof(*run.ns), by_time);
+	json = json_pack("{s:s,s:[iii],s:i,s:i,s:f,s:f}", "bench",
+			 "relay-sweep", "cpus", o->cpus[0], o->cpus[1],
+			 o->cpus[2], "sockets", (int)run.sockets, "sweeps",
+			 (int)run.sweeps, "us_p50",
+			 (double)run.ns[run.sweeps / 2] / 1e3, "us_p99",
+			 (double)run.ns[run.sweeps * 99 / 100] / 1e3);
+	free(run.ns);
+	return json;
+}
+
 static int by_size(const void *a, const void *b)
 {
 	const double *x = a, *y = b;
@@ -217,6 +315,18 @@ static json_t *report(const struct options *o,
 	return json;
 }
 
+static json_t *measure_relays(const struct options *o)
+{
+	static const struct relay_kind *const kinds[] = { &relay_bare,
+							  &relay_codec };
+	unsigned n_kinds = o->codec ? 2 : 1;
+	double one[2], many[2];
+
+	measure(o, 1, kinds, n_kinds, one);
+	measure(o, o->outstanding, kinds, n_kinds, many);
+	return report(o, kinds, n_kinds, one, many);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct argp argp = {
@@ -224,21 +334,17 @@ int main(int argc, char **argv)
 		.parser = parse_option,
 		.doc = "Measure a bare relay of three processes.",
 	};
-	static const struct relay_kind *const kinds[] = { &relay_bare,
-							  &relay_codec };
-	struct options o = {
-		.cpus = { -1, -1, -1 }, .runs = 5, .outstanding = 64, .ms = 500
-	};
-	double one[2], many[2];
-	unsigned n_kinds;
+	struct options o = { .cpus = { -1, -1, -1 },
+			     .runs = 5,
+			     .outstanding = 64,
+			     .ms = 500,
+			     .sockets = 64,
+			     .sweeps = 500 };
 	json_t *json;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
-	n_kinds = o.codec ? 2 : 1;
 	pin(o.cpus[0]);
-	measure(&o, 1, kinds, n_kinds, one);
-	measure(&o, o.outstanding, kinds, n_kinds, many);
-	json = report(&o, kinds, n_kinds, one, many);
+	json = o.sweep ? measure_sweeps(&o) : measure_relays(&o);
 	if (!json ||
 	    json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6)))
 		errx(STATUS_INTERNAL, "cannot write");

@@ -2,6 +2,7 @@
 #ifndef IOVKIT_BENCH_RELAY_H
 #define IOVKIT_BENCH_RELAY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "libcore/vfu_proto.h"
@@ -29,6 +30,20 @@ struct relay_kind {
 	int (*relay)(int asker_fd, int answerer_fd);
 	int (*answer)(int fd);
 };
+
+#define SWEEP_MAX_SOCKETS 256u
+
+/* What A measures of sweeps over many sockets between B and C. */
+struct sweep_run {
+	unsigned sockets;
+	unsigned warm_up; /* sweeps */
+	unsigned sweeps;
+	uint64_t *ns; /* of each; result */
+};
+
+int sweep_ask(int fd, struct sweep_run *run);
+int sweep_relay(int front, const int *back, unsigned n);
+int sweep_answer(const int *fds, unsigned n);
 
 extern const struct relay_kind relay_bare;  /* recv() and send() on epoll */
 extern const struct relay_kind relay_codec; /* libcore's client and server */
