@@ -311,11 +311,17 @@ static void restart(void *arg)
 			  p->line->name);
 }
 
-/* One that says that the machine shut down sees that before we do, if it is
- * true: in vain it would start again. */
+/* One that says that the machine shut down, or that there is no root bridge,
+ * sees that before we do, if it is true: in vain it would start again. */
+static bool misses_bridge(const struct process *p)
+{
+	return p->end_code == CLD_EXITED && (p->end_status == STATUS_SHUTDOWN ||
+					     p->end_status == STATUS_MISSING);
+}
+
 static void restart_soon(struct bmc *b, struct process *p)
 {
-	if (p->end_code == CLD_EXITED && p->end_status == STATUS_SHUTDOWN)
+	if (misses_bridge(p))
 		loop_timer_in(b->program.loop, &p->timer, BRIDGE_GRACE_NS,
 			      restart, p);
 	else
@@ -339,8 +345,10 @@ static void gone_up(struct bmc *b, struct process *p)
 }
 
 /* The machine cannot come up: with the program's own status if it has one. */
-static void start_failed(struct bmc *b, const struct process *p)
+static void start_failed(void *arg)
 {
+	const struct process *p = arg;
+	struct bmc *b = p->bmc;
 	bool has_status = p->end_code == CLD_EXITED && p->end_status;
 	char end[32];
 
@@ -367,8 +375,11 @@ static void gone_starting(struct bmc *b, struct process *p)
 
 	if (state_area_cause(b->program.state))
 		gone_up(b, p);
+	else if (awaited && !again && misses_bridge(p))
+		loop_timer_in(b->program.loop, &p->timer, BRIDGE_GRACE_NS,
+			      start_failed, p);
 	else if (awaited && (p->exec_errno || !again))
-		start_failed(b, p);
+		start_failed(p);
 	else if (awaited && !p->ending)
 		restart_soon(b, p);
 	else
