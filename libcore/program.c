@@ -165,6 +165,9 @@ int program_status_of(int err)
 		return STATUS_OK;
 	case -EINVAL:
 	case -ERANGE:
+	case -ENOTDIR:
+	case -ENAMETOOLONG:
+	case -ENOTSOCK:
 		return STATUS_USAGE;
 	case -EBADMSG:
 	case -EPROTO:
