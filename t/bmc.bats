@@ -414,8 +414,8 @@ has_two_stops() {
 
 @test "reasons end with the program that gave them" {
 	printf '%s\n' \
-		'{"jsonrpc":"2.0","id":1,"method":"freeze","params":["x","schedule"]}' \
-		'{"jsonrpc":"2.0","id":1,"method":"freeze","params":["y","schedule"]}' \
+		'{"jsonrpc":"2.0","id":1,"method":"freeze","params":["x","a105"]}' \
+		'{"jsonrpc":"2.0","id":1,"method":"freeze","params":["y","a105"]}' \
 		>"$T/requests"
 	machine_start <<-END
 		x: /bin/sleep 1000
