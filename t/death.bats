@@ -434,6 +434,17 @@ assert_adopted() {
 	await_ready vm1
 }
 
+@test "an access that a frozen hvmon did not see in time, likewise" {
+	bridge --exception-timeout=50ms
+	nic
+	hv
+	freeze hv
+	launch vm1 guestd --vm 1
+	await exception.unanswered '.why == "timeout"'
+	thaw hv
+	await_ready vm1
+}
+
 # guestd: hvmon resets its VF, its memory is abandoned
 
 @test "guestd killed with requests in flight: VF reset, new memory" {
