@@ -152,8 +152,12 @@ is_stopped() {
 }
 
 # Bash reaps its children by itself, so a pid that is gone means an end.
+# A zombie has ended as well; bash may not have got to it.
 is_gone() {
-	! kill -0 "$1" 2>/dev/null
+	local stat
+	kill -0 "$1" 2>/dev/null || return 0
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+	[[ ${stat##*) } == Z* ]]
 }
 
 finish() {
