@@ -166,11 +166,12 @@ assert_refused() {
 
 @test "what programs say goes to standard error with their name in front" {
 	fake_programs
-	machine_file <<-'END'
+	mkfifo "$T/said"
+	machine_file <<-END
 		nic0: iovdev --say=one --say=two
-		x: /bin/sh -c 'printf "no newline" >&2; exec sleep 1000'
+		x: /bin/sh -c 'printf "no newline" >&2; echo command >$T/said; exec sleep 1000'
 	END
-	run -0 --separate-stderr bmc "$T/machine" -- echo command
+	run -0 --separate-stderr bmc "$T/machine" -- cat "$T/said"
 	assert_output command
 	# shellcheck disable=SC2154 # run sets it
 	assert_equal "$stderr" $'nic0: one\nnic0: two\nx: no newline'

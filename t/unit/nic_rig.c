@@ -69,7 +69,6 @@ void nic_rig_start(struct nic_rig *rig, const char *const *options)
 	int ready[2];
 	char byte;
 
-	signal(SIGPIPE, SIG_IGN);
 	scratch_make(&rig->dir);
 	if (pipe(ready) < 0)
 		abort();

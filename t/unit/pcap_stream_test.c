@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -295,7 +294,6 @@ static void test_slow_reader(void)
 	unsigned i, taken = 0;
 	int fds[2];
 
-	signal(SIGPIPE, SIG_IGN);
 	if (loop_new(&loop))
 		abort();
 	CHECK_INT(pipe(fds), 0);

@@ -1,6 +1,7 @@
 /* unit.c - runs suites of unit tests: unit [SUITE...]; --list names them. */
 #include <config.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -124,6 +125,8 @@ int main(int argc, char **argv)
 	unsigned i;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	/* As every program does: a peer that hung up is an error, no end. */
+	signal(SIGPIPE, SIG_IGN);
 	if (argc == 2 && !strcmp(argv[1], "--list")) {
 		for (i = 0; suites[i]; i++)
 			printf("%s\n", suites[i]->name);
