@@ -176,6 +176,10 @@ suite() {
 	suite rpc_client
 }
 
+@test "the VM schedule" {
+	suite schedule
+}
+
 @test "vf allocation" {
 	suite vf_allocation
 }

@@ -102,18 +102,9 @@ static const struct procedure_desc allocate_desc = {
 static bool take_vm(struct hvmon *hv, struct control_call *call,
 		    const json_t *params, uint32_t *vm)
 {
-	const json_t *value = json_object_get(params, "vm");
 	struct complaint c;
-	char text[32];
 
-	if (json_is_integer(value))
-		snprintf(text, sizeof(text), "%lld",
-			 (long long)json_integer_value(value));
-	else if (json_is_string(value))
-		snprintf(text, sizeof(text), "%s", json_string_value(value));
-	else
-		text[0] = '\0';
-	if (vm_parse(text, vm, &c)) {
+	if (vm_from_json(json_object_get(params, "vm"), vm, &c)) {
 		control_fail(call, RPC_PARAMS, "%s", c.text);
 		return false;
 	}

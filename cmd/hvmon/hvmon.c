@@ -20,6 +20,9 @@ void hvmon_init(struct hvmon *hv, struct program *program)
 	address_layout_init(&hv->mmio, PLATFORM_MMIO, PLATFORM_MMIO_SIZE);
 	TAILQ_INIT(&hv->devices);
 	vf_allocations_init(&hv->allocations);
+	schedule_init(hv);
+	hv->vms.changed = schedule_vms_changed;
+	hv->vms.arg = hv;
 }
 
 static void link_up(void *arg)
@@ -37,6 +40,9 @@ int hvmon_start(struct hvmon *hv, struct complaint *c)
 	if (err)
 		return complain(c, -err, "cannot guard memory: %s",
 				strerror(-err));
+	err = schedule_start(hv, c);
+	if (err)
+		return err;
 	methods_add(hv);
 	return bridge_link_open(&hv->bridge, hv, link_up, c);
 }
@@ -48,6 +54,7 @@ void hvmon_fini(struct hvmon *hv)
 	bridge_link_close(&hv->bridge);
 	devices_fini(hv);
 	bridge_tables_fini(&hv->tables);
+	schedule_fini(hv);
 	vm_table_fini(&hv->vms);
 	vf_allocations_fini(&hv->allocations);
 	address_layout_fini(&hv->mmio);

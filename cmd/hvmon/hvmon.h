@@ -8,6 +8,7 @@
 #include "cmd/hvmon/bridge_link.h"
 #include "cmd/hvmon/device.h"
 #include "cmd/hvmon/procedure.h"
+#include "cmd/hvmon/schedule.h"
 #include "cmd/hvmon/vf_allocation.h"
 #include "cmd/hvmon/vm_table.h"
 #include "libcore/program.h"
@@ -20,6 +21,7 @@ struct hvmon {
 	struct device_list devices; /* in bus order */
 	struct vf_allocations allocations;
 	struct vm_table vms;
+	struct schedule schedule;    /* of VMs */
 	struct bridge_tables tables; /* as last read */
 	unsigned max_vfs;            /* VFs enabled per PF, at most */
 	bool stopping;               /* nothing new is begun */

@@ -4,6 +4,7 @@
 #include "cmd/hvmon/hvmon_points.h"
 
 #define POINT(id, text, about) [POINT_##id] = { text, about, false }
+#define QUIET(id, text, about) [POINT_##id] = { text, about, true }
 
 const struct point_desc hvmon_points[] = {
 	POINT(ENUMERATE_TABLES, "enumerate.tables",
@@ -99,6 +100,16 @@ const struct point_desc hvmon_points[] = {
 	POINT(RESET_SETTLE, "reset.settle", "wait until it answers as reset"),
 	POINT(RESET_SETUP, "reset.setup", "configure it as before"),
 	POINT(RESET_INJECT, "reset.inject", "tell the VMs concerned"),
+
+	QUIET(SCHEDULE_A2000, "schedule.a2000", "every VM is suspended"),
+	QUIET(SCHEDULE_A2005, "schedule.a2005", "select the first VM"),
+	QUIET(SCHEDULE_A2010, "schedule.a2010", "count its running time"),
+	QUIET(SCHEDULE_A2015, "schedule.a2015", "let it run"),
+	QUIET(SCHEDULE_A2020, "schedule.a2020", "its time is up"),
+	QUIET(SCHEDULE_A2025, "schedule.a2025", "it is suspended"),
+	QUIET(SCHEDULE_A2030, "schedule.a2030", "look for the next"),
+	QUIET(SCHEDULE_A2035, "schedule.a2035", "one is executable"),
+	QUIET(SCHEDULE_A2040, "schedule.a2040", "its turn"),
 };
 _Static_assert(sizeof(hvmon_points) / sizeof(hvmon_points[0]) == POINT_N,
 	       "every point has a row");

@@ -13,6 +13,8 @@
 enum {
 	OPTION_VF = 1000,
 	OPTION_MAX_VFS,
+	OPTION_SCHEDULE,
+	OPTION_NO_SCHEDULE,
 };
 
 static struct {
@@ -34,6 +36,12 @@ static const struct argp_option argp_options[] = {
 	  0 },
 	{ "max-vfs", OPTION_MAX_VFS, "N", 0,
 	  "Enable at most N VFs per device (all)", 0 },
+	{ "schedule", OPTION_SCHEDULE, "VM=TIME,...", 0,
+	  "Let only one of these VMs run at a time, each for its time, in "
+	  "this order, such as vm1=10ms,vm2=5ms",
+	  0 },
+	{ "no-schedule", OPTION_NO_SCHEDULE, NULL, 0,
+	  "Let all VMs run freely (default)", 0 },
 	{ 0 },
 };
 
@@ -55,6 +63,13 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		if (units_number(arg, 0, FUNCTION_VF_MAX, &n, &c))
 			argp_error(state, "--max-vfs: %s", c.text);
 		hv->max_vfs = (unsigned)n;
+		return 0;
+	case OPTION_SCHEDULE:
+		if (schedule_parse(&hv->schedule.table, arg, &c))
+			argp_error(state, "--schedule: %s", c.text);
+		return 0;
+	case OPTION_NO_SCHEDULE:
+		schedule_table_fini(&hv->schedule.table);
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "there is nothing to do with '%s'", arg);

@@ -6,6 +6,7 @@
 #include "cmd/hvmon/allocate.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/reset.h"
+#include "cmd/hvmon/schedule.h"
 
 static const struct control_param function_params[] = {
 	{ "function", 's', false, "FUNCTION, such as nic0/vf1" },
@@ -24,11 +25,20 @@ static const struct control_param vm_params[] = {
 	{ NULL },
 };
 
+static const struct control_param schedule_params[] = {
+	{ "vm", 'o', false, "VM, such as vm1" },
+	{ "time", 's', true, "running time, 0: it runs freely" },
+	{ "executable", 'b', true, "whether it gets turns" },
+	{ NULL },
+};
+
 static const struct control_method methods[] = {
 	{ "reset", "reset a function and set it up as before", reset_method,
 	  function_params },
 	{ "allocate", "give a VF to a VM", allocate_method, allocate_params },
 	{ "free", "take a VF back from its VM", free_method, function_params },
+	{ "schedule", "change a VM's row of the schedule", schedule_method,
+	  schedule_params },
 	{ "inject", "raise a VM's platform interrupt", inject_method,
 	  vm_params },
 	{ NULL },
@@ -54,9 +64,20 @@ static const struct control_column vm_columns[] = {
 	{ "slots", "SLOTS" }, { NULL },
 };
 
+static const struct control_column schedule_columns[] = {
+	{ "vm", "VM" },
+	{ "time", "TIME" },
+	{ "executable", "EXECUTABLE" },
+	{ "state", "STATE" },
+	{ "slices", "SLICES" },
+	{ NULL },
+};
+
 static const struct control_table tables[] = {
 	{ "vf-allocation", "which VM has which VF (fig. 6)",
 	  vf_allocation_columns, vf_allocation_rows },
+	{ "schedule", "which VM runs, for how long (fig. 17)", schedule_columns,
+	  schedule_rows },
 	{ "devices", "devices on the bus", device_columns, device_rows },
 	{ "vm", "virtual machines and their slots", vm_columns, vm_rows },
 	{ NULL },

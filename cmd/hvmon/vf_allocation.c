@@ -129,6 +129,18 @@ char *vm_format(char *buf, uint32_t vm)
 	return buf;
 }
 
+int vm_from_json(const json_t *value, uint32_t *vm, struct complaint *c)
+{
+	char text[32] = "";
+
+	if (json_is_integer(value))
+		snprintf(text, sizeof(text), "%lld",
+			 (long long)json_integer_value(value));
+	else if (json_is_string(value))
+		snprintf(text, sizeof(text), "%s", json_string_value(value));
+	return vm_parse(text, vm, c);
+}
+
 int vf_wait_parse(const char *text, uint64_t *ns, struct complaint *c)
 {
 	uint64_t wait;

@@ -78,6 +78,9 @@ int vf_slot_layout(uint32_t slot, const uint64_t size[6], uint64_t gpa[6])
 /* "vm1" or "1"; -EINVAL, -ERANGE.  vm0 is the hypervisor's. */
 int vm_parse(const char *text, uint32_t *vm, struct complaint *c)
 	__attribute__((warn_unused_result));
+/* The same, or a number, as a parameter of a control method. */
+int vm_from_json(const json_t *value, uint32_t *vm, struct complaint *c)
+	__attribute__((warn_unused_result));
 /* "vm1"; returns buf (VM_NAME_MAX). */
 char *vm_format(char *buf, uint32_t vm);
 /* A waiting time in its bounds. */

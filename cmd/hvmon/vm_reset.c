@@ -180,8 +180,7 @@ void vm_event_lost(struct hvmon *hv, uint32_t number)
 
 	if (!vm)
 		return;
-	vm->state = SUP_VM_LOST;
-	vm->pid = 0;
+	vm_table_lost(&hv->vms, vm);
 	start(hv, vm, false);
 }
 

@@ -44,6 +44,16 @@ void vm_table_update(struct vm_table *table, const struct sup_vm *read,
 		vm->incarnation = read[i].incarnation;
 		vm->pid = read[i].pid;
 	}
+	if (table->changed)
+		table->changed(table->arg);
+}
+
+void vm_table_lost(struct vm_table *table, struct vm *vm)
+{
+	vm->state = SUP_VM_LOST;
+	vm->pid = 0;
+	if (table->changed)
+		table->changed(table->arg);
 }
 
 void vm_table_fini(struct vm_table *table)

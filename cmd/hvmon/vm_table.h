@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "libcore/loop.h"
 #include "libcore/supervisor.h"
 
 struct hvmon;
@@ -23,8 +24,12 @@ struct vm {
 struct vm_table {
 	struct vm *vm;
 	unsigned n;
+	loop_fn *changed; /* with arg, when it was updated; may be NULL */
+	void *arg;
 };
 
+/* A VM's process is gone. */
+void vm_table_lost(struct vm_table *table, struct vm *vm);
 /* Take over what was read from the bridge. */
 void vm_table_update(struct vm_table *table, const struct sup_vm *read,
 		     unsigned n);

@@ -37,6 +37,7 @@ static const struct unit_suite *const suites[] = {
 	&queue_suite,
 	&routing_suite,
 	&rpc_client_suite,
+	&schedule_suite,
 	&state_area_suite,
 	&stop_reasons_suite,
 	&units_suite,
