@@ -30,7 +30,8 @@ struct requests {
 	struct pacer pacer;
 	struct request *all, *free;
 	uint64_t outstanding;
-	uint64_t answered, refused, errors;
+	uint64_t answered, refused, reissued, errors;
+	uint64_t owed;  /* refused ones that were not issued again yet */
 	uint64_t ended; /* answered and errors, counters not reset */
 	bool resting;   /* refused: probe with one at a time */
 	bool stopped;
@@ -92,6 +93,7 @@ static void count_answer(struct requests *rq, const struct vfu_reply *reply,
 		memcpy(&value, data, sizeof(value));
 	if (data && value == UINT32_MAX) {
 		rq->refused++;
+		rq->owed++;
 		rest(rq);
 		return;
 	}
@@ -136,6 +138,10 @@ static bool issue(struct requests *rq)
 		return false;
 	rq->free = r->next;
 	rq->outstanding++;
+	if (rq->owed) {
+		rq->owed--;
+		rq->reissued++;
+	}
 	pacer_take(&rq->pacer, 1);
 	return true;
 }
@@ -232,14 +238,14 @@ static void requests_report(const struct workload *w, json_t *row)
 	json_t *more;
 
 	more = json_pack(
-		"{s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:o, s:I}", "done",
+		"{s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:o, s:I}", "done",
 		(json_int_t)rq->answered, "of", (json_int_t)w->spec.count,
 		"errors", (json_int_t)rq->errors, "detail",
 		json_sprintf("register 0x%x, depth %u", w->spec.reg,
 			     w->spec.depth),
 		"answered", (json_int_t)rq->answered, "refused",
-		(json_int_t)rq->refused, "outstanding",
-		(json_int_t)rq->outstanding, "latency",
+		(json_int_t)rq->refused, "reissued", (json_int_t)rq->reissued,
+		"outstanding", (json_int_t)rq->outstanding, "latency",
 		histogram_to_json(&rq->latency), "per_second",
 		(json_int_t)(rq->answered && ns
 				     ? (double)rq->ended * 1e9 / (double)ns
@@ -252,7 +258,7 @@ static void requests_reset(struct workload *w)
 {
 	struct requests *rq = of(w);
 
-	rq->answered = rq->refused = rq->errors = 0;
+	rq->answered = rq->refused = rq->reissued = rq->errors = 0;
 	histogram_reset(&rq->latency);
 }
 
