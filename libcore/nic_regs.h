@@ -91,5 +91,6 @@
 #define NIC_QSTATE_BME      0x4  /* Bus Master Enable */
 #define NIC_PF_VF_HELD      0x24 /* ro: entries taken, not finished */
 #define NIC_PF_VF_WRITTEN   0x28 /* ro, 64 bit: bytes written to memory */
+#define NIC_PF_VF_WAIT      0x30 /* rw: frames wait while BME is clear */
 
 #endif

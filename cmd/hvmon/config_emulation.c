@@ -7,6 +7,10 @@
  * Master Enable are the VF's.  An empty slot, and one whose VF is away, reads
  * as all ones.  Accesses of one VM to one VF keep their order, because those
  * made here to the VF do.
+ *
+ * The switch lets frames wait for a VF whose Bus Master Enable is clear, since
+ * that is how a hypervisor fences it.  A guest that clears its own shall not
+ * hold its neighbours up: nothing waits for it until it sets it again.
  */
 #include <config.h>
 
@@ -18,6 +22,7 @@
 #include "cmd/hvmon/exceptions.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
+#include "cmd/hvmon/pf_driver.h"
 #include "libcore/platform.h"
 
 struct emulation {
@@ -43,14 +48,26 @@ static uint32_t config_offset(const struct emulation *e)
 	return (uint32_t)(e->exception.gpa - PLATFORM_ECAM) % PCI_CONFIG_SIZE;
 }
 
+/* Whether the guest writes its command register; Bus Master Enable as it will
+ * be. */
+static bool writes_command(const struct emulation *e, bool *master)
+{
+	uint32_t offset = config_offset(e);
+
+	if (offset > PCI_COMMAND || offset + e->exception.size <= PCI_COMMAND)
+		return false;
+	*master = e->exception.data[PCI_COMMAND - offset] & PCI_COMMAND_MASTER;
+	return true;
+}
+
 static void start_write(struct emulation *e, struct vf_allocation *row,
 			const struct vf *vf)
 {
 	struct config_run runs[CONFIG_RUNS_MAX];
 	uint32_t offset = config_offset(e);
 	char name[FUNCTION_NAME_MAX], vm[VM_NAME_MAX];
+	bool flr, master;
 	unsigned i, n;
-	bool flr;
 
 	memcpy(e->data, e->exception.data, e->exception.size);
 	n = config_overlay_write(&row->overlay, offset, e->data,
@@ -59,6 +76,8 @@ static void start_write(struct emulation *e, struct vf_allocation *row,
 		step_config_write(&e->p, vf->bdf, runs[i].offset,
 				  &e->data[runs[i].offset - offset],
 				  runs[i].size);
+	if (writes_command(e, &master))
+		step_vf_wait(&e->p, vf, master);
 	if (flr)
 		event(e->p.hv->program->log, "vf.flr", "s:s, s:s", "function",
 		      vf_format(name, vf), "vm", vm_format(vm, row->vm));

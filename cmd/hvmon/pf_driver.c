@@ -78,6 +78,12 @@ void step_vf_enable(struct procedure *p, const struct vf *vf, bool on)
 	step_write32(p, vf_block(vf) + NIC_PF_VF_RX_ENABLE, on);
 }
 
+void step_vf_wait(struct procedure *p, const struct vf *vf, bool on)
+{
+	if (has_block(vf))
+		step_write32(p, vf_block(vf) + NIC_PF_VF_WAIT, on);
+}
+
 static void note_link(struct device *device, uint32_t status)
 {
 	bool up = status & NIC_STATUS_LINK_UP;

@@ -14,5 +14,7 @@ void step_pf_driver(struct procedure *p, struct device *device);
 /* Set a VF's transmit and receive enables at the PF, where there is a driver.
  */
 void step_vf_enable(struct procedure *p, const struct vf *vf, bool on);
+/* Whether frames for it wait while its Bus Master Enable is clear. */
+void step_vf_wait(struct procedure *p, const struct vf *vf, bool on);
 
 #endif

@@ -46,8 +46,8 @@ uint64_t function_fenced_until(struct function *f)
 	const struct nic_queue *rx = &f->queue[NIC_QUEUE_RX];
 	uint64_t until = f->bme_since_ns + f->fence_left_ns;
 
-	if (function_bme(f) || !f->live || !rx->enable || !rx->pf_enable ||
-	    until <= loop_now_ns(f->nic->loop))
+	if (function_bme(f) || !f->wait || !f->live || !rx->enable ||
+	    !rx->pf_enable || until <= loop_now_ns(f->nic->loop))
 		return 0;
 	return until;
 }
@@ -139,6 +139,7 @@ int function_new(struct function **result, struct nic *nic, unsigned vf)
 	f->nic = nic;
 	f->vf = vf;
 	f->live = !vf;
+	f->wait = true;
 	f->fence_left_ns = FENCE_NS;
 	f->bme_since_ns = clock_now_ns();
 	f->bells.fd[0] = f->bells.fd[1] = -1;

@@ -145,6 +145,8 @@ static uint32_t read_block(const struct function *vf, uint32_t offset)
 		return queue_state(vf);
 	case NIC_PF_VF_HELD:
 		return function_held(vf);
+	case NIC_PF_VF_WAIT:
+		return vf->wait;
 	case NIC_PF_VF_WRITTEN:
 	case NIC_PF_VF_WRITTEN + 4:
 		return half(rx->written, offset);
@@ -200,6 +202,10 @@ static bool write_block(struct function *pf, struct function *vf,
 		return true;
 	case NIC_PF_VF_RX_ENABLE:
 		set_pf_enable(pf, vf, NIC_QUEUE_RX, value & 1);
+		return true;
+	case NIC_PF_VF_WAIT:
+		vf->wait = value & 1;
+		nic_tx_unstall(pf->nic);
 		return true;
 	}
 	return false;

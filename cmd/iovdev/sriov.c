@@ -89,6 +89,7 @@ void sriov_vanish(struct nic *nic)
 	disappear(nic);
 	for (i = 0; i < nic->n_vfs; i++) {
 		sriov_default_mac(nic, nic->vf[i]);
+		nic->vf[i]->wait = true;
 		nic->vf[i]->queue[NIC_QUEUE_TX].pf_enable = true;
 		nic->vf[i]->queue[NIC_QUEUE_RX].pf_enable = true;
 	}

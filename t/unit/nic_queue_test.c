@@ -479,6 +479,28 @@ static void test_pf_enable(void)
 	world_close(&w);
 }
 
+static void test_wait(void)
+{
+	struct world w;
+	struct nic_guest *g = w.guest;
+
+	world_open(&w, NULL);
+	CHECK_INT(reg_read(&w.pf, NIC_PF_VF(2) + NIC_PF_VF_WAIT), 1);
+	conn_bme(&g[2].conn, false);
+	guest_send(&g[1], 2, 1, 60);
+	CHECK(!guest_sent(&g[1], QUIET_MS));
+	/* What waits is let go, and nothing else begins to wait. */
+	reg_write(&w.pf, NIC_PF_VF(2) + NIC_PF_VF_WAIT, 0);
+	CHECK(guest_sent(&g[1], RIG_PATIENCE_MS));
+	guest_send(&g[1], 2, 2, 60);
+	CHECK(guest_sent(&g[1], RIG_PATIENCE_MS));
+	CHECK_INT(reg_read(&g[2].conn, NIC_RX + NIC_Q_DROPPED), 2);
+	conn_bme(&g[2].conn, true);
+	guest_send(&g[1], 2, 3, 60);
+	CHECK_INT(guest_receive(&g[2], RIG_PATIENCE_MS), 3);
+	world_close(&w);
+}
+
 static void test_unmapped(void)
 {
 	struct world w;
@@ -804,6 +826,7 @@ static const struct unit_case cases[] = {
 	{ "wake_after_reset", test_wake_after_reset },
 	{ "completion", test_completion },
 	{ "pf_enable", test_pf_enable },
+	{ "wait", test_wait },
 	{ "unmapped", test_unmapped },
 	{ "fault_kinds", test_fault_kinds },
 	{ "receive_faults", test_receive_faults },
