@@ -130,7 +130,7 @@ static int step_stopped(struct tool *t, char **word, unsigned n)
 	return err;
 }
 
-/* Wait until the device's index is this. */
+/* Wait until the device's index is as far as this. */
 static int step_index(struct tool *t, char **word, unsigned n)
 {
 	struct queue_ring *ring = ring_of(t, word[1]);
@@ -141,9 +141,12 @@ static int step_index(struct tool *t, char **word, unsigned n)
 	unsigned left = 1000;
 
 	(void)n;
-	while (atomic_load(&side->index) != want && left--)
+	while ((int32_t)(atomic_load(&side->index) - want) < 0) {
+		if (!left--)
+			return -ETIMEDOUT;
 		nanosleep(&pause, NULL);
-	return atomic_load(&side->index) == want ? 0 : -ETIMEDOUT;
+	}
+	return 0;
 }
 
 static int step_entry(struct tool *t, char **word, unsigned n)
@@ -181,7 +184,8 @@ const struct step guest_steps[] = {
 	{ "register", 2, 3, step_register, "OFFSET [VALUE]" },
 	{ "ring", 2, 2, step_ring, "tx|rx: the doorbell" },
 	{ "stopped", 2, 2, step_stopped, "tx|rx: wait for that" },
-	{ "index", 3, 3, step_index, "tx|rx N: wait until the device's is N" },
+	{ "index", 3, 3, step_index,
+	  "tx|rx N: wait until the device's is N or more" },
 	{ "entry", 3, 3, step_entry, "tx|rx I" },
 	{ "churn", 2, 2, step_churn, "MS: write nonsense while it works" },
 	{ NULL, 0, 0, NULL, NULL },
