@@ -31,6 +31,8 @@ enum sup_kind {
 	SUP_CLAIM,     /* write: struct sup_claim */
 	SUP_INJECT,    /* write: struct sup_inject */
 	SUP_CHANNELS,  /* mmap: struct sup_channels */
+	SUP_CONTAIN,   /* write: struct sup_contain */
+	SUP_SETTLE,    /* write: struct sup_settle */
 	SUP_KIND_N
 };
 #define SUP_SHIFT        24
@@ -95,10 +97,15 @@ struct sup_vm_op {
 };
 _Static_assert(sizeof(struct sup_vm_op) == 8, "sup_vm_op");
 
-/* Protection table (fig. 5): VM, guest-physical range, offset, flag. */
+/* Protection table (fig. 5): VM, guest-physical range, offset, flag.
+ *
+ * A row of vm0, whose accesses need none, guards registers (a100): offset 0,
+ * and a denied one stops a write of any byte in it, but no read. */
 enum {
 	SUP_ROW_ALLOWED = 1,
-	SUP_ROW_DENIED = 2
+	SUP_ROW_DENIED = 2,
+	SUP_ROW_ONCE = 3,   /* allowed for one write, then denied */
+	SUP_ROW_FENCED = 4, /* denied for a while: what it stops is parked */
 };
 enum sup_row_op {
 	SUP_ROW_SET =
@@ -146,6 +153,22 @@ struct sup_inject {
 	uint32_t irq;
 };
 _Static_assert(sizeof(struct sup_inject) == 8, "sup_inject");
+
+/* Contain a function, or let it be reached again. */
+struct sup_contain {
+	uint16_t bdf;
+	uint16_t on; /* 1 or 0 */
+	uint32_t rsvd0;
+};
+_Static_assert(sizeof(struct sup_contain) == 8, "sup_contain");
+
+/* Answered when all that the VM, which is stopped, had sent was looked up.
+ * One at a time. */
+struct sup_settle {
+	uint32_t vm;
+	uint32_t rsvd0;
+};
+_Static_assert(sizeof(struct sup_settle) == 8, "sup_settle");
 
 enum sup_exception_type {
 	SUP_EX_ACCESS = 1, /* an access without an allowed row (a820) */

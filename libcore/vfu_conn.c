@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "libcore/vfu_in.h"
@@ -298,6 +299,16 @@ void vfu_conn_resume(struct vfu_conn *conn)
 void vfu_conn_hold(struct vfu_conn *conn, bool on)
 {
 	set_held(conn, HELD_OWING, on);
+}
+
+bool vfu_conn_unread(const struct vfu_conn *conn)
+{
+	int bytes = 0;
+
+	if (!is_live(conn))
+		return false;
+	return conn->in.tail != conn->in.head ||
+	       (!ioctl(conn->fd, FIONREAD, &bytes) && bytes > 0);
 }
 
 void vfu_conn_throttle(struct vfu_conn *conn)

@@ -65,6 +65,8 @@ bool vfu_conn_congested(const struct vfu_conn *conn);
  * hang-up is told after what was sent before it, so not while paused. */
 void vfu_conn_pause(struct vfu_conn *conn);
 void vfu_conn_resume(struct vfu_conn *conn);
+/* Whether something was sent to us that was not delivered yet. */
+bool vfu_conn_unread(const struct vfu_conn *conn);
 /* From now on deliver nothing while this connection itself is congested, as a
  * server does whose peer asks without reading the answers. */
 void vfu_conn_throttle(struct vfu_conn *conn);

@@ -3,6 +3,7 @@
  *	bus.c -> relay.c -> routing.c -> held.c -> function.c -> the device
  *	           |                                   |
  *	      exceptions.c -> the supervisor      completion_timeout.c
+ *	      parking.c
  *
  * One thread, one loop; every structure here belongs to it.
  */
@@ -57,6 +58,9 @@ enum bridge_point {
 	POINT_A1025, /* deleted */
 	POINT_A1105, /* a row is older than the completion timeout */
 	POINT_A1110, /* shutdown */
+	POINT_A1220, /* a reset reaches the device (fig. 13) */
+	POINT_A1225, /* a row is too old that the reset threw away */
+	POINT_A1230, /* shutdown for that */
 	POINT_BRIDGE_N
 };
 extern const struct point_desc bridge_points[POINT_BRIDGE_N];
@@ -72,6 +76,7 @@ struct bridge_options {
 	uint64_t *vm_memory;   /* [PLATFORM_VM_MAX], 0: memory_size */
 	uint64_t timeout_ns;   /* 0: never */
 	uint64_t exception_ns; /* 0: never */
+	uint64_t park_ns;      /* 0: never */
 	uint64_t dma_ns;       /* 0: never */
 	enum on_timeout on_timeout;
 	bool no_timeout;    /* held operations do not time out */
@@ -156,8 +161,9 @@ struct device {
 	/* Config writes answered when all enabled VFs are attached. */
 	struct operations vf_waits;
 	struct loop_timer vf_timer;
-	uint32_t epoch; /* of the ownership; 0: never claimed */
-	uint64_t owner; /* serial of the holder's connection */
+	uint32_t epoch;    /* of the ownership; 0: never claimed */
+	uint64_t owner;    /* serial of the holder's connection */
+	uint64_t reset_ns; /* when the last reset of its PF was relayed */
 };
 
 struct vm {
@@ -226,6 +232,11 @@ struct bridge {
 	struct sup_channels *channels; /* NULL while no supervisor is there */
 	int channels_fd, verdict_fd;
 	struct loop_watch verdict_watch;
+	struct operations parked; /* parking.c; in order of arrival */
+	struct loop_timer park_timer;
+	struct change *settling; /* vm_settle() */
+	struct vm *settles;
+	struct loop_timer settle_timer;
 	struct operations trapped;  /* in order of arrival */
 	struct operation *unpushed; /* the first not in the ring; or NULL */
 	uint64_t last_serial;
@@ -250,6 +261,10 @@ void vm_detached(struct vm *vm, const char *why);
 /* SUP_VM_RESET.  -EBUSY while connected. */
 int vm_reset(struct vm *vm, struct change *change)
 	__attribute__((warn_unused_result));
+/* SUP_SETTLE.  -EBUSY: another one is under way. */
+int vm_settle(struct vm *vm, struct change *change)
+	__attribute__((warn_unused_result));
+void vm_settle_cancel(struct bridge *b);
 /* Region 1, for those who do not map it. */
 void vm_memory_access(struct vm *vm, struct vfu_request *req);
 /* An operation's data are kept here until vm_unkeep(). */
@@ -316,6 +331,14 @@ void exceptions_notify(struct bridge *b, enum sup_exception_type type,
 void exceptions_rerun(struct bridge *b);
 /* The VM's process is gone: forget its trapped accesses. */
 void exceptions_forget(struct vm *vm);
+
+/* parking.c: what a fence stopped waits here until it is taken away. */
+void parking_add(struct operation *op, const uint8_t *data);
+/* Rows were changed. */
+void parking_rerun(struct bridge *b);
+/* The VM's process is gone; NULL: the supervisor is. */
+void parking_forget(struct vm *vm);
+void parking_supervisor_gone(struct bridge *b);
 
 /* supervisor.c: region 9 of vm0. */
 void supervisor_access(struct vm *vm, struct vfu_request *req);

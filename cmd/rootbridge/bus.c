@@ -183,6 +183,8 @@ void bus_stop(struct bridge *b)
 		vm->server = NULL;
 	}
 	exceptions_close(b);
+	parking_supervisor_gone(b);
+	vm_settle_cancel(b);
 	for (i = 0; b->vms && i < b->n_vms; i++)
 		vm_fini(&b->vms[i]);
 }

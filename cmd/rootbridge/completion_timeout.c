@@ -80,6 +80,25 @@ static struct operation *oldest(struct bridge *b)
 	return first;
 }
 
+/* Whether a reset threw it away (fig. 13). */
+static bool was_reset(const struct operation *op)
+{
+	return op->arrival_ns <= op->function->device->reset_ns;
+}
+
+/* a1225, a1230 */
+static void tell_reset(const struct operation *op, enum bridge_point index)
+{
+	struct bridge *b = op->function->bridge;
+	char name[OPERATION_NAME_MAX];
+
+	if (was_reset(op) &&
+	    point(b->program.points, index, NULL, NULL, NULL, "s:s, s:s",
+		  "operation", operation_name(name, op), "function",
+		  op->function->name) == POINT_FAIL)
+		return; /* there is no other way */
+}
+
 /* a1110 */
 static void shut_down(void *arg)
 {
@@ -93,6 +112,7 @@ static void shut_down(void *arg)
 		return;
 	}
 	operation_name(name, op);
+	tell_reset(op, POINT_A1230);
 	if (point(b->program.points, POINT_A1110, &b->timeout_hold, shut_down,
 		  b, "s:s, s:s", "operation", name, "function",
 		  op->function->name) == POINT_HELD)
@@ -134,6 +154,7 @@ static void expired(struct bridge *b, struct operation *op)
 
 	operation_name(name, op);
 	op->function->counters.timeouts++;
+	tell_reset(op, POINT_A1225);
 	if (b->options.on_timeout == ON_TIMEOUT_SHUTDOWN)
 		b->shutting_down = true;
 	verdict = point(b->program.points, POINT_A1105,

@@ -6,9 +6,9 @@
  * notices (a device came, a VM is lost) before accesses, and is pushed when a
  * verdict comes or a millisecond later.
  *
- * An access that a denied row stopped is parked (spec 01, rulings): when the
- * row allows it again it runs without a verdict, before anything newer.  One
- * that nobody decides about within --exception-timeout, or that is there when
+ * One that a denied row stopped runs without a verdict when the row allows it;
+ * a fence's are parked (parking.c) and not told at all.  An access that
+ * nobody decides about within --exception-timeout, or that is there when
  * the supervisor goes, is answered with all ones.  A supervisor that was only
  * late (it was frozen) is told whose accesses these were.
  *

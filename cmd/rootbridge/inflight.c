@@ -4,11 +4,11 @@
 #include "cmd/rootbridge/inflight.h"
 
 static const char *const state_names[] = {
-	[OPERATION_NEW] = "new",         [OPERATION_TRAPPED] = "trapped",
-	[OPERATION_WAITING] = "waiting", [OPERATION_HELD] = "held",
-	[OPERATION_SENT] = "sent",       [OPERATION_LOST] = "lost",
-	[OPERATION_DROPPED] = "dropped", [OPERATION_ORPHAN] = "orphan",
-	[OPERATION_ENDING] = "ending",
+	[OPERATION_NEW] = "new",       [OPERATION_TRAPPED] = "trapped",
+	[OPERATION_PARKED] = "parked", [OPERATION_WAITING] = "waiting",
+	[OPERATION_HELD] = "held",     [OPERATION_SENT] = "sent",
+	[OPERATION_LOST] = "lost",     [OPERATION_DROPPED] = "dropped",
+	[OPERATION_ORPHAN] = "orphan", [OPERATION_ENDING] = "ending",
 };
 _Static_assert(sizeof(state_names) / sizeof(state_names[0]) ==
 		       OPERATION_STATE_N,

@@ -18,6 +18,7 @@ struct vm;
 enum operation_state {
 	OPERATION_NEW,     /* nowhere yet */
 	OPERATION_TRAPPED, /* waits for the supervisor; no function yet */
+	OPERATION_PARKED,  /* behind a fence; the same */
 	OPERATION_WAITING, /* for one of the function's 1,024 IDs */
 	OPERATION_HELD,    /* has an ID, is not sent */
 	OPERATION_SENT,    /* the device has it */

@@ -34,6 +34,11 @@ const struct point_desc bridge_points[POINT_BRIDGE_N] = {
 	[POINT_A1025] = { "bridge.a1025", "its row is deleted", true },
 	[POINT_A1105] = { "bridge.a1105", "a row is too old", false },
 	[POINT_A1110] = { "bridge.a1110", "the machine shuts down", false },
+	[POINT_A1220] = { "bridge.a1220", "a PF's reset reaches it", false },
+	[POINT_A1225] = { "bridge.a1225",
+			  "a row is too old that a reset threw away", false },
+	[POINT_A1230] = { "bridge.a1230", "the machine shuts down for it",
+			  false },
 };
 
 static const struct program_desc desc = {
@@ -64,6 +69,7 @@ enum {
 	OPT_TIMEOUT,
 	OPT_ON_TIMEOUT,
 	OPT_EXCEPTION_TIMEOUT,
+	OPT_PARK_LIMIT,
 	OPT_DMA_TIMEOUT,
 	OPT_NO_TIMEOUT,
 	OPT_NO_PROTECTION,
@@ -80,6 +86,8 @@ static const struct argp_option options[] = {
 	  "What a completion timeout does (shutdown)", 0 },
 	{ "exception-timeout", OPT_EXCEPTION_TIMEOUT, "TIME", 0,
 	  "How long an access waits for the supervisor (2s; 0: forever)", 0 },
+	{ "park-limit", OPT_PARK_LIMIT, "TIME", 0,
+	  "How long an access waits behind a fence (2s; 0: forever)", 0 },
 	{ "dma-timeout", OPT_DMA_TIMEOUT, "TIME", 0,
 	  "How long a device may take to give memory back (1s; 0: forever)",
 	  0 },
@@ -186,6 +194,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		o->exception_ns =
 			parse_duration(state, "exception-timeout", arg);
 		return 0;
+	case OPT_PARK_LIMIT:
+		o->park_ns = parse_duration(state, "park-limit", arg);
+		return 0;
 	case OPT_DMA_TIMEOUT:
 		o->dma_ns = parse_duration(state, "dma-timeout", arg);
 		return 0;
@@ -239,6 +250,7 @@ static void bridge_init(struct bridge *b)
 	LIST_INIT(&b->devices);
 	TAILQ_INIT(&b->free_operations);
 	TAILQ_INIT(&b->trapped);
+	TAILQ_INIT(&b->parked);
 	STAILQ_INIT(&b->notices);
 }
 
@@ -291,6 +303,7 @@ int main(int argc, char **argv)
 		.memory_size = MEMORY_DEFAULT,
 		.timeout_ns = NS_PER_S,
 		.exception_ns = 2 * NS_PER_S,
+		.park_ns = 2 * NS_PER_S,
 		.dma_ns = NS_PER_S,
 		.vm_memory = calloc(PLATFORM_VM_MAX, sizeof(uint64_t)),
 	};

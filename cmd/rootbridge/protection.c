@@ -45,25 +45,79 @@ static unsigned upper_bound(const struct protection_vm *vm, uint64_t gpa)
 	return low;
 }
 
+/* The row in which the whole access lies, or NULL. */
+static struct protection_row *row_of(const struct protection *p, uint32_t vm,
+				     uint64_t gpa, uint64_t count)
+{
+	struct protection_row *row;
+	unsigned above;
+
+	if (vm >= p->n_vms || !count)
+		return NULL;
+	above = upper_bound(&p->vms[vm], gpa);
+	if (!above)
+		return NULL;
+	row = &p->vms[vm].rows[above - 1];
+	/* gpa <= last first, so that the subtraction cannot wrap. */
+	if (gpa > row->last || count - 1 > row->last - gpa)
+		return NULL;
+	return row;
+}
+
+static enum protection_result row_result(const struct protection_row *row)
+{
+	switch (row->flag) {
+	case SUP_ROW_ALLOWED:
+	case SUP_ROW_ONCE:
+		return PROTECTION_ALLOWED;
+	case SUP_ROW_FENCED:
+		return PROTECTION_FENCED;
+	}
+	return PROTECTION_DENIED;
+}
+
 enum protection_result protection_lookup(const struct protection *p,
 					 uint32_t vm, uint64_t gpa,
 					 uint64_t count, uint64_t *mpa)
 {
-	const struct protection_row *row;
-	unsigned above;
+	const struct protection_row *row = row_of(p, vm, gpa, count);
 
-	if (vm >= p->n_vms || !count)
-		return PROTECTION_NO_ROW;
-	above = upper_bound(&p->vms[vm], gpa);
-	if (!above)
-		return PROTECTION_NO_ROW;
-	row = &p->vms[vm].rows[above - 1];
-	/* gpa <= last first, so that the subtraction cannot wrap. */
-	if (gpa > row->last || count - 1 > row->last - gpa)
+	if (!row)
 		return PROTECTION_NO_ROW;
 	*mpa = gpa + (uint64_t)row->offset;
-	return row->flag == SUP_ROW_ALLOWED ? PROTECTION_ALLOWED
-					    : PROTECTION_DENIED;
+	return row_result(row);
+}
+
+enum protection_result protection_write(struct protection *p, uint32_t vm,
+					uint64_t gpa, uint64_t count,
+					uint64_t *mpa)
+{
+	struct protection_row *row = row_of(p, vm, gpa, count);
+	enum protection_result result;
+
+	if (!row)
+		return PROTECTION_NO_ROW;
+	*mpa = gpa + (uint64_t)row->offset;
+	result = row_result(row);
+	if (row->flag == SUP_ROW_ONCE)
+		row->flag = SUP_ROW_DENIED;
+	return result;
+}
+
+enum protection_result protection_guard(struct protection *p, uint64_t gpa,
+					uint64_t count)
+{
+	struct protection_vm *vm = &p->vms[PLATFORM_HYPERVISOR];
+	uint64_t last = gpa + count - 1;
+	unsigned above = upper_bound(vm, last), i;
+
+	for (i = above; i && vm->rows[i - 1].last >= gpa; i--)
+		if (row_result(&vm->rows[i - 1]) != PROTECTION_ALLOWED)
+			return PROTECTION_DENIED;
+	for (i = above; i && vm->rows[i - 1].last >= gpa; i--)
+		if (vm->rows[i - 1].flag == SUP_ROW_ONCE)
+			vm->rows[i - 1].flag = SUP_ROW_DENIED;
+	return PROTECTION_ALLOWED;
 }
 
 static int row_check(const struct protection *p, const struct sup_row *row)
@@ -72,13 +126,16 @@ static int row_check(const struct protection *p, const struct sup_row *row)
 
 	if (row->vm >= p->n_vms)
 		return -ENOENT;
-	if (row->vm == PLATFORM_HYPERVISOR || row->first > row->last)
+	if (row->first > row->last)
 		return -EINVAL;
 	if (row->op == SUP_ROW_DELETE)
 		return 0;
 	if (row->op != SUP_ROW_SET)
 		return -EINVAL;
-	if (row->flag != SUP_ROW_ALLOWED && row->flag != SUP_ROW_DENIED)
+	if (row->flag < SUP_ROW_ALLOWED || row->flag > SUP_ROW_FENCED)
+		return -EINVAL;
+	if (row->vm == PLATFORM_HYPERVISOR &&
+	    (row->offset || row->flag == SUP_ROW_FENCED))
 		return -EINVAL;
 	/* The translated range may not wrap around the address space. */
 	moved = row->offset < 0 ? row->first : row->last;

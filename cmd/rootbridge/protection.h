@@ -17,7 +17,7 @@ struct protection_row {
 	uint64_t first; /* guest-physical, inclusive */
 	uint64_t last;  /* inclusive */
 	int64_t offset;
-	uint16_t flag; /* SUP_ROW_ALLOWED or SUP_ROW_DENIED */
+	uint16_t flag; /* SUP_ROW_* */
 };
 
 struct protection_vm {
@@ -33,6 +33,7 @@ struct protection {
 enum protection_result {
 	PROTECTION_ALLOWED,
 	PROTECTION_DENIED,
+	PROTECTION_FENCED,
 	PROTECTION_NO_ROW
 };
 
@@ -47,9 +48,17 @@ enum protection_result protection_lookup(const struct protection *p,
 					 uint32_t vm, uint64_t gpa,
 					 uint64_t count, uint64_t *mpa);
 
+/* The same for a write: a row that allows one denies from now on. */
+enum protection_result protection_write(struct protection *p, uint32_t vm,
+					uint64_t gpa, uint64_t count,
+					uint64_t *mpa);
+/* A write of the hypervisor: denied when a row denies any byte of it. */
+enum protection_result protection_guard(struct protection *p, uint64_t gpa,
+					uint64_t count);
+
 /* Apply rows in order, all or none.  SUP_ROW_SET adds a row, or changes the
- * one with the same VM, first and last address.  -EINVAL: malformed, or vm0,
- * which has no rows; -ENOENT: no such VM, or no such row to delete; -EEXIST:
+ * one with the same VM, first and last address.  -EINVAL: malformed, or an
+ * offset for vm0; -ENOENT: no such VM, or no such row to delete; -EEXIST:
  * overlaps another row of the VM; -ENOMEM. */
 int protection_apply(struct protection *p, const struct sup_row *rows, size_t n)
 	__attribute__((warn_unused_result));

@@ -97,6 +97,7 @@ void relay_unlist(struct operation *op)
 	switch ((enum operation_state)op->state) {
 	case OPERATION_NEW:
 	case OPERATION_TRAPPED:
+	case OPERATION_PARKED:
 	case OPERATION_ENDING:
 	case OPERATION_STATE_N:
 		return;
@@ -273,6 +274,18 @@ static void send_posted(struct function *f, struct vm *vm, uint32_t region,
 	check_congestion(f, vm);
 }
 
+/* a1220: what the device and its VFs work on will be thrown away. */
+static bool reset_relayed(struct operation *op)
+{
+	struct device *d = op->function->device;
+	char name[OPERATION_NAME_MAX];
+
+	d->reset_ns = loop_now_ns(d->bridge->loop);
+	return point(d->bridge->program.points, POINT_A1220, NULL, NULL, NULL,
+		     "s:s, s:s", "operation", operation_name(name, op),
+		     "function", op->function->name) != POINT_FAIL;
+}
+
 /* a1010 (a915); a request that cannot be sent is one that is never answered,
  * as is one to a device that is gone. */
 void relay_send(struct operation *op, const uint8_t *data)
@@ -294,6 +307,10 @@ void relay_send(struct operation *op, const uint8_t *data)
 		return;
 	}
 	if (!bridge_point(f->bridge, POINT_A1010, op)) {
+		op->state = OPERATION_LOST;
+		return;
+	}
+	if (op->snoop & SNOOP_FLR && !reset_relayed(op)) {
 		op->state = OPERATION_LOST;
 		return;
 	}
@@ -463,7 +480,8 @@ static void relay_route(struct vm *vm, struct vfu_request *req,
 }
 
 static void relay_trap(struct vm *vm, struct vfu_request *req,
-		       struct operation *op, const uint8_t *data, bool denied)
+		       struct operation *op, const uint8_t *data,
+		       enum protection_result result)
 {
 	if (!op)
 		op = operation_new(vm->bridge, vm, req);
@@ -471,11 +489,36 @@ static void relay_trap(struct vm *vm, struct vfu_request *req,
 		vfu_request_unsupported(req);
 		return;
 	}
-	op->denied = denied;
+	op->denied = result != PROTECTION_NO_ROW;
 	vm->exceptions++;
 	(void)bridge_point(vm->bridge, POINT_A820, op);
 	(void)bridge_point(vm->bridge, POINT_A920, op);
-	exceptions_trap(op, data);
+	if (result == PROTECTION_FENCED)
+		parking_add(op, data);
+	else
+		exceptions_trap(op, data);
+}
+
+/* a800, a805, a810 */
+static enum protection_result
+relay_lookup(struct vm *vm, const struct vfu_request *req, uint64_t *mpa)
+{
+	struct protection *p = &vm->bridge->protection;
+	bool write = req->command == VFU_REGION_WRITE;
+	enum protection_result result;
+
+	if (vm->number == PLATFORM_HYPERVISOR)
+		result = write ? protection_guard(p, req->offset, req->count)
+			       : PROTECTION_ALLOWED;
+	else if (write)
+		result = protection_write(p, vm->number, req->offset,
+					  req->count, mpa);
+	else
+		result = protection_lookup(p, vm->number, req->offset,
+					   req->count, mpa);
+	if (result != PROTECTION_NO_ROW && vm->bridge->options.no_protection)
+		return PROTECTION_ALLOWED;
+	return result;
 }
 
 /* a900: an access is issued; a800 to a820, a910, a920. */
@@ -483,23 +526,17 @@ static void relay_issue(struct vm *vm, struct vfu_request *req,
 			struct operation *op, const uint8_t *data)
 {
 	struct bridge *b = vm->bridge;
-	uint64_t gpa = req->offset, mpa = gpa;
+	uint64_t mpa = req->offset;
 	enum protection_result result;
 
 	(void)bridge_point(b, POINT_A900, op);
-	if (vm->number != PLATFORM_HYPERVISOR) {
-		(void)bridge_point(b, POINT_A800, op);
-		result = protection_lookup(&b->protection, vm->number, gpa,
-					   req->count, &mpa);
-		if (result == PROTECTION_DENIED && b->options.no_protection)
-			result = PROTECTION_ALLOWED;
-		if (result != PROTECTION_ALLOWED) {
-			relay_trap(vm, req, op, data,
-				   result == PROTECTION_DENIED);
-			return;
-		}
-		(void)bridge_point(b, POINT_A810, op);
+	(void)bridge_point(b, POINT_A800, op);
+	result = relay_lookup(vm, req, &mpa);
+	if (result != PROTECTION_ALLOWED) {
+		relay_trap(vm, req, op, data, result);
+		return;
 	}
+	(void)bridge_point(b, POINT_A810, op);
 	(void)bridge_point(b, POINT_A910, op);
 	relay_route(vm, req, op, mpa, data);
 }

@@ -144,7 +144,50 @@ static int write_rows(struct vm *vm, const void *entries, size_t n,
 	event(b->log, "protection.changed", "s:I, s:i", "changes",
 	      (json_int_t)n, "rows", (int)protection_count(&b->protection));
 	exceptions_rerun(b);
+	parking_rerun(b);
 	return 0;
+}
+
+static int write_contain(struct vm *vm, const void *entries, size_t n,
+			 struct change *change)
+{
+	const struct sup_contain *contained = entries;
+	struct bridge *b = vm->bridge;
+	struct function *f;
+	size_t i;
+
+	(void)change;
+	for (i = 0; i < n; i++) {
+		if (contained[i].on > 1 || contained[i].rsvd0)
+			return -EINVAL;
+		f = device_function_at(b, contained[i].bdf);
+		if (!f)
+			return -ENOENT;
+		if (ownership_fenced(vm, f))
+			return -EPERM;
+	}
+	for (i = 0; i < n; i++) {
+		f = device_function_at(b, contained[i].bdf);
+		if (contained[i].on && !f->contained)
+			contain(f, inflight_oldest(&f->inflight, false),
+				"the supervisor asks for it");
+		else if (!contained[i].on && f->contained)
+			uncontain(f);
+	}
+	return 0;
+}
+
+static int write_settle(struct vm *vm, const void *entries, size_t n,
+			struct change *change)
+{
+	const struct sup_settle *settle = entries;
+	struct bridge *b = vm->bridge;
+
+	if (n != 1 || settle->rsvd0 || settle->vm == PLATFORM_HYPERVISOR)
+		return -EINVAL;
+	if (settle->vm >= b->n_vms)
+		return -ENOENT;
+	return vm_settle(&b->vms[settle->vm], change);
 }
 
 static int assign_check(struct vm *vm, const struct sup_assign *assign)
@@ -218,6 +261,8 @@ static const struct {
 	[SUP_CLAIM] = { NULL, 0, write_claim, sizeof(struct sup_claim) },
 	[SUP_INJECT] = { NULL, 0, write_inject, sizeof(struct sup_inject) },
 	[SUP_CHANNELS] = { NULL, 0, NULL, 0 },
+	[SUP_CONTAIN] = { NULL, 0, write_contain, sizeof(struct sup_contain) },
+	[SUP_SETTLE] = { NULL, 0, write_settle, sizeof(struct sup_settle) },
 };
 
 /* count bytes of the array from byte offset on; what is past it is zero. */

@@ -103,6 +103,18 @@ static json_t *rows_held(void *arg)
 	return rows;
 }
 
+static json_t *parked_row(const struct bridge *b, const struct operation *op,
+			  const char *why)
+{
+	return json_pack(
+		"{s:I, s:s, s:s, s:o, s:i, s:s, s:b, s:I}", "serial",
+		(json_int_t)op->serial, "vm", op->vm->name, "kind",
+		op->write ? "write" : "read", "address", hex_json(op->address),
+		"size", (int)op->count, "waits_for", why, "denied",
+		(int)op->denied, "age_us",
+		(json_int_t)((loop_now_ns(b->loop) - op->arrival_ns) / 1000));
+}
+
 static json_t *rows_parked(void *arg)
 {
 	json_t *rows = json_array();
@@ -110,18 +122,21 @@ static json_t *rows_parked(void *arg)
 	struct operation *op;
 
 	TAILQ_FOREACH (op, &b->trapped, queue)
-		json_array_append_new(
-			rows,
-			json_pack("{s:I, s:s, s:s, s:o, s:i, s:b, s:I}",
-				  "serial", (json_int_t)op->serial, "vm",
-				  op->vm->name, "kind",
-				  op->write ? "write" : "read", "address",
-				  hex_json(op->address), "size", (int)op->count,
-				  "denied", (int)op->denied, "age_us",
-				  (json_int_t)((loop_now_ns(b->loop) -
-						op->arrival_ns) /
-					       1000)));
+		json_array_append_new(rows, parked_row(b, op, "supervisor"));
+	TAILQ_FOREACH (op, &b->parked, queue)
+		json_array_append_new(rows, parked_row(b, op, "fence"));
 	return rows;
+}
+
+static const char *row_access(const struct protection_row *row)
+{
+	switch (row->flag) {
+	case SUP_ROW_ALLOWED:
+		return "allowed";
+	case SUP_ROW_ONCE:
+		return "allowed once";
+	}
+	return "denied";
 }
 
 static json_t *rows_protection(void *arg)
@@ -141,12 +156,11 @@ static json_t *rows_protection(void *arg)
 			 row.offset < 0 ? '-' : '+', (unsigned long long)size);
 		json_array_append_new(
 			rows,
-			json_pack("{s:o, s:o, s:o, s:s, s:s}", "vm",
+			json_pack("{s:o, s:o, s:o, s:s, s:s, s:b}", "vm",
 				  vm_json(b, vm), "first", hex_json(row.first),
 				  "last", hex_json(row.last), "offset", offset,
-				  "access",
-				  row.flag == SUP_ROW_ALLOWED ? "allowed"
-							      : "denied"));
+				  "access", row_access(&row), "parks",
+				  row.flag == SUP_ROW_FENCED));
 	}
 	return rows;
 }
@@ -252,13 +266,24 @@ static const struct control_column cols_operations[] = {
 	{ "state", "STATE" },         { NULL },
 };
 static const struct control_column cols_parked[] = {
-	{ "serial", "SERIAL" },   { "vm", "VM" },     { "kind", "KIND" },
-	{ "address", "ADDRESS" }, { "size", "SIZE" }, { "denied", "DENIED" },
-	{ "age_us", "AGE us" },   { NULL },
+	{ "serial", "SERIAL" },
+	{ "vm", "VM" },
+	{ "kind", "KIND" },
+	{ "address", "ADDRESS" },
+	{ "size", "SIZE" },
+	{ "denied", "DENIED" },
+	{ "waits_for", "WAITS FOR" },
+	{ "age_us", "AGE us" },
+	{ NULL },
 };
 static const struct control_column cols_protection[] = {
-	{ "vm", "VM" },         { "first", "FIRST" },   { "last", "LAST" },
-	{ "offset", "OFFSET" }, { "access", "ACCESS" }, { NULL },
+	{ "vm", "VM" },
+	{ "first", "FIRST" },
+	{ "last", "LAST" },
+	{ "offset", "OFFSET" },
+	{ "access", "ACCESS" },
+	{ "parks", "PARKS" },
+	{ NULL },
 };
 static const struct control_column cols_vms[] = {
 	{ "vm", "VM" },
@@ -303,8 +328,8 @@ static const struct control_table tables[] = {
 	  rows_inflight },
 	{ "held", "operations kept back by faults", cols_operations,
 	  rows_held },
-	{ "parked", "accesses that wait for the supervisor", cols_parked,
-	  rows_parked },
+	{ "parked", "accesses that wait for the supervisor, or behind a fence",
+	  cols_parked, rows_parked },
 	{ "protection", "address protection table (fig. 5)", cols_protection,
 	  rows_protection },
 	{ "vms", "VMs, their processes and memory", cols_vms, rows_vms },

@@ -20,6 +20,8 @@
 
 #include "cmd/rootbridge/bridge.h"
 
+#define SETTLE_PAUSE_NS (50 * NS_PER_US)
+
 void vm_init(struct vm *vm, struct bridge *b, uint32_t number)
 {
 	uint64_t named = b->options.vm_memory[number];
@@ -115,9 +117,12 @@ void vm_detached(struct vm *vm, const char *why)
 	vm->session = NULL;
 	vm->pid = 0;
 	vm->paused = false;
-	if (vm->number == PLATFORM_HYPERVISOR)
+	if (vm->number == PLATFORM_HYPERVISOR) {
 		exceptions_close(b);
+		parking_supervisor_gone(b);
+	}
 	exceptions_forget(vm);
+	parking_forget(vm);
 	interrupts_detach(vm);
 	if (vm->number == PLATFORM_HYPERVISOR) {
 		/* The next one adopts; its memory is what it was. */
@@ -156,6 +161,48 @@ int vm_reset(struct vm *vm, struct change *change)
 		if (f->vm == vm->number)
 			dma_update(f, change);
 	return 0;
+}
+
+/* Looks again until the VM's socket is empty; one that is paused because too
+ * much is kept for it goes on when that is answered. */
+static void settle(void *arg)
+{
+	struct bridge *b = arg;
+	struct change *change = b->settling;
+	struct vm *vm = b->settles;
+
+	if (vm->session && vfu_conn_unread(vfu_session_conn(vm->session))) {
+		loop_timer_in(b->loop, &b->settle_timer, SETTLE_PAUSE_NS,
+			      settle, b);
+		return;
+	}
+	b->settling = NULL;
+	change_put(change, 0);
+}
+
+int vm_settle(struct vm *vm, struct change *change)
+{
+	struct bridge *b = vm->bridge;
+
+	if (b->settling)
+		return -EBUSY;
+	change_get(change);
+	b->settling = change;
+	b->settles = vm;
+	settle(b);
+	return 0;
+}
+
+void vm_settle_cancel(struct bridge *b)
+{
+	struct change *change = b->settling;
+
+	if (!change)
+		return;
+	loop_timer_cancel(&b->settle_timer);
+	b->settling = NULL;
+	change->req = NULL;
+	change_put(change, 0);
 }
 
 void vm_memory_access(struct vm *vm, struct vfu_request *req)

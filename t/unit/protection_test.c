@@ -84,7 +84,7 @@ static void refusals(void)
 		SET(1, 0x000000, 0x010000, 0, ALLOWED),
 		SET(1, 0x000000, 0xffffffff, 0, DENIED),
 		SET(1, 0x020000, 0x020fff, 0, DENIED),
-		SET(0, 0x010000, 0x03ffff, 0, ALLOWED),
+		SET(0, 0x010000, 0x03ffff, 16, ALLOWED),
 		SET(1, 0x900000, 0x8fffff, 0, ALLOWED),
 		SET(1, 0x900000, 0x9fffff, -0x900001, ALLOWED),
 		SET(1, 0x900000, UINT64_MAX, 1, ALLOWED),
