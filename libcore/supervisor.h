@@ -33,6 +33,7 @@ enum sup_kind {
 	SUP_CHANNELS,  /* mmap: struct sup_channels */
 	SUP_CONTAIN,   /* write: struct sup_contain */
 	SUP_SETTLE,    /* write: struct sup_settle */
+	SUP_LOADS,     /* read: struct sup_load */
 	SUP_KIND_N
 };
 #define SUP_SHIFT        24
@@ -49,7 +50,7 @@ struct sup_info {
 	uint32_t n_rows;
 	uint32_t n_routes;
 	uint32_t protection; /* 0: --no-protection */
-	uint32_t rsvd0;
+	uint32_t timeout_us; /* completion timeout; 0: never */
 };
 _Static_assert(sizeof(struct sup_info) == 32, "sup_info");
 
@@ -169,6 +170,14 @@ struct sup_settle {
 	uint32_t rsvd0;
 };
 _Static_assert(sizeof(struct sup_settle) == 8, "sup_settle");
+
+/* What a function has in hand. */
+struct sup_load {
+	uint16_t bdf; /* 0: end of the array */
+	uint16_t rsvd0;
+	uint32_t in_flight; /* rows of the in-flight operation list */
+};
+_Static_assert(sizeof(struct sup_load) == 8, "sup_load");
 
 enum sup_exception_type {
 	SUP_EX_ACCESS = 1, /* an access without an allowed row (a820) */

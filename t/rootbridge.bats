@@ -558,7 +558,7 @@ rows_are() {
 @test "the supervisor's mistakes change nothing" {
 	machine
 	say 0 'row set 1 0x12000 0x20000 0 allowed' \
-		'row set 0 0x10000 0x13fff 0 allowed' \
+		'row set 0 0x10000 0x13fff 4096 allowed' \
 		'row delete 1 0x10000 0x13ffe 0 allowed' \
 		'row set 9 0 1 0 allowed' 'write 0x3000001 00 9' \
 		'write 0x3000000 00 9' 'read 0x9000000 4 9' \

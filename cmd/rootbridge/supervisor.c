@@ -26,6 +26,13 @@ static unsigned count_functions(struct bridge *b)
 	return n;
 }
 
+static uint32_t timeout_us(const struct bridge *b)
+{
+	uint64_t us = b->options.timeout_ns / NS_PER_US;
+
+	return us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
+}
+
 static bool read_info(struct bridge *b, unsigned i, void *entry)
 {
 	struct sup_info *info = entry;
@@ -38,7 +45,8 @@ static bool read_info(struct bridge *b, unsigned i, void *entry)
 				   .n_functions = count_functions(b),
 				   .n_rows = protection_count(&b->protection),
 				   .n_routes = b->n_routes,
-				   .protection = !b->options.no_protection };
+				   .protection = !b->options.no_protection,
+				   .timeout_us = timeout_us(b) };
 	return true;
 }
 
@@ -65,6 +73,20 @@ static bool read_function(struct bridge *b, unsigned i, void *entry)
 	snprintf(sup->name, sizeof(sup->name), "%s", f->name);
 	for (bar = 0; bar < 6; bar++)
 		sup->bar_size[bar] = f->region_size[bar];
+	return true;
+}
+
+static bool read_load(struct bridge *b, unsigned i, void *entry)
+{
+	struct sup_load *load = entry;
+	struct function *f = NULL;
+
+	do {
+		f = bridge_next_function(b, f);
+	} while (f && i--);
+	if (!f)
+		return false;
+	*load = (struct sup_load){ .bdf = f->bdf, .in_flight = f->inflight.n };
 	return true;
 }
 
@@ -262,6 +284,7 @@ static const struct {
 	[SUP_INJECT] = { NULL, 0, write_inject, sizeof(struct sup_inject) },
 	[SUP_CHANNELS] = { NULL, 0, NULL, 0 },
 	[SUP_CONTAIN] = { NULL, 0, write_contain, sizeof(struct sup_contain) },
+	[SUP_LOADS] = { read_load, sizeof(struct sup_load), NULL, 0 },
 	[SUP_SETTLE] = { NULL, 0, write_settle, sizeof(struct sup_settle) },
 };
 
