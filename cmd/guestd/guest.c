@@ -22,6 +22,12 @@ static void on_slot(void *arg, const struct pci_slot *seen)
 	struct vf **vf = &g->vf[slot.slot];
 	int err;
 
+	if (g->options.management &&
+	    (pf_driver_takes(seen) ||
+	     (g->pf.pci.present && seen->slot == g->pf.pci.slot))) {
+		pf_driver_look(&g->pf, seen);
+		return;
+	}
 	slot.present = is_nic_vf(seen);
 	if (!*vf && !slot.present)
 		return;
@@ -82,7 +88,7 @@ static bool any_up(const struct guest *g)
 
 void guest_vf_settled(struct guest *g)
 {
-	if (!all_settled(g) || !any_up(g))
+	if (!all_settled(g) || (!any_up(g) && !g->pf.pci.present))
 		return;
 	if (!g->program.is_ready)
 		program_ready(&g->program);
@@ -182,6 +188,7 @@ int guest_start(struct guest *g)
 	unsigned i;
 	int err;
 
+	pf_driver_init(&g->pf, g);
 	checker_init(&g->checker);
 	workloads_init(g);
 	pci_probe_init(&g->probe, &g->bus, &probe_ops, g);
@@ -213,6 +220,7 @@ void guest_fini(struct guest *g)
 	if (!g->program.loop)
 		return;
 	workloads_fini(g);
+	pf_driver_fini(&g->pf);
 	for (i = 0; i < PLATFORM_SLOTS; i++)
 		vf_free(g->vf[i]);
 	bus_link_fini(&g->bus);

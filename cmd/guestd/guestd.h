@@ -9,6 +9,7 @@
 #include "cmd/guestd/checker.h"
 #include "cmd/guestd/memory_pool.h"
 #include "cmd/guestd/pci_probe.h"
+#include "cmd/guestd/pf_driver.h"
 #include "cmd/guestd/workload.h"
 #include "libcore/platform.h"
 #include "libcore/program.h"
@@ -43,6 +44,7 @@ struct guest_options {
 	uint32_t ring;
 	uint32_t buffer_bytes;
 	bool once;
+	bool management;     /* it may have a PF */
 	uint64_t idle_ns;    /* --once: a receiver is done after this silence */
 	uint64_t frames;     /* receivers are done after so many; 0: no limit */
 	struct vf_select vf; /* default of the workloads */
@@ -61,6 +63,7 @@ struct guest {
 	struct bus_link bus;
 	struct memory_pool memory;
 	struct pci_probe probe;
+	struct pf_driver pf;           /* --management */
 	struct vf *vf[PLATFORM_SLOTS]; /* NULL: never seen */
 	bool probed;                   /* all slots were read once */
 	bool over;                     /* --once: the workloads are done */

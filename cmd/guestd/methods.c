@@ -173,7 +173,14 @@ static const struct control_param stop_params[] = {
 	{ NULL, 0, false, NULL },
 };
 
+static const struct control_param reset_params[] = {
+	{ "how", 's', true, "flr (default) or register" },
+	{ NULL, 0, false, NULL },
+};
+
 const struct control_method guest_methods[] = {
+	{ "reset", "reset the PF of a management VM", pf_driver_reset,
+	  reset_params },
 	{ "send", "send numbered frames", method_send, send_params },
 	{ "requests", "keep register reads outstanding", method_requests,
 	  requests_params },

@@ -23,6 +23,7 @@
 enum {
 	OPT_VM = 1000,
 	OPT_VF,
+	OPT_MANAGEMENT,
 	OPT_REQUESTS,
 	OPT_SEND,
 	OPT_ECHO,
@@ -40,6 +41,8 @@ static const struct argp_option options[] = {
 	{ "vm", OPT_VM, "N", 0, "be VM N (1 to 4095); required", 1 },
 	{ "vf", OPT_VF, "FUNCTION|SLOT", 0,
 	  "the VF of workloads that name none (nic1/vf1, or slot 0 to 31)", 1 },
+	{ "management", OPT_MANAGEMENT, NULL, 0,
+	  "drive the PF that the hypervisor gave to this VM", 1 },
 	{ "ring", OPT_RING, "N", 0,
 	  "entries of each queue, a power of two (1024)", 1 },
 	{ "buffer", OPT_BUFFER, "SIZE", 0,
@@ -167,6 +170,9 @@ static int parse_setting(int key, char *arg, struct guest_options *o,
 		return units_rate(arg, &o->pps, c);
 	case OPT_TIMING:
 		o->timing = true;
+		return 0;
+	case OPT_MANAGEMENT:
+		o->management = true;
 		return 0;
 	case OPT_ONCE:
 		o->once = true;

@@ -34,6 +34,7 @@ static void slot_parse(struct pci_slot *s, const uint8_t *config)
 		return;
 	s->command = pci_get16(config, PCI_COMMAND);
 	s->bar0 = pci_read_bar(config, PCI_BASE_ADDRESS_0, 0, NULL);
+	s->pcie_cap = (uint16_t)pci_find_cap(config, PCI_CAP_ID_EXP);
 	s->msix_cap = (uint16_t)pci_find_cap(config, PCI_CAP_ID_MSIX);
 	if (!s->msix_cap)
 		return;

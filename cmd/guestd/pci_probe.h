@@ -13,6 +13,7 @@ struct pci_slot {
 	bool present;
 	uint16_t vendor, device, command;
 	uint64_t bar0;     /* guest-physical */
+	uint16_t pcie_cap; /* offset, 0: none */
 	uint16_t msix_cap; /* offset, 0: none */
 	uint16_t msix_control;
 	uint32_t msix_table; /* offset in BAR 0; only if it lies there */

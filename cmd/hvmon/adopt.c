@@ -216,6 +216,7 @@ static int adopt_give(struct procedure *p)
 {
 	vf_set_of_device(&p->vfs, p->device);
 	step_give(p, p->device, &p->vfs, true);
+	step_management_rows(p, p->device);
 	return STEP_NEXT;
 }
 

@@ -9,6 +9,7 @@
 #include "cmd/hvmon/config_emulation.h"
 #include "cmd/hvmon/device_events.h"
 #include "cmd/hvmon/hvmon.h"
+#include "cmd/hvmon/management.h"
 #include "cmd/hvmon/vm_reset.h"
 #include "libcore/platform.h"
 
@@ -57,7 +58,8 @@ static void refuse(struct hvmon *hv, const struct sup_exception *exception)
 static void take_access(struct hvmon *hv, const struct sup_exception *exception)
 {
 	if (exception->size > SUP_DATA_MAX ||
-	    !config_emulation_takes(hv, exception))
+	    (!management_takes(hv, exception) &&
+	     !config_emulation_takes(hv, exception)))
 		refuse(hv, exception);
 }
 

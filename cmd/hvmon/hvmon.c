@@ -20,6 +20,7 @@ void hvmon_init(struct hvmon *hv, struct program *program)
 	address_layout_init(&hv->mmio, PLATFORM_MMIO, PLATFORM_MMIO_SIZE);
 	TAILQ_INIT(&hv->devices);
 	vf_allocations_init(&hv->allocations);
+	managements_init(&hv->managements);
 	schedule_init(hv);
 	hv->vms.changed = schedule_vms_changed;
 	hv->vms.arg = hv;
@@ -55,6 +56,7 @@ void hvmon_fini(struct hvmon *hv)
 	devices_fini(hv);
 	bridge_tables_fini(&hv->tables);
 	schedule_fini(hv);
+	managements_fini(&hv->managements);
 	vm_table_fini(&hv->vms);
 	vf_allocations_fini(&hv->allocations);
 	address_layout_fini(&hv->mmio);

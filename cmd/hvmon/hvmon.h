@@ -7,6 +7,7 @@
 #include "cmd/hvmon/address_layout.h"
 #include "cmd/hvmon/bridge_link.h"
 #include "cmd/hvmon/device.h"
+#include "cmd/hvmon/management.h"
 #include "cmd/hvmon/procedure.h"
 #include "cmd/hvmon/schedule.h"
 #include "cmd/hvmon/vf_allocation.h"
@@ -20,6 +21,7 @@ struct hvmon {
 	struct address_layout mmio; /* machine-physical, BARs */
 	struct device_list devices; /* in bus order */
 	struct vf_allocations allocations;
+	struct managements managements;
 	struct vm_table vms;
 	struct schedule schedule;    /* of VMs */
 	struct bridge_tables tables; /* as last read */

@@ -15,6 +15,7 @@ enum {
 	OPTION_MAX_VFS,
 	OPTION_SCHEDULE,
 	OPTION_NO_SCHEDULE,
+	OPTION_MANAGEMENT,
 };
 
 static struct {
@@ -39,6 +40,10 @@ static const struct argp_option argp_options[] = {
 	{ "schedule", OPTION_SCHEDULE, "VM=TIME,...", 0,
 	  "Let only one of these VMs run at a time, each for its time, in "
 	  "this order, such as vm1=10ms,vm2=5ms",
+	  0 },
+	{ "management", OPTION_MANAGEMENT, "VM=DEVICE", 0,
+	  "Give the PF of this device to this VM, in its last slot, such as "
+	  "vm3=nic0. May be repeated",
 	  0 },
 	{ "no-schedule", OPTION_NO_SCHEDULE, NULL, 0,
 	  "Let all VMs run freely (default)", 0 },
@@ -67,6 +72,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPTION_SCHEDULE:
 		if (schedule_parse(&hv->schedule.table, arg, &c))
 			argp_error(state, "--schedule: %s", c.text);
+		return 0;
+	case OPTION_MANAGEMENT:
+		if (management_add_text(&hv->managements, arg, &c))
+			argp_error(state, "--management: %s", c.text);
 		return 0;
 	case OPTION_NO_SCHEDULE:
 		schedule_table_fini(&hv->schedule.table);

@@ -220,6 +220,7 @@ static int setup_give(struct procedure *p)
 {
 	vf_set_of_device(&p->vfs, p->device);
 	step_give(p, p->device, &p->vfs, false);
+	step_management_rows(p, p->device);
 	return STEP_NEXT;
 }
 
