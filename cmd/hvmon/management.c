@@ -124,15 +124,56 @@ static unsigned window_rows(const struct management *m, uint64_t gpa,
 	return i;
 }
 
-void step_management_rows(struct procedure *p, struct device *device)
+/* Config space, then BAR 0; the second of each three is denied. */
+static unsigned all_rows(const struct management *m,
+			 const struct device *device, struct sup_row rows[6])
+{
+	unsigned n;
+
+	n = window_rows(m, platform_guest_config(MANAGEMENT_SLOT),
+			platform_config(device->bdf), HEADER_SIZE,
+			PCI_CONFIG_SIZE, m->overlay.pcie + PCI_EXP_DEVCTL, 2,
+			rows);
+	n += window_rows(m, m->overlay.bar_gpa[0], device->bar[0], 0,
+			 (uint32_t)m->overlay.bar_size[0], NIC_PF_RESET, 4,
+			 &rows[n]);
+	return n;
+}
+
+static struct management *find_device(struct hvmon *hv,
+				      const struct device *device)
 {
 	struct management *m;
+
+	TAILQ_FOREACH (m, &hv->managements, entry)
+		if (!strcmp(m->device, device->name))
+			return m;
+	return NULL;
+}
+
+unsigned management_guard_rows(struct hvmon *hv, const struct device *device,
+			       uint16_t flag, struct sup_row rows[2])
+{
+	struct management *m = find_device(hv, device);
+	struct sup_row all[6];
+	unsigned i;
+
+	if (!m || !m->ready)
+		return 0;
+	(void)all_rows(m, device, all);
+	for (i = 0; i < 2; i++) {
+		rows[i] = all[3 * i + 1];
+		rows[i].flag = flag;
+	}
+	return i;
+}
+
+void step_management_rows(struct procedure *p, struct device *device)
+{
+	struct management *m = find_device(p->hv, device);
 	struct sup_row rows[6];
 	unsigned n;
 
-	TAILQ_FOREACH (m, &p->hv->managements, entry)
-		if (!strcmp(m->device, device->name))
-			break;
 	if (!m)
 		return;
 	if (overlay_init(m, device) || !m->overlay.pcie ||
@@ -141,13 +182,7 @@ void step_management_rows(struct procedure *p, struct device *device)
 			  device->name);
 		return;
 	}
-	n = window_rows(m, platform_guest_config(MANAGEMENT_SLOT),
-			platform_config(device->bdf), HEADER_SIZE,
-			PCI_CONFIG_SIZE, m->overlay.pcie + PCI_EXP_DEVCTL, 2,
-			rows);
-	n += window_rows(m, m->overlay.bar_gpa[0], device->bar[0], 0,
-			 (uint32_t)m->overlay.bar_size[0], NIC_PF_RESET, 4,
-			 &rows[n]);
+	n = all_rows(m, device, rows);
 	step_sup_write(p, SUP_ROWS, rows, n * (uint32_t)sizeof(rows[0]), 0);
 }
 

@@ -25,6 +25,11 @@ int management_add_text(struct managements *list, const char *text,
 
 /* Part of a step: the rows of the device's management VM, if it has one. */
 void step_management_rows(struct procedure *p, struct device *device);
+/* The rows over what resets the PF, with this flag (SUP_ROW_DENIED as a rule,
+ * SUP_ROW_ONCE to grant one write); returns how many, 0 without a management
+ * VM. */
+unsigned management_guard_rows(struct hvmon *hv, const struct device *device,
+			       uint16_t flag, struct sup_row rows[2]);
 /* An access by a management VM to its PF that no row allows: true when it is
  * one, and is or will be answered. */
 bool management_takes(struct hvmon *hv, const struct sup_exception *exception);
