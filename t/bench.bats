@@ -1,0 +1,33 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154 # bats sets them
+# bench.bats - the benchmarks run and end in a line of JSON; what they measure
+# is for make bench.
+
+bats_require_minimum_version 1.5.0
+
+setup() {
+	bats_load_library bats-support
+	bats_load_library bats-assert
+	BUILDDIR=$(realpath "${BUILDDIR:-$BATS_TEST_DIRNAME/../build}")
+	export BUILDDIR
+	relay=$BUILDDIR/bench/relay
+	[[ -x $relay ]] || skip "$relay is not built"
+}
+
+@test "the bare relay answers" {
+	run -0 "$relay" --runs 1 --ms 10 --outstanding 8 --codec
+	run -0 jq -ce '[.relays[] | .kind, .per_second_of_many > 0]' \
+		<<<"$output"
+	assert_output '["bare",true,"codec",true]'
+}
+
+@test "the bare relay sweeps over 1, 64 and 256 sockets" {
+	local n
+	for n in 1 64 256; do
+		run -0 "$relay" --sweep --sockets "$n" --sweeps 20
+		run -0 jq -ce '[.bench, .sockets, .sweeps,
+			.us_p50 > 0 and .us_p99 >= .us_p50]' <<<"$output"
+		assert_output "[\"relay-sweep\",$n,20,true]"
+	done
+	run -64 "$relay" --sweep --sockets 257
+}
