@@ -229,6 +229,18 @@ points_of() {
 
 # rootbridge or bmc: power lost
 
+# A third guest with a TAP, where that may be.
+add_tap() {
+	LAN=
+	[[ $EUID -eq 0 && -c /dev/net/tun ]] || return 0
+	tap_name LAN
+	echo "vm3: guestd --vm 3 --tap $LAN" >>"$T/machine"
+}
+
+no_lan() {
+	[[ ! $LAN || ! -e /sys/class/net/$LAN ]]
+}
+
 @test "rootbridge killed: all programs end with 71" {
 	hardware
 	hv
@@ -242,28 +254,43 @@ points_of() {
 	done
 }
 
-@test "rootbridge killed: bmc names it and ends with 71" {
+@test "rootbridge killed: bmc names it, ends with 71, and nothing is left" {
 	machine_text always >"$T/machine"
+	add_tap
 	start bmc bmc "$T/machine"
+	[[ ! $LAN || -e /sys/class/net/$LAN ]]
 	kill -KILL "$(pid bridge)"
 	finish bmc 71
 	run log bmc
 	assert_line --partial "shut down: bridge ended (SIGKILL)"
-	wait_until "$PATIENCE" no_leftovers
+	no_leftovers
 	assert_equal "$(find "$M" -type s)" ""
+	no_lan
+}
+
+@test "rootbridge killed while bmc is frozen: the others need no bmc to end" {
+	machine_text always >"$T/machine"
+	start bmc bmc "$T/machine"
+	local bridge
+	bridge=$(pid bridge)
+	freeze bmc
+	kill -KILL "$bridge"
+	wait_until "$PATIENCE" has_event exit '.src == "vm1" and .status == 71'
+	wait_until "$PATIENCE" has_event exit '.src == "vm2" and .status == 71'
+	wait_until "$PATIENCE" has_event exit '.src == "hv" and .status == 71'
+	wait_until "$PATIENCE" has_event exit '.src == "nic0" and .status == 71'
+	thaw bmc
+	finish bmc 71
 }
 
 @test "bmc killed: nothing is left, and the machine starts again" {
-	need_tap
-	local lan
-	tap_name lan
 	machine_text always >"$T/machine"
-	echo "vm3: guestd --vm 3 --tap $lan" >>"$T/machine"
+	add_tap
 	start bmc bmc "$T/machine"
-	[[ -e /sys/class/net/$lan ]]
+	[[ ! $LAN || -e /sys/class/net/$LAN ]]
 	murder bmc
 	wait_until "$PATIENCE" no_leftovers
-	wait_until "$PATIENCE" test ! -e "/sys/class/net/$lan"
+	wait_until "$PATIENCE" no_lan
 	# What lies there is removed, and the lock is free.
 	start bmc bmc "$T/machine"
 	assert_flows
