@@ -550,7 +550,8 @@ assert_adopted() {
 
 # Killed and stopped at every point that a machine passes.  Not passed by any of
 # these machines: driver.event (hvmon) and driver.1301 (guestd), since no link
-# of this device goes down, and device.vf_disable, since hvmon resets.
+# of this device goes down, and device.vf_disable, since hvmon resets.  The safe
+# reset and the scheduler are for tests of their own.
 
 # hvmon comes to its point while nothing else happens: the next one, or the
 # same, gets the machine ready.
