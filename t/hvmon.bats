@@ -101,52 +101,6 @@ call() {
 	[ "$(allocation | wc -l)" = 3 ]
 }
 
-@test "killed at any step of the set-up, the next one completes it" {
-	local point
-	bridge
-	nic nic0
-	hv "${VFS[@]}"
-	allocation >"$T/allocation"
-	protection >"$T/protection"
-	stop hvmon
-	for point in $(points_of 'enumerate|driver|give|attach'); do
-		[ "$point" != driver.event ] || continue
-		# From scratch: a device that has just come.
-		stop nic0
-		nic nic0
-		launch hvmon hvmon "${VFS[@]}" --at "$point=kill"
-		finish hvmon 137
-		hv "${VFS[@]}"
-		allocation | diff "$T/allocation" -
-		protection | diff "$T/protection" -
-		stop hvmon
-	done
-}
-
-@test "killed at any step of an adoption or a reset, the next one completes it" {
-	local point
-	bridge
-	nic nic0
-	hv "${VFS[@]}"
-	allocation >"$T/allocation"
-	protection >"$T/protection"
-	stop hvmon
-	for point in $(points_of adopt); do
-		launch hvmon hvmon "${VFS[@]}" --at "$point=kill"
-		finish hvmon 137
-	done
-	for point in $(points_of reset) enumerate.assign enumerate.num-vfs \
-		enumerate.vf-enable give.routes; do
-		hv "${VFS[@]}"
-		call at "[\"$point=kill\"]"
-		rpc hvmon reset '["nic0/pf0"]' >/dev/null || true
-		finish hvmon 137
-	done
-	hv "${VFS[@]}"
-	allocation | diff "$T/allocation" -
-	protection | diff "$T/protection" -
-}
-
 @test "guests' queues go on while the hypervisor dies and adopts" {
 	bridge
 	nic nic0
