@@ -14,7 +14,7 @@ setup() {
 # verifier [-DMISTAKE]: make ./pan.
 verifier() {
 	run -0 spin "$@" -a "$model"
-	run -0 "${CC:-gcc}" -w -O1 -DNFAIR=3 -o pan pan.c
+	run -0 "${CC:-gcc}" -w -O0 -DNFAIR=3 -o pan pan.c
 }
 
 # check CLAIM: whether it holds in every run that is fair to all processes.
