@@ -638,3 +638,8 @@ has_two_stops() {
 	unset "PIDS[bmc]"
 	exec {unread}>&-
 }
+
+@test "bmc hears of its children when whoever started it ignored SIGCHLD" {
+	machine_file <<<"x: /bin/sleep 1000"
+	run -3 env --ignore-signal=CHLD bmc "$T/machine" -- sh -c 'exit 3'
+}

@@ -59,8 +59,22 @@ machine_setup() {
 	mkfifo "$T/never"
 	# Reading from it with a timeout is a pause that starts no process.
 	exec {NEVER}<>"$T/never"
+	watch_over
 	declare -gA PIDS=() READY=()
 	TAPS=()
+}
+
+# What bats waits for in `run` is out of the reach of its own timeout, so a
+# test that hangs has its programs taken away, and fails.
+watch_over() {
+	(
+		read -r -t "${WATCHDOG:-100}" -u "$NEVER" || true
+		touch "$T/hung"
+		for pid in $(leftovers); do
+			kill -KILL "$pid"
+		done
+	) 3>&- 2>/dev/null &
+	WATCHER=$!
 }
 
 # Whether the program is there; tests of what is not yet built are skipped.
@@ -317,7 +331,12 @@ sanitizers_content() {
 machine_teardown() {
 	local failed=0 tap bmc_pid=${PIDS[bmc]:-} rc=0
 	[[ -v NEVER ]] || return 0
+	kill "$WATCHER" 2>/dev/null && { wait "$WATCHER" || true; }
 	[[ ${BATS_TEST_COMPLETED:-} ]] || show_logs
+	if [[ -e $T/hung ]]; then
+		echo "the test hung: its programs were killed"
+		failed=1
+	fi
 	end_all || failed=1
 	# A bmc that was alive until now has tidied up.
 	if [[ $bmc_pid ]]; then

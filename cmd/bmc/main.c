@@ -134,6 +134,9 @@ static int watch_signals(struct bmc *b)
 	struct loop *loop = b->program.loop;
 	int err;
 
+	/* Whoever started us may have ignored it, and nobody could be waited
+	 * for. */
+	signal(SIGCHLD, SIG_DFL);
 	err = loop_signal(loop, SIGCHLD, on_child, b);
 	if (!err)
 		err = loop_signal(loop, SIGTERM, on_off_signal, b);

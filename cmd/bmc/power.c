@@ -19,11 +19,10 @@
 #include <sys/wait.h>
 
 #include "cmd/bmc/bmc.h"
+#include "cmd/bmc/restart.h"
 
 /* How long after a loss of power programs may go on. */
 #define LOST_GRACE_NS (1 * NS_PER_S)
-/* How long the root bridge may take to end after those who saw it go. */
-#define BRIDGE_GRACE_NS (200 * NS_PER_MS)
 
 enum power_event {
 	EV_READY,   /* of a program */
@@ -261,73 +260,6 @@ static bool is_rootbridge(const struct process *p)
 	return !strcmp(slash ? slash + 1 : word, "rootbridge");
 }
 
-static bool is_restarted(const struct process *p)
-{
-	switch (p->line->restart) {
-	case RESTART_NO:
-		return false;
-	case RESTART_ON_FAILURE:
-		return p->end_code != CLD_EXITED || p->end_status;
-	case RESTART_ALWAYS:
-		return true;
-	case RESTART_N:
-		break;
-	}
-	return false;
-}
-
-static void restart_now(void *arg)
-{
-	struct process *p = arg;
-	int err;
-
-	p->restarts++;
-	err = process_start(p);
-	if (err)
-		power_off(p->bmc, STATUS_INTERNAL, "%s: cannot restart it: %s",
-			  p->line->name, strerror(-err));
-}
-
-static void restart(void *arg)
-{
-	struct process *p = arg;
-	struct bmc *b = p->bmc;
-	enum point_verdict verdict;
-
-	if (!restart_limit_take(&p->limit, clock_now_ns())) {
-		power_off(b, STATUS_INTERNAL,
-			  "%s: restarted %u times in %llu s, giving up",
-			  p->line->name, RESTART_LIMIT,
-			  RESTART_WINDOW_NS / NS_PER_S);
-		return;
-	}
-	verdict = point(points(b), POINT_RESTART, &p->hold, restart_now, p,
-			"s:s, s:i", "name", p->line->name, "restarts",
-			(int)p->restarts + 1);
-	if (verdict == POINT_GO)
-		restart_now(p);
-	else if (verdict == POINT_FAIL)
-		power_off(b, STATUS_INTERNAL, "%s: program.restart failed",
-			  p->line->name);
-}
-
-/* One that says that the machine shut down, or that there is no root bridge,
- * sees that before we do, if it is true: in vain it would start again. */
-static bool misses_bridge(const struct process *p)
-{
-	return p->end_code == CLD_EXITED && (p->end_status == STATUS_SHUTDOWN ||
-					     p->end_status == STATUS_MISSING);
-}
-
-static void restart_soon(struct bmc *b, struct process *p)
-{
-	if (misses_bridge(p))
-		loop_timer_in(b->program.loop, &p->timer, BRIDGE_GRACE_NS,
-			      restart, p);
-	else
-		restart(p);
-}
-
 static void gone_up(struct bmc *b, struct process *p)
 {
 	const char *cause = state_area_cause(b->program.state);
@@ -340,8 +272,8 @@ static void gone_up(struct bmc *b, struct process *p)
 			   process_end_text(p, end, sizeof(end)));
 	else if (p->ending && p->again)
 		restart_now(p);
-	else if (!p->ending && is_restarted(p))
-		restart_soon(b, p);
+	else if (!p->ending && restart_applies(p))
+		restart_by_rule(p);
 }
 
 /* The machine cannot come up: with the program's own status if it has one. */
@@ -370,18 +302,17 @@ static void start_failed(void *arg)
 static void gone_starting(struct bmc *b, struct process *p)
 {
 	bool awaited = p == &b->process[b->power.next] && !p->was_ready;
-
-	bool again = p->ending ? p->again : is_restarted(p);
+	bool again = p->ending ? p->again : restart_applies(p);
 
 	if (state_area_cause(b->program.state))
 		gone_up(b, p);
-	else if (awaited && !again && misses_bridge(p))
-		loop_timer_in(b->program.loop, &p->timer, BRIDGE_GRACE_NS,
+	else if (awaited && !again && restart_misses_bridge(p))
+		loop_timer_in(b->program.loop, &p->timer, RESTART_BRIDGE_NS,
 			      start_failed, p);
 	else if (awaited && (p->exec_errno || !again))
 		start_failed(p);
 	else if (awaited && !p->ending)
-		restart_soon(b, p);
+		restart_by_rule(p);
 	else
 		gone_up(b, p);
 }
