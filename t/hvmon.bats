@@ -105,16 +105,16 @@ call() {
 	bridge
 	nic nic0
 	hv "${VFS[@]}"
-	start g2 guestd --vm 2 --vf nic0/vf5 --sink --once --count 20000
+	start g2 guestd --vm 2 --vf nic0/vf5 --sink --once --count 5000
 	start g1 guestd --vm 1 --vf nic0/vf1 --once \
-		--send=to=nic0/vf5,rate=20000,count=20000
+		--send=to=nic0/vf5,rate=5000,count=5000
 	kill_now hvmon
 	hv "${VFS[@]}"
 	kill_now hvmon
 	hv "${VFS[@]}"
 	finish g1 0
 	finish g2 0
-	has_event report '.src == "g2" and .received == 20000 and .lost == 0
+	has_event report '.src == "g2" and .received == 5000 and .lost == 0
 		and .repeated == 0'
 	has_event device.ready '.adopted'
 }

@@ -7,8 +7,8 @@
 /* At high rates one wake-up serves a batch: none is asked for sooner. */
 #define PACER_REST_NS 500000ull
 /* Who fell further behind than this (full ring, function away) does not catch
- * up on it. */
-#define PACER_DEBT_NS 100000000ull
+ * up on it: the burst would run over the receiver's ring. */
+#define PACER_DEBT_NS 10000000ull
 
 struct pacer {
 	uint64_t rate; /* a second; 0: as fast as it goes */
