@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cmd/hvmon/completion.h"
+#include "cmd/hvmon/config_emulation.h"
 #include "cmd/hvmon/hvmon.h"
 
 static const char *const state_names[DEVICE_STATE_N] = {
@@ -83,7 +85,8 @@ struct device *device_get(struct hvmon *hv, uint16_t pf_bdf, const char *name)
 		device->hv = hv;
 		device->bdf = pf_bdf;
 		device->index = index;
-		device->event_fd = -1;
+		device->event_fd = device->completion_fd = -1;
+		STAILQ_INIT(&device->kept);
 		for (i = 0; i < FUNCTION_VF_MAX; i++) {
 			device->vf[i].device = device;
 			device->vf[i].number = i + 1;
@@ -107,6 +110,9 @@ void devices_fini(struct hvmon *hv)
 		loop_watch_del(&device->event);
 		if (device->event_fd >= 0)
 			close(device->event_fd);
+		completion_close(device);
+		config_emulation_forget(device);
+		free(device->record);
 		free(device);
 	}
 }
@@ -218,9 +224,10 @@ json_t *device_rows(void *arg)
 			json_pack("{s:s, s:s, s:s, s:s, s:o, s:i, s:i, s:o, "
 				  "s:s, s:b}",
 				  "device", d->name, "bdf", bdf, "state",
-				  device_state_name(d->state), "driver",
-				  d->has_driver ? "nic" : "none", "bars",
-				  format_bars(d->bar, d->bar_size, 1),
+				  d->resetting ? "resetting"
+					       : device_state_name(d->state),
+				  "driver", d->has_driver ? "nic" : "none",
+				  "bars", format_bars(d->bar, d->bar_size, 1),
 				  "num_vfs", (int)d->num_vfs, "total_vfs",
 				  (int)d->sriov.total_vfs, "vf_bars",
 				  format_bars(d->vf_bar, d->vf_bar_size,

@@ -18,6 +18,8 @@
 #include "cmd/hvmon/device_events.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
+#include "cmd/hvmon/pf_guard.h"
+#include "cmd/hvmon/reset.h"
 #include "cmd/hvmon/vm_reset.h"
 #include "libcore/platform.h"
 
@@ -149,6 +151,22 @@ static int scan_buses(struct procedure *p)
 	return STEP_NEXT;
 }
 
+/* The hypervisor's own rows are of the former one's addresses. */
+static void delete_guards(struct procedure *p)
+{
+	const struct bridge_tables *t = &p->hv->tables;
+	struct sup_row rows[DEVICE_MAX * PF_GUARD_ROWS];
+	unsigned i, n = 0;
+
+	for (i = 0; i < t->n_rows && n < DEVICE_MAX * PF_GUARD_ROWS; i++) {
+		if (t->rows[i].vm != PLATFORM_HYPERVISOR)
+			continue;
+		rows[n] = t->rows[i];
+		rows[n++].op = SUP_ROW_DELETE;
+	}
+	step_sup_write(p, SUP_ROWS, rows, n * (uint32_t)sizeof(rows[0]), 0);
+}
+
 static int scan_headers(struct procedure *p)
 {
 	struct scan *scan = (struct scan *)p;
@@ -156,13 +174,16 @@ static int scan_headers(struct procedure *p)
 	unsigned bus;
 
 	adopt_tables(p->hv);
+	delete_guards(p);
 	for (bus = 1; bus < BUSES; bus++) {
 		if (pci_get16(scan->id[bus], 0) == 0xffff)
 			continue;
 		device = device_found(p->hv, (uint16_t)(bus << 8));
-		if (device)
-			step_config_read(p, device->bdf, 0, device->config,
-					 PCI_CONFIG_SIZE);
+		if (!device)
+			continue;
+		step_config_read(p, device->bdf, 0, device->config,
+				 PCI_CONFIG_SIZE);
+		step_reset_records_read(p, device);
 	}
 	return STEP_NEXT;
 }
@@ -189,6 +210,8 @@ static int scan_start(struct procedure *p)
 	if (!wishes_have_vms(p->hv))
 		return STEP_DONE;
 
+	TAILQ_FOREACH (device, &p->hv->devices, entry)
+		reset_record_take(device);
 	TAILQ_FOREACH (device, &p->hv->devices, entry)
 		if (adopt_is_running(device))
 			adopt_reserve(p->hv, device);
