@@ -8,8 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "cmd/hvmon/completion.h"
-#include "cmd/hvmon/config_emulation.h"
 #include "cmd/hvmon/hvmon.h"
 
 static const char *const state_names[DEVICE_STATE_N] = {
@@ -110,8 +108,6 @@ void devices_fini(struct hvmon *hv)
 		loop_watch_del(&device->event);
 		if (device->event_fd >= 0)
 			close(device->event_fd);
-		completion_close(device);
-		config_emulation_forget(device);
 		free(device->record);
 		free(device);
 	}

@@ -27,7 +27,7 @@ struct vf_saved {
 	uint8_t config[VF_CONFIG_SIZE];
 	uint8_t queues[VF_QUEUES_SIZE];
 	uint8_t vectors[VF_MSIX_SIZE]; /* MSI-X table */
-	uint8_t pending[8];         /* MSI-X pending bits */
+	uint8_t pending[8];            /* MSI-X pending bits */
 };
 _Static_assert(sizeof(struct vf_saved) == 528, "vf_saved");
 
