@@ -406,7 +406,7 @@ assert_adopted() {
 	assert_equal "$(device_events)" "$n"
 	assert_equal "$(events 'select(.src == "bridge" and
 		(.ev | test("protection.changed|function.assigned"))) |
-		.ev' | wc -l)" 4
+		.ev' | wc -l)" 5
 }
 
 @test "hvmon killed: queues go on, and the next one adopts" {

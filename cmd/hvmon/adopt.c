@@ -225,7 +225,7 @@ static int adopt_driver(struct procedure *p)
 static int adopt_give(struct procedure *p)
 {
 	vf_set_of_device(&p->vfs, p->device);
-	step_guard_pf(p, p->device, SUP_ROW_DENIED);
+	step_guard_missing(p, p->device);
 	step_suspend_leftovers(p, &p->hv->tables);
 	step_give(p, p->device, &p->vfs, true);
 	step_management_rows(p, p->device);

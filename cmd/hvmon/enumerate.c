@@ -151,22 +151,6 @@ static int scan_buses(struct procedure *p)
 	return STEP_NEXT;
 }
 
-/* The hypervisor's own rows are of the former one's addresses. */
-static void delete_guards(struct procedure *p)
-{
-	const struct bridge_tables *t = &p->hv->tables;
-	struct sup_row rows[DEVICE_MAX * PF_GUARD_ROWS];
-	unsigned i, n = 0;
-
-	for (i = 0; i < t->n_rows && n < DEVICE_MAX * PF_GUARD_ROWS; i++) {
-		if (t->rows[i].vm != PLATFORM_HYPERVISOR)
-			continue;
-		rows[n] = t->rows[i];
-		rows[n++].op = SUP_ROW_DELETE;
-	}
-	step_sup_write(p, SUP_ROWS, rows, n * (uint32_t)sizeof(rows[0]), 0);
-}
-
 static int scan_headers(struct procedure *p)
 {
 	struct scan *scan = (struct scan *)p;
@@ -174,7 +158,6 @@ static int scan_headers(struct procedure *p)
 	unsigned bus;
 
 	adopt_tables(p->hv);
-	delete_guards(p);
 	for (bus = 1; bus < BUSES; bus++) {
 		if (pci_get16(scan->id[bus], 0) == 0xffff)
 			continue;
@@ -215,6 +198,7 @@ static int scan_start(struct procedure *p)
 	TAILQ_FOREACH (device, &p->hv->devices, entry)
 		if (adopt_is_running(device))
 			adopt_reserve(p->hv, device);
+	step_guards_left(p);
 	TAILQ_FOREACH (device, &p->hv->devices, entry)
 		device_attach(p->hv, device, false);
 	return STEP_NEXT;

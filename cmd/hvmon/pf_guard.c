@@ -13,6 +13,7 @@
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/management.h"
+#include "cmd/hvmon/pf_driver.h"
 #include "cmd/hvmon/reset.h"
 #include "libcore/nic_regs.h"
 #include "libcore/pci_caps.h"
@@ -42,7 +43,7 @@ unsigned pf_guard_rows(const struct device *device, uint16_t flag,
 
 	if (control)
 		rows[n++] = guard_row(control, 2, flag);
-	if (device->has_driver)
+	if (pf_driver_matches(device) && device->bar[0])
 		rows[n++] = guard_row(device->bar[0] + NIC_PF_RESET, 4, flag);
 	return n;
 }
@@ -53,6 +54,61 @@ void step_guard_pf(struct procedure *p, const struct device *device,
 	struct sup_row rows[PF_GUARD_ROWS];
 	unsigned n = pf_guard_rows(device, flag, rows);
 
+	step_sup_write(p, SUP_ROWS, rows, n * (uint32_t)sizeof(rows[0]), 0);
+}
+
+static bool is_same(const struct sup_row *a, const struct sup_row *b)
+{
+	return a->vm == b->vm && a->first == b->first && a->last == b->last;
+}
+
+void step_guard_missing(struct procedure *p, const struct device *device)
+{
+	const struct bridge_tables *t = &p->hv->tables;
+	struct sup_row rows[PF_GUARD_ROWS];
+	unsigned i, k, left = 0,
+		       n = pf_guard_rows(device, SUP_ROW_DENIED, rows);
+
+	for (i = 0; i < n; i++) {
+		for (k = 0; k < t->n_rows; k++)
+			if (is_same(&t->rows[k], &rows[i]) &&
+			    t->rows[k].flag == SUP_ROW_DENIED)
+				break;
+		if (k == t->n_rows)
+			rows[left++] = rows[i];
+	}
+	step_sup_write(p, SUP_ROWS, rows, left * (uint32_t)sizeof(rows[0]), 0);
+}
+
+/* Whether a device that is to be adopted has it. */
+static bool is_wanted(struct hvmon *hv, const struct sup_row *row)
+{
+	struct sup_row rows[PF_GUARD_ROWS];
+	const struct device *device;
+	unsigned i, n;
+
+	TAILQ_FOREACH (device, &hv->devices, entry) {
+		n = pf_guard_rows(device, SUP_ROW_DENIED, rows);
+		for (i = 0; i < n; i++)
+			if (is_same(row, &rows[i]))
+				return true;
+	}
+	return false;
+}
+
+void step_guards_left(struct procedure *p)
+{
+	const struct bridge_tables *t = &p->hv->tables;
+	struct sup_row rows[DEVICE_MAX * PF_GUARD_ROWS];
+	unsigned i, n = 0;
+
+	for (i = 0; i < t->n_rows && n < DEVICE_MAX * PF_GUARD_ROWS; i++) {
+		if (t->rows[i].vm != PLATFORM_HYPERVISOR ||
+		    is_wanted(p->hv, &t->rows[i]))
+			continue;
+		rows[n] = t->rows[i];
+		rows[n++].op = SUP_ROW_DELETE;
+	}
 	step_sup_write(p, SUP_ROWS, rows, n * (uint32_t)sizeof(rows[0]), 0);
 }
 

@@ -18,6 +18,10 @@ unsigned pf_guard_rows(const struct device *device, uint16_t flag,
 /* Set them, as part of a step. */
 void step_guard_pf(struct procedure *p, const struct device *device,
 		   uint16_t flag);
+/* Only those that the bridge, by hv->tables, does not have already. */
+void step_guard_missing(struct procedure *p, const struct device *device);
+/* A former hypervisor's, of addresses that no device has now, go. */
+void step_guards_left(struct procedure *p);
 /* A write that one of these rows stopped, or a management VM's.  False: it is none. */
 bool pf_guard_takes(struct hvmon *hv, const struct sup_exception *exception);
 /* The PF driver writes Initiate FLR; reset_detected() or
