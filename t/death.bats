@@ -406,7 +406,7 @@ assert_adopted() {
 	assert_equal "$(device_events)" "$n"
 	assert_equal "$(events 'select(.src == "bridge" and
 		(.ev | test("protection.changed|function.assigned"))) |
-		.ev' | wc -l)" 4
+		.ev' | wc -l)" 5
 }
 
 @test "hvmon killed: queues go on, and the next one adopts" {
@@ -644,7 +644,8 @@ assert_vf3_works() {
 }
 
 # What every reset passes.
-RESET='reset[.](a100|a115|settle|setup|inject)'
+RESET='reset[.](a10[025]|a11[05]|bus-master|save|settle|setup|registers'
+RESET+='|masters|a525|inject)'
 
 @test "hvmon killed at each point of a reset by request" {
 	local point function

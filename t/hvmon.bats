@@ -85,7 +85,7 @@ call() {
 		'["nic0/vf5","vm2",0,"100ms","0x50000000-0x50003fff"]' ]
 	# Each row leads somewhere else than it begins.
 	[ "$(rows protection '.offset' bridge | grep -vc '+0x000000')" = 4 ]
-	[ "$(rows routes '.vm' bridge | grep -c vm1)" = 8 ]
+	[ "$(rows routes '.vm' bridge | grep -c vm1)" = 6 ]
 	assert_order enumerate.header enumerate.size enumerate.assign \
 		enumerate.command enumerate.num-vfs enumerate.vf-enable \
 		enumerate.vfs give.assign give.routes give.rows
@@ -224,7 +224,7 @@ all_ready() {
 	call reset '["nic1/vf1"]'
 	call reset '["nic1/pf0"]'
 	[ "$(rows vf-allocation 'select(.vf == "nic0/vf1") | .state')" \
-		= starting ]
+		= suspended ]
 	kill_now nic0
 	await device.gone
 	nic nic0
@@ -241,6 +241,12 @@ all_ready() {
 	[[ $(rpc_error hvmon reset '["nic0/pf0"]') \
 		== *"made to fail at reset.a115"* ]]
 	assert_order reset.a115 reset.inject reset.failed
+	# It was not reset, so that nothing is different.
+	[ "$(rows devices .state)" = ready ]
+	all_ready
+	call at '["reset.settle=fail"]'
+	[[ $(rpc_error hvmon reset '["nic0/pf0"]') \
+		== *"made to fail at reset.settle"* ]]
 	[ "$(rows devices .state)" = failed ]
 	# Another reset sets it up.
 	call reset '["nic0/pf0"]'

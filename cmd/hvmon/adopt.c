@@ -21,6 +21,9 @@
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/pf_driver.h"
+#include "cmd/hvmon/pf_guard.h"
+#include "cmd/hvmon/reset.h"
+#include "cmd/hvmon/suspend_rows.h"
 #include "libcore/platform.h"
 
 struct adopt {
@@ -177,11 +180,18 @@ static int adopt_bars(struct procedure *p)
 				 "outside of the address space",
 				 p->function);
 	/* VF Enable was set last but for this. */
-	if (!device->sriov.vf_mse)
+	if (!device->sriov.vf_mse && !device->record)
 		step_config_write16(p, device->bdf,
 				    device->sriov.cap + PCI_SRIOV_CTRL,
 				    PCI_SRIOV_CTRL_ARI | PCI_SRIOV_CTRL_VFE |
 					    PCI_SRIOV_CTRL_MSE);
+	return STEP_NEXT;
+}
+
+/* What a former hypervisor was resetting comes first. */
+static int adopt_resume(struct procedure *p)
+{
+	step_reset_resume(p, p->device);
 	return STEP_NEXT;
 }
 
@@ -215,6 +225,8 @@ static int adopt_driver(struct procedure *p)
 static int adopt_give(struct procedure *p)
 {
 	vf_set_of_device(&p->vfs, p->device);
+	step_guard_missing(p, p->device);
+	step_suspend_leftovers(p, &p->hv->tables);
 	step_give(p, p->device, &p->vfs, true);
 	step_management_rows(p, p->device);
 	return STEP_NEXT;
@@ -235,7 +247,7 @@ static void take_memory_space(struct procedure *p)
 		row = vf_allocations_find(&p->hv->allocations, &name);
 		command = pci_get16(a->configs.data[i], PCI_COMMAND);
 		if (row)
-			row->overlay.memory_space =
+			row->overlay.memory_space = row->overlay.bus_master =
 				command & PCI_COMMAND_MASTER;
 	}
 }
@@ -257,13 +269,10 @@ static void adopt_end(struct procedure *p)
 }
 
 static const struct step adopt_steps[] = {
-	{ POINT_ADOPT_CLAIM, adopt_claim },
-	{ POINT_ADOPT_BARS, adopt_bars },
-	{ POINT_ADOPT_VFS, adopt_vfs },
-	{ POINT_ADOPT_DRIVER, adopt_driver },
-	{ POINT_ADOPT_GIVE, adopt_give },
-	{ POINT_ADOPT_DONE, adopt_done },
-	{ 0, NULL },
+	{ POINT_ADOPT_CLAIM, adopt_claim },   { POINT_ADOPT_BARS, adopt_bars },
+	{ POINT_ADOPT_RESUME, adopt_resume }, { POINT_ADOPT_VFS, adopt_vfs },
+	{ POINT_ADOPT_DRIVER, adopt_driver }, { POINT_ADOPT_GIVE, adopt_give },
+	{ POINT_ADOPT_DONE, adopt_done },     { 0, NULL },
 };
 
 static const struct procedure_desc adopt_desc = {

@@ -17,6 +17,7 @@
 #include "cmd/hvmon/config_emulation.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cmd/hvmon/exceptions.h"
@@ -131,11 +132,56 @@ static const struct procedure_desc emulate_desc = {
 	.end = emulate_end,
 };
 
+/* Accesses that were on their way when their VF was suspended (a105); those
+ * that come later are stopped at the root bridge. */
+struct kept_exception {
+	STAILQ_ENTRY(kept_exception) entry;
+	struct sup_exception exception;
+};
+
+static void keep(struct device *device, const struct sup_exception *exception)
+{
+	struct kept_exception *kept = calloc(1, sizeof(*kept));
+
+	if (!kept)
+		abort();
+	kept->exception = *exception;
+	STAILQ_INSERT_TAIL(&device->kept, kept, entry);
+}
+
+static struct kept_exception *take_kept(struct device *device)
+{
+	struct kept_exception *kept = STAILQ_FIRST(&device->kept);
+
+	if (kept)
+		STAILQ_REMOVE_HEAD(&device->kept, entry);
+	return kept;
+}
+
+void config_emulation_go_on(struct device *device)
+{
+	struct kept_exception *kept;
+
+	while ((kept = take_kept(device))) {
+		exception_take(device->hv, &kept->exception);
+		free(kept);
+	}
+}
+
+void config_emulation_forget(struct device *device)
+{
+	struct kept_exception *kept;
+
+	while ((kept = take_kept(device)))
+		free(kept);
+}
+
 bool config_emulation_takes(struct hvmon *hv,
 			    const struct sup_exception *exception)
 {
 	uint64_t at = exception->gpa - PLATFORM_ECAM;
 	const struct vf_allocation *row = NULL;
+	const struct vf *vf;
 	struct emulation *e;
 
 	if (exception->gpa < PLATFORM_ECAM || at >= PLATFORM_ECAM_SIZE ||
@@ -148,6 +194,11 @@ bool config_emulation_takes(struct hvmon *hv,
 					(uint32_t)(at >> 15));
 	if (!row || !row->ready || !exception->size) {
 		exception_unsupported(hv, exception);
+		return true;
+	}
+	vf = vf_find(hv, &row->vf);
+	if (vf && vf->suspended) {
+		keep(vf->device, exception);
 		return true;
 	}
 	e = procedure_new(hv, &emulate_desc, sizeof(*e));

@@ -7,10 +7,15 @@
 #include "libcore/supervisor.h"
 
 struct hvmon;
+struct device;
 
 /* Emulate the access if it is one of a guest's config space; false: it is
  * not, nothing was done. */
 bool config_emulation_takes(struct hvmon *hv,
 			    const struct sup_exception *exception);
+
+/* What was kept while the device's VFs were suspended goes on, in order. */
+void config_emulation_go_on(struct device *device);
+void config_emulation_forget(struct device *device);
 
 #endif

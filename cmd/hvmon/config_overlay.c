@@ -102,6 +102,7 @@ unsigned config_overlay_write(struct config_overlay *overlay, uint32_t offset,
 		}
 		if (at == PCI_COMMAND) {
 			overlay->memory_space = data[i] & PCI_COMMAND_MEMORY;
+			overlay->bus_master = data[i] & PCI_COMMAND_MASTER;
 			data[i] &= (uint8_t)~PCI_COMMAND_MEMORY;
 		}
 		if (overlay->pcie && at == flr_at && (data[i] & FLR_BYTE_BIT))
@@ -119,5 +120,6 @@ unsigned config_overlay_write(struct config_overlay *overlay, uint32_t offset,
 void config_overlay_reset(struct config_overlay *overlay)
 {
 	overlay->memory_space = false;
+	overlay->bus_master = false;
 	overlay->sizing = 0;
 }

@@ -18,6 +18,7 @@ struct config_overlay {
 	uint64_t bar_gpa[6], bar_size[6]; /* size 0: none, or upper half */
 	bool bar_is_64[6];
 	bool memory_space; /* as the guest set it */
+	bool bus_master;   /* the same; it passes to the VF */
 	uint32_t sizing;   /* bit per BAR register: all ones were written */
 	uint16_t pcie;     /* offset of the PCIe capability, 0: none */
 };

@@ -83,7 +83,8 @@ struct device *device_get(struct hvmon *hv, uint16_t pf_bdf, const char *name)
 		device->hv = hv;
 		device->bdf = pf_bdf;
 		device->index = index;
-		device->event_fd = -1;
+		device->event_fd = device->completion_fd = -1;
+		STAILQ_INIT(&device->kept);
 		for (i = 0; i < FUNCTION_VF_MAX; i++) {
 			device->vf[i].device = device;
 			device->vf[i].number = i + 1;
@@ -107,6 +108,7 @@ void devices_fini(struct hvmon *hv)
 		loop_watch_del(&device->event);
 		if (device->event_fd >= 0)
 			close(device->event_fd);
+		free(device->record);
 		free(device);
 	}
 }
@@ -218,9 +220,10 @@ json_t *device_rows(void *arg)
 			json_pack("{s:s, s:s, s:s, s:s, s:o, s:i, s:i, s:o, "
 				  "s:s, s:b}",
 				  "device", d->name, "bdf", bdf, "state",
-				  device_state_name(d->state), "driver",
-				  d->has_driver ? "nic" : "none", "bars",
-				  format_bars(d->bar, d->bar_size, 1),
+				  d->resetting ? "resetting"
+					       : device_state_name(d->state),
+				  "driver", d->has_driver ? "nic" : "none",
+				  "bars", format_bars(d->bar, d->bar_size, 1),
 				  "num_vfs", (int)d->num_vfs, "total_vfs",
 				  (int)d->sriov.total_vfs, "vf_bars",
 				  format_bars(d->vf_bar, d->vf_bar_size,

@@ -15,6 +15,8 @@
 #include "libcore/pci_config.h"
 
 struct hvmon;
+struct reset;
+struct reset_record;
 
 enum device_state {
 	DEVICE_AWAY,     /* not on the bus (any more) */
@@ -24,11 +26,15 @@ enum device_state {
 	DEVICE_STATE_N
 };
 
+struct kept_exception;
+STAILQ_HEAD(kept_exceptions, kept_exception);
+
 struct vf {
 	struct device *device;
 	unsigned number; /* from 1 */
 	uint16_t bdf;
 	bool contained;   /* the root bridge contained it */
+	bool suspended;   /* a105: its VM's accesses wait */
 	uint16_t pcie;    /* offset of the PCIe capability, 0: none */
 	uint16_t msix;    /* of the MSI-X capability */
 	unsigned vectors; /* that are routed */
@@ -62,6 +68,14 @@ struct device {
 	struct loop_watch event;
 	bool event_running, event_again;
 	bool link_up;
+
+	/* Resets (reset.c). */
+	struct reset *reset; /* which runs, or NULL */
+	bool resetting;      /* from a100 to a525 */
+	int completion_fd;   /* confirm_interrupt.c */
+	struct loop_watch completion;
+	struct reset_record *record; /* a former hypervisor's; or NULL */
+	struct kept_exceptions kept; /* config_emulation.c */
 };
 
 TAILQ_HEAD(device_list, device);

@@ -17,6 +17,7 @@
 #include "cmd/hvmon/give.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
+#include "cmd/hvmon/reset.h"
 
 struct attach {
 	struct procedure p;
@@ -77,10 +78,15 @@ static int attach_setup(struct procedure *p)
 	      "device", device->name, "bdf", (int)device->bdf, "vendor",
 	      (int)pci_get16(device->config, PCI_VENDOR_ID), "id",
 	      (int)pci_get16(device->config, PCI_DEVICE_ID));
-	if (adopt_is_running(device))
+	if (((struct attach *)p)->fresh)
+		reset_record_forget(device);
+	reset_record_take(device);
+	if (adopt_is_running(device)) {
 		step_adopt(p, device);
-	else
+	} else {
+		reset_record_forget(device);
 		step_setup(p, device);
+	}
 	return STEP_NEXT;
 }
 

@@ -18,6 +18,8 @@
 #include "cmd/hvmon/device_events.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
+#include "cmd/hvmon/pf_guard.h"
+#include "cmd/hvmon/reset.h"
 #include "cmd/hvmon/vm_reset.h"
 #include "libcore/platform.h"
 
@@ -160,9 +162,11 @@ static int scan_headers(struct procedure *p)
 		if (pci_get16(scan->id[bus], 0) == 0xffff)
 			continue;
 		device = device_found(p->hv, (uint16_t)(bus << 8));
-		if (device)
-			step_config_read(p, device->bdf, 0, device->config,
-					 PCI_CONFIG_SIZE);
+		if (!device)
+			continue;
+		step_config_read(p, device->bdf, 0, device->config,
+				 PCI_CONFIG_SIZE);
+		step_reset_records_read(p, device);
 	}
 	return STEP_NEXT;
 }
@@ -190,8 +194,11 @@ static int scan_start(struct procedure *p)
 		return STEP_DONE;
 
 	TAILQ_FOREACH (device, &p->hv->devices, entry)
+		reset_record_take(device);
+	TAILQ_FOREACH (device, &p->hv->devices, entry)
 		if (adopt_is_running(device))
 			adopt_reserve(p->hv, device);
+	step_guards_left(p);
 	TAILQ_FOREACH (device, &p->hv->devices, entry)
 		device_attach(p->hv, device, false);
 	return STEP_NEXT;

@@ -10,11 +10,12 @@
 #include "cmd/hvmon/device_events.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/management.h"
+#include "cmd/hvmon/pf_guard.h"
 #include "cmd/hvmon/vm_reset.h"
 #include "libcore/platform.h"
 
 static void answer(struct hvmon *hv, const struct sup_exception *exception,
-		   enum sup_verdict_action action, const void *data)
+		   enum sup_verdict_action action, int err, const void *data)
 {
 	struct sup_verdict verdict;
 
@@ -23,6 +24,7 @@ static void answer(struct hvmon *hv, const struct sup_exception *exception,
 	memset(&verdict, 0, sizeof(verdict));
 	verdict.serial = exception->serial;
 	verdict.action = action;
+	verdict.error = (uint32_t)err;
 	if (data) {
 		verdict.size = exception->size;
 		memcpy(verdict.data, data, exception->size);
@@ -33,13 +35,19 @@ static void answer(struct hvmon *hv, const struct sup_exception *exception,
 void exception_done(struct hvmon *hv, const struct sup_exception *exception,
 		    const void *data)
 {
-	answer(hv, exception, SUP_VERDICT_DONE, data);
+	answer(hv, exception, SUP_VERDICT_DONE, 0, data);
+}
+
+void exception_fail(struct hvmon *hv, const struct sup_exception *exception,
+		    int err)
+{
+	answer(hv, exception, SUP_VERDICT_FAIL, err, NULL);
 }
 
 void exception_unsupported(struct hvmon *hv,
 			   const struct sup_exception *exception)
 {
-	answer(hv, exception, SUP_VERDICT_UNSUPPORTED, NULL);
+	answer(hv, exception, SUP_VERDICT_UNSUPPORTED, 0, NULL);
 }
 
 /* An access that nothing here emulates: the VM has no right to it. */
@@ -58,7 +66,8 @@ static void refuse(struct hvmon *hv, const struct sup_exception *exception)
 static void take_access(struct hvmon *hv, const struct sup_exception *exception)
 {
 	if (exception->size > SUP_DATA_MAX ||
-	    (!management_takes(hv, exception) &&
+	    (!pf_guard_takes(hv, exception) &&
+	     !management_takes(hv, exception) &&
 	     !config_emulation_takes(hv, exception)))
 		refuse(hv, exception);
 }

@@ -15,6 +15,9 @@ void exception_take(struct hvmon *hv, const struct sup_exception *exception);
  * verdict.  data may be NULL. */
 void exception_done(struct hvmon *hv, const struct sup_exception *exception,
 		    const void *data);
+/* It is refused with this errno. */
+void exception_fail(struct hvmon *hv, const struct sup_exception *exception,
+		    int err);
 /* It reads as all ones, a write is dropped. */
 void exception_unsupported(struct hvmon *hv,
 			   const struct sup_exception *exception);

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cmd/hvmon/completion.h"
+#include "cmd/hvmon/config_emulation.h"
 #include "cmd/hvmon/enumerate.h"
 #include "cmd/hvmon/methods.h"
 #include "libcore/guest_memory.h"
@@ -50,8 +52,14 @@ int hvmon_start(struct hvmon *hv, struct complaint *c)
 
 void hvmon_fini(struct hvmon *hv)
 {
+	struct device *device;
+
 	hv->stopping = true;
 	procedure_queue_fini(&hv->queue);
+	TAILQ_FOREACH (device, &hv->devices, entry) {
+		completion_close(device);
+		config_emulation_forget(device);
+	}
 	bridge_link_close(&hv->bridge);
 	devices_fini(hv);
 	bridge_tables_fini(&hv->tables);

@@ -25,6 +25,7 @@ struct hvmon {
 	struct vm_table vms;
 	struct schedule schedule;    /* of VMs */
 	struct bridge_tables tables; /* as last read */
+	uint64_t drain_limit_ns;     /* of a110; 0: none */
 	unsigned max_vfs;            /* VFs enabled per PF, at most */
 	bool stopping;               /* nothing new is begun */
 };

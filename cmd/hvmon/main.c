@@ -7,12 +7,14 @@
 
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/hvmon_points.h"
+#include "cmd/hvmon/reset_procedure.h"
 #include "libcore/program.h"
 #include "libcore/units.h"
 
 enum {
 	OPTION_VF = 1000,
 	OPTION_MAX_VFS,
+	OPTION_DRAIN_LIMIT,
 	OPTION_SCHEDULE,
 	OPTION_NO_SCHEDULE,
 	OPTION_MANAGEMENT,
@@ -28,6 +30,8 @@ static const struct program_desc desc = {
 	.role = "hvmon",
 	.points = hvmon_points,
 	.n_points = POINT_N,
+	.parts = hvmon_parts,
+	.n_parts = PART_N,
 };
 
 static const struct argp_option argp_options[] = {
@@ -37,6 +41,10 @@ static const struct argp_option argp_options[] = {
 	  0 },
 	{ "max-vfs", OPTION_MAX_VFS, "N", 0,
 	  "Enable at most N VFs per device (all)", 0 },
+	{ "drain-limit", OPTION_DRAIN_LIMIT, "TIME", 0,
+	  "Contain a VF alone that takes longer than this to finish what it has "
+	  "before a reset (0: none)",
+	  0 },
 	{ "schedule", OPTION_SCHEDULE, "VM=TIME,...", 0,
 	  "Let only one of these VMs run at a time, each for its time, in "
 	  "this order, such as vm1=10ms,vm2=5ms",
@@ -79,6 +87,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case OPTION_NO_SCHEDULE:
 		schedule_table_fini(&hv->schedule.table);
+		return 0;
+	case OPTION_DRAIN_LIMIT:
+		if (units_duration(arg, &hv->drain_limit_ns, &c))
+			argp_error(state, "--drain-limit: %s", c.text);
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_error(state, "there is nothing to do with '%s'", arg);

@@ -7,9 +7,23 @@
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/reset.h"
 #include "cmd/hvmon/schedule.h"
+#include "cmd/hvmon/wait_time.h"
 
 static const struct control_param function_params[] = {
 	{ "function", 's', false, "FUNCTION, such as nic0/vf1" },
+	{ NULL },
+};
+
+static const struct control_param reset_params[] = {
+	{ "function", 's', false, "FUNCTION, such as nic0/pf0" },
+	{ "suspend", 's', true, "table, invalid-address, vcpu or none" },
+	{ "confirm", 's', true, "barrier, interrupt, wait or none" },
+	{ "grant", 'b', true, "let the PF driver do it" },
+	{ NULL },
+};
+
+static const struct control_param wait_time_params[] = {
+	{ "times", 'o', true, "{\"nic0/vf1\": \"10ms\", ...}" },
 	{ NULL },
 };
 
@@ -34,7 +48,9 @@ static const struct control_param schedule_params[] = {
 
 static const struct control_method methods[] = {
 	{ "reset", "reset a function and set it up as before", reset_method,
-	  function_params },
+	  reset_params },
+	{ "wait-time", "set waiting times (all or none), and tell all",
+	  wait_time_method, wait_time_params },
 	{ "allocate", "give a VF to a VM", allocate_method, allocate_params },
 	{ "free", "take a VF back from its VM", free_method, function_params },
 	{ "schedule", "change a VM's row of the schedule", schedule_method,

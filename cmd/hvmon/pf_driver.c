@@ -12,6 +12,7 @@
 #include <sys/eventfd.h>
 
 #include "cmd/hvmon/bridge_link.h"
+#include "cmd/hvmon/completion.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "libcore/nic_regs.h"
@@ -49,17 +50,17 @@ bool pf_driver_matches(const struct device *device)
 	       device->bar_size[0] >= NIC_PF_BAR_SIZE / 2;
 }
 
-static uint64_t vf_block(const struct vf *vf)
-{
-	return vf->device->bar[0] + NIC_PF_VF(vf->number);
-}
-
 /* Whether VF n's block lies in the BAR that the PF has. */
 static bool has_block(const struct vf *vf)
 {
 	return vf->device->has_driver &&
 	       NIC_PF_VF(vf->number) + NIC_PF_VF_SIZE <=
 		       vf->device->bar_size[0];
+}
+
+uint64_t vf_block(const struct vf *vf)
+{
+	return has_block(vf) ? vf->device->bar[0] + NIC_PF_VF(vf->number) : 0;
 }
 
 static bool is_allocated(struct hvmon *hv, const struct vf *vf)
@@ -211,6 +212,9 @@ static int driver_interrupts(struct procedure *p)
 		return step_fail(p, -ENODEV, "%s is no nic of version 1",
 				 p->function);
 	err = device->event_fd < 0 ? open_event(device) : 0;
+	if (err)
+		return err;
+	err = step_completion(p, device);
 	if (err)
 		return err;
 	route_event(p);

@@ -249,6 +249,7 @@ static bool pass_point(struct procedure *p)
 		return true;
 	case POINT_HELD:
 		p->held = true;
+		p->flows = true; /* released, it does not wait either */
 		return false;
 	case POINT_FAIL:
 		break;
@@ -267,7 +268,8 @@ static void advance(struct procedure *p)
 	if (p->running)
 		return;
 	p->running = true;
-	while (!p->pending && !p->held && !p->hv->stopping) {
+	while ((!p->pending || p->flows) && !p->held && !p->hv->stopping) {
+		p->flows = false;
 		more = next_step(p);
 		if (!more)
 			break;
@@ -280,7 +282,8 @@ static void advance(struct procedure *p)
 			step_fail(p, r, "%s", strerror(-r));
 			r = STEP_NEXT;
 		}
-		p->result = r;
+		p->flows = r == STEP_FLOW;
+		p->result = p->flows ? STEP_NEXT : r;
 	}
 	p->running = false;
 	if (!more)

@@ -51,6 +51,7 @@ struct procedure;
 enum step_result {
 	STEP_NEXT,  /* go on when all that it started is answered */
 	STEP_AGAIN, /* the same: then call it again (p->round counts) */
+	STEP_FLOW,  /* go on at once; the next step waits for this one too */
 	STEP_DONE,  /* the same: then the procedure is done, at once */
 };
 
@@ -107,7 +108,7 @@ struct procedure {
 	unsigned generation; /* of the device */
 	unsigned step, pending;
 	int result;
-	bool waiting, running, passed, held;
+	bool waiting, running, passed, held, flows;
 };
 
 TAILQ_HEAD(procedure_list, procedure);

@@ -1,7 +1,6 @@
 /* protection_rows.c - what the root bridge is told of a VM's VFs, as data.
  *
- * The reset bits of a PF need no row: no VM but the hypervisor has any of a
- * PF.
+ * The reset bits of a PF have rows of the hypervisor's (pf_guard.h).
  */
 #include <config.h>
 
@@ -9,6 +8,7 @@
 
 #include <string.h>
 
+#include "libcore/nic_regs.h"
 #include "libcore/platform.h"
 
 int vf_overlay_init(struct vf_allocation *row, const struct vf *vf)
@@ -56,7 +56,7 @@ unsigned vf_routes(const struct vf *vf, uint32_t vm, uint32_t slot,
 {
 	unsigned v;
 
-	for (v = 0; v < vf->vectors; v++)
+	for (v = 0; v < vf->vectors; v++) {
 		routes[v] = (struct sup_route){
 			.bdf = vf->bdf,
 			.vector = (uint16_t)v,
@@ -64,5 +64,12 @@ unsigned vf_routes(const struct vf *vf, uint32_t vm, uint32_t slot,
 			.irq = platform_irq(slot, v),
 			.in_use = 1,
 		};
+		/* A nic's VF says by one that it is done (a110). */
+		if (vf->device->has_driver && v == NIC_VECTOR_COMPLETION &&
+		    vm != PLATFORM_VM_NONE) {
+			routes[v].vm = PLATFORM_HYPERVISOR;
+			routes[v].irq = platform_irq(vf->device->index, v);
+		}
+	}
 	return v;
 }

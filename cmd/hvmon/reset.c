@@ -1,9 +1,21 @@
-/* reset.c - resetting one function by request: Function Level Reset by a
- * write of its config space.
+/* reset.c - the safe reset (spec 01, fig. 2): the order is the point.
  *
- * A PF's reset takes its VFs with it (VF Enable is cleared): afterwards the PF
- * is set up by the same code as at the start, with the same addresses, VFs,
- * MACs and owners.  The VMs concerned are told by the platform interrupt.
+ * Theory of operation.  a100 the root bridge stops the PF driver's attempt; a102
+ * list the VFs; a105 new requests and new queue entries of them stop; a110
+ * everything earlier is answered; a115 reset anew; then everything is as
+ * before, and access is given back.
+ *
+ * Steps leave together where the order on the connections is enough: the rows,
+ * Bus Master Enable and the barrier of a VF are done in that order although
+ * none waits for the others (STEP_FLOW), so that a reset costs what was in
+ * flight and a few round trips for all VFs together.  Each choice of a105 and
+ * a110 has a file of its own.
+ *
+ * Transmission is let go at the PF last, when every VF can receive: so nothing
+ * that one of them sends is lost.
+ *
+ * One VF is reset in the same way; the others of its device only do not
+ * transmit while it cannot receive.
  */
 #include <config.h>
 
@@ -12,165 +24,468 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cmd/hvmon/config_emulation.h"
 #include "cmd/hvmon/enumerate.h"
+#include "cmd/hvmon/exceptions.h"
 #include "cmd/hvmon/give.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
-#include "cmd/hvmon/pf_driver.h"
+#include "cmd/hvmon/management.h"
+#include "cmd/hvmon/pf_guard.h"
+#include "cmd/hvmon/reset_procedure.h"
 #include "cmd/hvmon/vf_quiet.h"
 
-#define ALL_ONES 0xffffffffu
-
-struct reset {
-	struct procedure p; /* vfs: what is reset, or is reset with the PF */
-	bool is_pf;
-	unsigned pcie; /* of the PF */
-	uint8_t control[2];
-	uint8_t id[4], command[4]; /* as polled */
+const struct part_desc hvmon_parts[PART_N] = {
+	[PART_A105] = { "a105", "a reset suspends new requests" },
+	[PART_A110] = { "a110",
+			"it waits until the earlier ones are answered" },
+	[PART_BUS_MASTER] = { "bus-master", "it stops the queues before" },
+	[PART_SAVE] = { "save", "it writes the VFs' registers back" },
 };
 
-/* a100: from here on the function is away for its guests. */
-static int reset_detect(struct procedure *p)
-{
-	struct reset *r = (struct reset *)p;
+#define CLEANUP_STEP 15u
 
-	if (!r->is_pf)
-		return vfs_barrier(p);
-	vf_set_of_device(&p->vfs, p->device);
-	r->pcie = pci_find_cap(p->device->config, PCI_CAP_ID_EXP);
-	if (!r->pcie)
-		return step_fail(p, -ENOTSUP, "%s has no FLR", p->function);
-	p->device->state = DEVICE_STARTING;
-	step_config_read(p, p->device->bdf, r->pcie + PCI_EXP_DEVCTL,
-			 r->control, sizeof(r->control));
-	return STEP_NEXT;
+static bool has_part(const struct procedure *p, enum hvmon_part index)
+{
+	return part(&p->hv->program->parts, index);
 }
 
-/* a115; the function answers the write before it resets. */
-static int reset_flr(struct procedure *p)
+struct vf_allocation *reset_row(struct procedure *p, unsigned i)
 {
-	struct reset *r = (struct reset *)p;
-
-	if (!r->is_pf)
-		return vfs_flr(p);
-	step_config_write16(p, p->device->bdf, r->pcie + PCI_EXP_DEVCTL,
-			    pci_get16(r->control, 0) | PCI_EXP_DEVCTL_BCR_FLR);
-	return STEP_NEXT;
-}
-
-static bool pf_is_settled(const struct reset *r)
-{
-	uint32_t command = pci_get32(r->command, 0);
-
-	return pci_get32(r->id, 0) != ALL_ONES && command != ALL_ONES &&
-	       !(command & (PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY));
-}
-
-static int reset_settle(struct procedure *p)
-{
-	struct reset *r = (struct reset *)p;
-
-	if (!r->is_pf)
-		return vfs_settle(p);
-	if (p->round && pf_is_settled(r))
-		return STEP_NEXT;
-	if (clock_now_ns() - p->step_began_ns > SETTLE_LIMIT_NS)
-		return step_fail(p, -ETIMEDOUT, "%s does not settle",
-				 p->function);
-	if (p->round)
-		step_sleep(p, SETTLE_PAUSE_NS);
-	step_config_read(p, p->device->bdf, PCI_VENDOR_ID, r->id,
-			 sizeof(r->id));
-	step_config_read(p, p->device->bdf, PCI_COMMAND, r->command,
-			 sizeof(r->command));
-	return STEP_AGAIN;
-}
-
-static int reset_setup(struct procedure *p)
-{
-	const struct vf_allocation *row;
 	struct function_name name;
 
-	if (((struct reset *)p)->is_pf) {
-		step_setup(p, p->device);
+	vf_name(p->vfs.vf[i], &name);
+	return vf_allocations_find(&p->hv->allocations, &name);
+}
+
+void reset_point(struct procedure *p, unsigned at)
+{
+	if (point(p->hv->program->points, at, NULL, NULL, NULL, "s:s",
+		  "function", p->function) == POINT_FAIL)
+		step_fail(p, -ECANCELED, "made to fail at %s",
+			  hvmon_points[at].name);
+}
+
+/* The PF driver tries; the step ends when the root bridge stopped it. */
+static int reset_attempt(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+
+	p->device->reset = r;
+	r->broken = p->device->state != DEVICE_READY;
+	r->pcie = pci_find_cap(p->device->config, PCI_CAP_ID_EXP);
+	if (r->is_pf && !r->pcie)
+		return step_fail(p, -ENOTSUP, "%s has no FLR", p->function);
+	if (!r->is_pf && r->broken)
+		return step_fail(p, -ENODEV, "%s is not there", p->function);
+	/* Without protection, and while nobody drives it, we are the first to
+	 * know. */
+	if (!r->is_pf || r->has_attempt || r->broken ||
+	    !p->hv->tables.info.protection)
+		return STEP_NEXT;
+	r->awaits_attempt = true;
+	step_get(p);
+	pf_guard_attempt(p->device);
+	return STEP_NEXT;
+}
+
+/* a100 */
+static int reset_detect(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+
+	if (r->broken)
+		p->device->state = DEVICE_STARTING;
+	p->device->resetting = true;
+	return STEP_NEXT;
+}
+
+/* a102 */
+static int reset_list(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+	const struct vf_allocation *row;
+	struct vf *vf;
+
+	TAILQ_FOREACH (row, &p->hv->allocations.list, entry) {
+		vf = vf_find(p->hv, &row->vf);
+		if (vf && vf->device == p->device && row->ready &&
+		    (r->is_pf || vf->number == r->record.vf) && !r->broken)
+			reset_add_vf(r, vf);
+	}
+	if (!r->is_pf && !p->vfs.n)
+		reset_add_vf(r, &p->device->vf[r->record.vf - 1]);
+	return STEP_NEXT;
+}
+
+/* a105 */
+static int reset_suspend(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+	unsigned i;
+
+	r->suspended_ns = clock_now_ns();
+	reset_record_write(r, RESET_PHASE_SUSPENDING);
+	if (r->choice.suspend != SUSPEND_NONE) {
+		r->suspended = true;
+		for (i = 0; i < p->vfs.n; i++)
+			p->vfs.vf[i]->suspended = true;
+	}
+	switch (r->choice.suspend) {
+	case SUSPEND_TABLE:
+		suspend_table(p);
+		break;
+	case SUSPEND_INVALID:
+		suspend_invalid(p);
+		break;
+	case SUSPEND_VCPU:
+		/* Config accesses that they sent before still count. */
+		for (i = 0; i < p->vfs.n; i++)
+			p->vfs.vf[i]->suspended = false;
+		suspend_vcpu(p);
+		return STEP_NEXT;
+	case SUSPEND_NONE:
+	case SUSPEND_N:
+		break;
+	}
+	return STEP_FLOW;
+}
+
+/* Queue entries: none is begun from here on. */
+static int reset_bus_master(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+
+	step_sup_read(p, SUP_LOADS, r->loads, sizeof(r->loads));
+	/* Unconfirmed it would be one more request to be lost. */
+	if (r->suspended && r->choice.confirm != CONFIRM_NONE &&
+	    has_part(p, PART_BUS_MASTER))
+		vfs_bus_master_off(p);
+	return STEP_FLOW;
+}
+
+/* a110 */
+static int reset_confirm(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+
+	if (r->choice.confirm != CONFIRM_NONE)
+		drain_limit_start(p);
+	switch (r->choice.confirm) {
+	case CONFIRM_BARRIER:
+		confirm_barrier(p);
+		break;
+	case CONFIRM_INTERRUPT:
+		confirm_interrupt(p);
+		break;
+	case CONFIRM_WAIT:
+		confirm_wait(p);
+		break;
+	case CONFIRM_NONE:
+	case CONFIRM_N:
+		break;
+	}
+	return STEP_NEXT;
+}
+
+static int reset_confirmed(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+
+	if (r->choice.confirm == CONFIRM_BARRIER)
+		reset_point(p, POINT_RESET_A305);
+	/* After a wait, it is only now that the registers are read; after
+	 * nothing, reading them would be a confirmation. */
+	if (!r->saved && r->choice.confirm != CONFIRM_NONE)
+		vf_states_read(p);
+	return STEP_NEXT;
+}
+
+static int reset_save(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+
+	drain_limit_cancel(p);
+	r->confirmed_ns = clock_now_ns();
+	if (r->saved && has_part(p, PART_SAVE))
+		reset_record_write(r, RESET_PHASE_SAVED);
+	if (r->is_pf || !p->device->has_driver)
+		return STEP_FLOW;
+	pf_transmit(p, false);
+	return STEP_NEXT;
+}
+
+/* The driver's second attempt passes. */
+static void grant(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+	struct sup_row rows[2];
+	unsigned n;
+
+	r->flr = r->granted = true;
+	if (r->attempt.vm == PLATFORM_HYPERVISOR) {
+		step_guard_pf(p, p->device, SUP_ROW_ONCE);
+		return;
+	}
+	n = management_guard_rows(p->hv, p->device, SUP_ROW_ONCE, rows);
+	step_sup_write(p, SUP_ROWS, rows, n * (uint32_t)sizeof(rows[0]), 0);
+}
+
+/* a115 */
+static int reset_again(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+
+	if (!r->choice.grant || !r->has_attempt) {
+		flr_start(p);
 		return STEP_NEXT;
 	}
-	vfs_forget_config(p);
-	vf_name(p->vfs.vf[0], &name);
-	row = vf_allocations_find(&p->hv->allocations, &name);
-	if (row && row->ready)
-		step_vf_enable(p, p->vfs.vf[0], true);
+	grant(p);
+	return STEP_NEXT;
+}
+
+/* The row is there before the driver hears of it. */
+static int reset_retry(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+
+	if (!r->granted || !r->has_attempt)
+		return STEP_FLOW;
+	r->has_attempt = false;
+	exception_fail(p->hv, &r->attempt, EAGAIN);
+	return STEP_NEXT;
+}
+
+/* What VFs had before is of no use to a device that was not set up. */
+static int reset_restore(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+
+	if (!r->broken)
+		return pf_restore(p);
+	step_setup(p, p->device);
+	return STEP_NEXT;
+}
+
+static int reset_registers(struct procedure *p)
+{
+	return reset_of(p)->broken ? STEP_NEXT : vf_states_write(p);
+}
+
+static int reset_masters(struct procedure *p)
+{
+	return reset_of(p)->broken ? STEP_NEXT : vf_states_bus_master(p);
+}
+
+/* a525: access is given back, after a failure too. */
+static int reset_resume(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+	bool there = p->device->generation == p->generation;
+	unsigned i;
+
+	drain_limit_cancel(p);
+	/* It failed before a115: the queues go on. */
+	if (r->suspended && !r->flr && there)
+		vf_states_bus_master(p);
+	if (r->flr && !r->broken && p->device->has_driver && there && !p->err) {
+		pf_transmit(p, true);
+		vf_states_interrupt(p);
+	}
+	for (i = 0; i < p->vfs.n; i++)
+		p->vfs.vf[i]->suspended = false;
+	config_emulation_go_on(p->device);
+	if (r->suspended && (r->choice.suspend == SUSPEND_TABLE ||
+			     r->choice.suspend == SUSPEND_INVALID))
+		suspend_rows_back(p);
+	suspend_vcpu_back(p);
+	if (!p->err)
+		reset_record_clear(p, p->device);
+	p->device->resetting = false;
 	return STEP_NEXT;
 }
 
 /* Setting a PF up told its VMs already. */
 static int reset_inject(struct procedure *p)
 {
-	if (!((struct reset *)p)->is_pf || p->err)
+	if (!reset_of(p)->broken)
 		step_inject_vms(p, &p->vfs);
 	return STEP_NEXT;
+}
+
+static unsigned count_in_flight(const struct reset *r)
+{
+	unsigned i, k, n = 0;
+
+	for (k = 0; k < sizeof(r->loads) / sizeof(r->loads[0]); k++)
+		for (i = 0; i < r->p.vfs.n; i++)
+			if (r->loads[k].bdf == r->p.vfs.vf[i]->bdf)
+				n += r->loads[k].in_flight;
+	return n;
+}
+
+static json_t *reset_result(const struct reset *r)
+{
+	uint64_t now = clock_now_ns();
+
+	return json_pack("{s:s, s:s, s:s, s:b, s:i, s:i, s:i, s:I, s:I, s:f}",
+			 "function", r->p.function, "suspend",
+			 reset_suspend_name(r->choice.suspend), "confirm",
+			 reset_confirm_name(r->choice.confirm), "grant",
+			 (int)r->granted, "vfs", (int)r->p.vfs.n, "in_flight",
+			 (int)count_in_flight(r), "contained",
+			 (int)r->n_contained, "drain_ns",
+			 (json_int_t)(r->confirmed_ns - r->suspended_ns),
+			 "took_ns", (json_int_t)(now - r->p.began_ns),
+			 "reset_ms", (double)(now - r->p.began_ns) / NS_PER_MS);
 }
 
 static void reset_end(struct procedure *p)
 {
 	struct event_log *log = p->hv->program->log;
-	uint64_t took = clock_now_ns() - p->began_ns;
-	bool is_pf = ((struct reset *)p)->is_pf;
+	struct reset *r = reset_of(p);
+	json_t *result = reset_result(r);
 
-	/* It failed before it was set up again. */
-	if (p->err && is_pf && p->device->state == DEVICE_STARTING)
+	p->device->reset = NULL;
+	p->device->resetting = false;
+	/* It is neither what it was nor set up again. */
+	if (p->err && r->is_pf && (r->flr || r->broken))
 		device_started(p, p->device);
+	if (r->has_attempt && p->err)
+		exception_fail(p->hv, &r->attempt, EIO);
+	else if (r->has_attempt)
+		exception_done(p->hv, &r->attempt, NULL);
 	if (p->err)
 		event(log, "reset.failed", "s:s, s:s", "function", p->function,
 		      "why", p->why);
 	else
-		event(log, "reset.done", "s:s, s:I", "function", p->function,
-		      "took_ns", (json_int_t)took);
-	procedure_answer(p, json_pack("{s:s, s:I}", "function", p->function,
-				      "took_ns", (json_int_t)took));
+		event(log, "reset.done",
+		      "s:s, s:s, s:s, s:i, s:i, s:i, s:I, s:I", "function",
+		      p->function, "suspend",
+		      reset_suspend_name(r->choice.suspend), "confirm",
+		      reset_confirm_name(r->choice.confirm), "vfs",
+		      (int)p->vfs.n, "in_flight", (int)count_in_flight(r),
+		      "contained", (int)r->n_contained, "drain_ns",
+		      (json_int_t)(r->confirmed_ns - r->suspended_ns),
+		      "took_ns", (json_int_t)(clock_now_ns() - p->began_ns));
+	procedure_answer(p, result);
+}
+
+static void reset_fini(struct procedure *p)
+{
+	drain_limit_cancel(p);
 }
 
 static const struct step reset_steps[] = {
+	{ POINT_NONE, reset_attempt },
 	{ POINT_RESET_A100, reset_detect },
-	{ POINT_RESET_A115, reset_flr },
-	{ POINT_RESET_SETTLE, reset_settle },
-	{ POINT_RESET_SETUP, reset_setup },
+	{ POINT_RESET_A102, reset_list },
+	{ POINT_RESET_A105, reset_suspend },
+	{ POINT_NONE, suspend_vcpu_settle },
+	{ POINT_RESET_BUS_MASTER, reset_bus_master },
+	{ POINT_RESET_A110, reset_confirm },
+	{ POINT_NONE, reset_confirmed },
+	{ POINT_RESET_SAVE, reset_save },
+	{ POINT_RESET_A115, reset_again },
+	{ POINT_NONE, reset_retry },
+	{ POINT_RESET_SETTLE, flr_settle },
+	{ POINT_RESET_SETUP, reset_restore },
+	{ POINT_RESET_REGISTERS, reset_registers },
+	{ POINT_RESET_MASTERS, reset_masters },
+	{ POINT_RESET_A525, reset_resume },
 	{ POINT_RESET_INJECT, reset_inject },
 	{ 0, NULL },
 };
+_Static_assert(sizeof(reset_steps) / sizeof(reset_steps[0]) == CLEANUP_STEP + 3,
+	       "a525 is where the cleanup begins");
 
 static const struct procedure_desc reset_desc = {
 	.name = "reset",
 	.steps = reset_steps,
-	.cleanup = 4, /* reset.inject */
+	.cleanup = CLEANUP_STEP,
 	.end = reset_end,
+	.fini = reset_fini,
 };
+
+static struct reset *reset_new(struct device *device, unsigned vf,
+			       const struct reset_choice *choice)
+{
+	struct function_name name = { .vf = vf };
+	struct hvmon *hv = device->hv;
+	struct reset *r = procedure_new(hv, &reset_desc, sizeof(*r));
+
+	strcpy(name.device, device->name);
+	function_name_format(r->p.function, sizeof(r->p.function), &name);
+	r->is_pf = !vf;
+	r->record.vf = (uint16_t)vf;
+	r->record.bdf = device->bdf;
+	r->choice = *choice;
+	/* What is left out is as if it had not been chosen. */
+	if (!has_part(&r->p, PART_A105))
+		r->choice.suspend = SUSPEND_NONE;
+	if (!has_part(&r->p, PART_A110))
+		r->choice.confirm = CONFIRM_NONE;
+	procedure_about(&r->p, device);
+	return r;
+}
+
+void reset_detected(struct device *device, const struct sup_exception *attempt)
+{
+	static const struct reset_choice otherwise = { 0 };
+	struct reset *r = device->reset;
+
+	if (r && r->awaits_attempt && attempt->vm == PLATFORM_HYPERVISOR) {
+		r->awaits_attempt = false;
+		r->has_attempt = true;
+		r->attempt = *attempt;
+		step_put(&r->p);
+		return;
+	}
+	/* Somebody else's: the management VM's, or an operator's. */
+	r = reset_new(device, 0, &otherwise);
+	r->has_attempt = true;
+	r->attempt = *attempt;
+	procedure_start(&r->p, device_lane(device));
+}
+
+void reset_attempt_ended(struct device *device, int err)
+{
+	struct reset *r = device->reset;
+
+	if (!r || !r->awaits_attempt)
+		return;
+	r->awaits_attempt = false;
+	step_fail(&r->p, err ? err : -EPROTO,
+		  err ? "%s: its driver's attempt failed"
+		      : "%s: its driver's reset was not stopped",
+		  r->p.function);
+	step_put(&r->p);
+}
 
 void reset_method(void *arg, struct control_call *call, json_t *params)
 {
 	const char *text = control_string(params, "function", "");
+	struct reset_choice choice = { 0 };
 	struct hvmon *hv = arg;
 	struct function_name name;
 	struct device *device;
 	struct complaint c;
 	struct reset *r;
 
-	if (function_name_parse(text, &name, &c)) {
+	if (function_name_parse(text, &name, &c) ||
+	    reset_choice_parse(&choice, control_string(params, "suspend", NULL),
+			       control_string(params, "confirm", NULL), &c)) {
 		control_fail(call, RPC_PARAMS, "%s", c.text);
 		return;
 	}
+	choice.grant = control_boolean(params, "grant", false);
 	device = device_find_name(hv, name.device);
 	if (!device || device->state == DEVICE_AWAY ||
 	    name.vf > device->num_vfs) {
 		control_fail(call, RPC_MISSING, "no %s", text);
 		return;
 	}
-	r = procedure_new(hv, &reset_desc, sizeof(*r));
-	r->is_pf = !name.vf;
+	r = reset_new(device, name.vf, &choice);
 	r->p.call = call;
-	function_name_format(r->p.function, sizeof(r->p.function), &name);
-	if (name.vf)
-		r->p.vfs.vf[r->p.vfs.n++] = &device->vf[name.vf - 1];
-	procedure_about(&r->p, device);
 	procedure_start(&r->p, device_lane(device));
 }

@@ -1,12 +1,30 @@
-/* reset.h - resetting one function by request. */
+/* reset.h - the safe reset of a PF, or of one VF (spec 01, fig. 2). */
 #ifndef IOVKIT_HVMON_RESET_H
 #define IOVKIT_HVMON_RESET_H
 
 #include <jansson.h>
 
+#include "cmd/hvmon/device.h"
+#include "cmd/hvmon/procedure.h"
 #include "libcore/control.h"
+#include "libcore/supervisor.h"
 
-/* Control method reset {function}. */
+/* Control method reset {function, suspend?, confirm?, grant?}. */
 void reset_method(void *hv, struct control_call *call, json_t *params);
+
+/* a100: the root bridge stopped a write that resets the device's PF. */
+void reset_detected(struct device *device, const struct sup_exception *attempt);
+/* The PF driver's attempt passed (err 0) or ended otherwise. */
+void reset_attempt_ended(struct device *device, int err);
+
+/* Adoption: read what the former hypervisor left of resets under way. */
+void step_reset_records_read(struct procedure *p, struct device *device);
+/* The device's config space is what it was before a reset that took it away:
+ * take it from the record. */
+void reset_record_take(struct device *device);
+/* It is about a device that is no more. */
+void reset_record_forget(struct device *device);
+/* Complete that reset, or release the VFs after a new barrier. */
+void step_reset_resume(struct procedure *p, struct device *device);
 
 #endif

@@ -15,6 +15,7 @@
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/pf_driver.h"
+#include "cmd/hvmon/pf_guard.h"
 #include "cmd/hvmon/vf_quiet.h"
 #include "libcore/platform.h"
 
@@ -219,6 +220,7 @@ static int setup_driver(struct procedure *p)
 static int setup_give(struct procedure *p)
 {
 	vf_set_of_device(&p->vfs, p->device);
+	step_guard_pf(p, p->device, SUP_ROW_DENIED);
 	step_give(p, p->device, &p->vfs, false);
 	step_management_rows(p, p->device);
 	return STEP_NEXT;

@@ -35,6 +35,8 @@ static const char *row_state(struct hvmon *hv, const struct vf_allocation *row)
 		return "away";
 	if (vf->contained)
 		return "contained";
+	if (vf->suspended)
+		return "suspended";
 	return row->ready && vf_is_there(vf) ? "ready" : "starting";
 }
 

@@ -20,6 +20,7 @@ enum {
 	TAKES_WRITE = 1 << 2,  /* -w, --write FILE|- */
 	TAKES_COUNT = 1 << 3,  /* -c, --count N */
 	NEEDS_NO_MACHINE = 1 << 4,
+	TAKES_RESET = 1 << 5, /* --suspend HOW, --confirm HOW, --grant */
 };
 
 struct command {
@@ -43,6 +44,8 @@ struct iovctl {
 	bool follow;
 	const char *since; /* NULL: not given */
 	const char *file;
+	const char *suspend, *confirm; /* NULL: not given */
+	bool grant;
 	uint64_t count;
 	char **args;
 	int n_args;

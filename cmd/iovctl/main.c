@@ -24,6 +24,9 @@ enum {
 	OPT_JSON = 0x1000,
 	OPT_SINCE,
 	OPT_LIST_COMMANDS,
+	OPT_SUSPEND,
+	OPT_CONFIRM,
+	OPT_GRANT,
 };
 
 uint64_t iovctl_answer_timeout(const struct iovctl *ctl)
@@ -274,6 +277,15 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 		if (units_number(arg, 1, INT64_MAX, &ctl->count, &cause) < 0)
 			argp_error(state, "-c: %s", cause.text);
 		return 0;
+	case OPT_SUSPEND:
+		ctl->suspend = arg;
+		return 0;
+	case OPT_CONFIRM:
+		ctl->confirm = arg;
+		return 0;
+	case OPT_GRANT:
+		ctl->grant = true;
+		return 0;
 	case ARGP_KEY_ARGS:
 		ctl->args = state->argv + state->next;
 		ctl->n_args = state->argc - state->next;
@@ -289,31 +301,48 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
+#define OWN_OPTIONS 7u
+
 /* The options that this command takes: out, or NULL, which is not the same as
  * an empty list to argp (it leaks one when it prints help). */
 static struct argp_option *own_options(unsigned takes,
-				       struct argp_option out[5])
+				       struct argp_option out[OWN_OPTIONS + 1])
 {
-	static const struct argp_option all[] = {
-		{ "follow", 'f', NULL, 0, "go on with what comes", 0 },
-		{ "since", OPT_SINCE, "N|start|now", 0, "events after number N",
-		  0 },
-		{ "write", 'w', "FILE|-", 0, "where to", 0 },
-		{ "count", 'c', "N", 0, "end after N", 0 },
+	static const struct {
+		unsigned takes;
+		struct argp_option option;
+	} all[OWN_OPTIONS] = {
+		{ TAKES_FOLLOW,
+		  { "follow", 'f', NULL, 0, "go on with what comes", 0 } },
+		{ TAKES_SINCE,
+		  { "since", OPT_SINCE, "N|start|now", 0,
+		    "events after number N", 0 } },
+		{ TAKES_WRITE, { "write", 'w', "FILE|-", 0, "where to", 0 } },
+		{ TAKES_COUNT, { "count", 'c', "N", 0, "end after N", 0 } },
+		{ TAKES_RESET,
+		  { "suspend", OPT_SUSPEND, "table|invalid-address|vcpu|none",
+		    0, "how new requests are suspended (table)", 0 } },
+		{ TAKES_RESET,
+		  { "confirm", OPT_CONFIRM, "barrier|interrupt|wait|none", 0,
+		    "how earlier ones are known to be answered (barrier)",
+		    0 } },
+		{ TAKES_RESET,
+		  { "grant", OPT_GRANT, NULL, 0,
+		    "let the PF driver do it, once", 0 } },
 	};
 	unsigned i, n = 0;
 
-	memset(out, 0, 5 * sizeof(*out));
-	for (i = 0; i < 4; i++)
-		if (takes & (1u << i))
-			out[n++] = all[i];
+	memset(out, 0, (OWN_OPTIONS + 1) * sizeof(*out));
+	for (i = 0; i < OWN_OPTIONS; i++)
+		if (takes & all[i].takes)
+			out[n++] = all[i].option;
 	return n ? out : NULL;
 }
 
 static void parse_command_options(struct iovctl *ctl)
 {
 	const struct command *c = ctl->command;
-	struct argp_option options[5];
+	struct argp_option options[OWN_OPTIONS + 1];
 	char name[64], doc[2048];
 	struct argp argp = {
 		.options = own_options(c->takes, options),

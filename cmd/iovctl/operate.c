@@ -8,6 +8,7 @@
 
 #include "cmd/iovctl/client.h"
 #include "cmd/iovctl/show.h"
+#include "cmd/iovctl/table.h"
 #include "libcore/fault.h"
 #include "libcore/function_name.h"
 
@@ -129,7 +130,61 @@ static int do_reset(struct iovctl *ctl)
 	if (function_name_parse(ctl->args[0], &fn, &ctl->cause) < 0)
 		return STATUS_USAGE;
 	return start_at_role(ctl, "hvmon", "reset",
-			     json_pack("{s:s}", "function", ctl->args[0]));
+			     json_pack("{s:s, s:s*, s:s*, s:b}", "function",
+				       ctl->args[0], "suspend", ctl->suspend,
+				       "confirm", ctl->confirm, "grant",
+				       (int)ctl->grant));
+}
+
+static int wait_times(struct iovctl *ctl, json_t *params)
+{
+	json_t *result, *columns;
+	char name[64];
+	int status = find_role(ctl, "hvmon", name);
+
+	if (status) {
+		json_decref(params);
+		return status;
+	}
+	status = call(ctl, name, "wait-time", params, &result);
+	if (status)
+		return status;
+	columns = json_array();
+	table_column(columns, "pf", "PF");
+	table_column(columns, "vf", "VF");
+	table_column(columns, "wait", "WAIT");
+	if (ctl->json)
+		print_json(result);
+	else
+		table_print(columns, json_object_get(result, "times"));
+	json_decref(columns);
+	json_decref(result);
+	return STATUS_OK;
+}
+
+/* fig. 10: show them, or apply several edited ones at once. */
+static int do_wait_time(struct iovctl *ctl)
+{
+	json_t *times = json_object();
+	char name[64];
+	const char *equals;
+	int i;
+
+	for (i = 0; i < ctl->n_args; i++) {
+		equals = strchr(ctl->args[i], '=');
+		if (!equals ||
+		    (size_t)(equals - ctl->args[i]) >= sizeof(name)) {
+			json_decref(times);
+			return fail(ctl, STATUS_USAGE,
+				    "'%s' is not FUNCTION=TIME, such as "
+				    "nic0/vf1=10ms",
+				    ctl->args[i]);
+		}
+		snprintf(name, sizeof(name), "%.*s",
+			 (int)(equals - ctl->args[i]), ctl->args[i]);
+		json_object_set_new(times, name, json_string(equals + 1));
+	}
+	return wait_times(ctl, json_pack("{s:o}", "times", times));
 }
 
 static int do_at(struct iovctl *ctl)
@@ -341,9 +396,19 @@ const struct command operate_commands[] = {
 	  .min_args = 2,
 	  .max_args = -1,
 	  .fn = do_at },
+	{ .name = "wait-time",
+	  .usage = "[FUNCTION=TIME...]",
+	  .what = "show waiting times, or set several at once",
+	  .help = "How long a request of the VF takes at most, from 1us to less "
+		  "than the completion timeout; a PF stands for all its VFs. "
+		  "All are set, or none.",
+	  .max_args = -1,
+	  .fn = do_wait_time },
 	{ .name = "reset",
 	  .usage = "FUNCTION",
-	  .what = "reset a function",
+	  .what = "reset a function, losing nothing",
+	  .help = "None and none show what a reset without protection does.",
+	  .takes = TAKES_RESET,
 	  .min_args = 1,
 	  .max_args = 1,
 	  .fn = do_reset },

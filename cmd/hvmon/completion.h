@@ -1,0 +1,13 @@
+/* completion.h - the interrupt by which VFs say that they are done. */
+#ifndef IOVKIT_HVMON_COMPLETION_H
+#define IOVKIT_HVMON_COMPLETION_H
+
+#include "cmd/hvmon/device.h"
+#include "cmd/hvmon/procedure.h"
+
+/* Part of a step: take the device's completion interrupt.  0 or -errno. */
+int step_completion(struct procedure *p, struct device *device)
+	__attribute__((warn_unused_result));
+void completion_close(struct device *device);
+
+#endif

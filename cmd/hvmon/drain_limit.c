@@ -1,0 +1,51 @@
+/* drain_limit.c - a deadline for a110 (--drain-limit): the VF that does not
+ * answer is contained alone, the others are drained and the PF is reset. */
+#include <config.h>
+
+#include "cmd/hvmon/hvmon.h"
+#include "cmd/hvmon/machine_access.h"
+#include "cmd/hvmon/reset_procedure.h"
+
+static void contain_one(struct reset *r, unsigned i)
+{
+	struct vf *vf = r->p.vfs.vf[i];
+	const struct sup_contain contain = { .bdf = vf->bdf, .on = 1 };
+	char name[FUNCTION_NAME_MAX];
+
+	event(r->p.hv->program->log, "drain.expired", "s:s, s:s, s:I",
+	      "function", vf_format(name, vf), "reset", r->p.function,
+	      "limit_ns", (json_int_t)r->p.hv->drain_limit_ns);
+	vf->contained = true;
+	r->n_contained++;
+	/* Its requests, ours included, are answered with all ones. */
+	step_sup_write(&r->p, SUP_CONTAIN, &contain, sizeof(contain), 0);
+	if (r->interrupts)
+		confirm_interrupt_lost(r);
+}
+
+static void expired(void *arg)
+{
+	struct reset *r = arg;
+	unsigned i;
+
+	/* What is done here may end the step. */
+	step_get(&r->p);
+	for (i = 0; i < r->p.vfs.n; i++)
+		if (!r->p.vfs.vf[i]->contained &&
+		    r->record.vfs[i].config[PCI_HEADER_TYPE] ==
+			    VF_STATE_UNKNOWN)
+			contain_one(r, i);
+	step_put(&r->p);
+}
+
+void drain_limit_start(struct procedure *p)
+{
+	if (p->hv->drain_limit_ns)
+		loop_timer_in(p->hv->program->loop, &reset_of(p)->drain,
+			      p->hv->drain_limit_ns, expired, p);
+}
+
+void drain_limit_cancel(struct procedure *p)
+{
+	loop_timer_cancel(&reset_of(p)->drain);
+}

@@ -1,0 +1,85 @@
+/* flr.c - a115: resetting the function anew, and waiting until it answers as
+ * reset.  A function answers the write that resets it before it does so. */
+#include <config.h>
+
+#include <errno.h>
+
+#include "cmd/hvmon/hvmon.h"
+#include "cmd/hvmon/machine_access.h"
+#include "cmd/hvmon/pf_guard.h"
+#include "cmd/hvmon/reset_procedure.h"
+#include "cmd/hvmon/vf_quiet.h"
+#include "libcore/pci_caps.h"
+
+#define ALL_ONES 0xffffffffu
+
+static void poll(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+
+	step_config_read(p, p->device->bdf, PCI_VENDOR_ID, r->pf_id,
+			 sizeof(r->pf_id));
+	step_config_read(p, p->device->bdf, PCI_COMMAND, r->pf_command,
+			 sizeof(r->pf_command));
+}
+
+static void reset_vf(struct procedure *p)
+{
+	const struct vf_saved *saved = &reset_of(p)->record.vfs[0];
+	const struct vf *vf = p->vfs.vf[0];
+	unsigned pcie = vf->pcie;
+	uint16_t control = 0;
+
+	if (!pcie) {
+		step_fail(p, -ENOTSUP, "%s has no FLR", p->function);
+		return;
+	}
+	if (vf_state_is_known(saved))
+		control = pci_get16(saved->config, pcie + PCI_EXP_DEVCTL);
+	step_config_write16(p, vf->bdf, pcie + PCI_EXP_DEVCTL,
+			    control | PCI_EXP_DEVCTL_BCR_FLR);
+}
+
+/* The row allows the write for as long as it takes; nothing comes between. */
+void flr_start(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+
+	r->flr = true;
+	if (!r->is_pf) {
+		reset_vf(p);
+		return;
+	}
+	step_guard_pf(p, p->device, SUP_ROW_ALLOWED);
+	step_config_write16(
+		p, p->device->bdf, r->pcie + PCI_EXP_DEVCTL,
+		pci_get16(p->device->config, r->pcie + PCI_EXP_DEVCTL) |
+			PCI_EXP_DEVCTL_BCR_FLR);
+	step_guard_pf(p, p->device, SUP_ROW_DENIED);
+	poll(p);
+}
+
+static bool pf_is_settled(const struct reset *r)
+{
+	uint32_t command = pci_get32(r->pf_command, 0);
+
+	return pci_get32(r->pf_id, 0) != ALL_ONES && command != ALL_ONES &&
+	       !(command & (PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY));
+}
+
+int flr_settle(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+
+	if (!r->is_pf)
+		return vfs_settle(p);
+	if (pf_is_settled(r))
+		return STEP_NEXT;
+	if (clock_now_ns() - p->step_began_ns > SETTLE_LIMIT_NS)
+		return step_fail(p, -ETIMEDOUT, "%s does not settle",
+				 p->function);
+	if (p->round)
+		step_sleep(p, SETTLE_PAUSE_NS);
+	poll(p);
+	return STEP_AGAIN;
+}

@@ -1,0 +1,64 @@
+/* reset_record.c - what a hypervisor leaves for its successor. */
+#include <config.h>
+
+#include "cmd/hvmon/reset_record.h"
+
+#include <string.h>
+
+/* Of those whose registers lie in what is saved. */
+#define CAP_LAST  (VF_CONFIG_SIZE - 20u)
+
+#define SUM_START offsetof(struct reset_record, size)
+
+/* FNV-1a over words: it finds a record half written, not an enemy. */
+static uint64_t sum_of(const struct reset_record *record, size_t size)
+{
+	const uint8_t *at = (const uint8_t *)record;
+	uint64_t sum = 0xcbf29ce484222325u;
+	uint32_t word;
+	size_t i;
+
+	for (i = SUM_START; i + sizeof(word) <= size; i += sizeof(word)) {
+		memcpy(&word, at + i, sizeof(word));
+		sum = (sum ^ word) * 0x100000001b3u;
+	}
+	return sum;
+}
+
+static size_t size_of(unsigned n_vfs)
+{
+	return offsetof(struct reset_record, vfs) +
+	       n_vfs * sizeof(struct vf_saved);
+}
+
+uint32_t reset_record_seal(struct reset_record *record)
+{
+	record->magic = RESET_RECORD_MAGIC;
+	record->version = RESET_RECORD_VERSION;
+	record->size = (uint32_t)size_of(record->n_vfs);
+	record->sum = sum_of(record, record->size);
+	return record->size;
+}
+
+bool reset_record_is_valid(const struct reset_record *record, uint16_t bdf)
+{
+	unsigned i;
+
+	if (record->magic != RESET_RECORD_MAGIC ||
+	    record->version != RESET_RECORD_VERSION || record->rsvd0 ||
+	    record->bdf != bdf || record->n_vfs > FUNCTION_VF_MAX ||
+	    record->vf > FUNCTION_VF_MAX ||
+	    record->size != size_of(record->n_vfs) ||
+	    record->sum != sum_of(record, record->size))
+		return false;
+	if (record->phase != RESET_PHASE_SUSPENDING &&
+	    record->phase != RESET_PHASE_SAVED)
+		return false;
+	for (i = 0; i < record->n_vfs; i++)
+		if (!record->vfs[i].number ||
+		    record->vfs[i].number > FUNCTION_VF_MAX ||
+		    record->vfs[i].pcie > CAP_LAST ||
+		    record->vfs[i].msix > CAP_LAST)
+			return false;
+	return true;
+}

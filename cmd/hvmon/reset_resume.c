@@ -1,0 +1,199 @@
+/* reset_resume.c - resets that a former hypervisor left half done.
+ *
+ * It left a record in vm0's main memory, which the root bridge kept.  While
+ * the VFs were only suspended they are released after a new barrier.  Once
+ * their registers were saved they may be lost already, wherever it died: so
+ * the reset is done (again), and the registers come from the record.
+ *
+ * Without a record that can be trusted nothing is known but the rows: these
+ * are set right, and the guests, told to look, program their VFs anew.
+ */
+#include <config.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "cmd/hvmon/hvmon.h"
+#include "cmd/hvmon/machine_access.h"
+#include "cmd/hvmon/pf_driver.h"
+#include "cmd/hvmon/reset.h"
+#include "cmd/hvmon/reset_procedure.h"
+#include "cmd/hvmon/vf_quiet.h"
+#include "libcore/pci_caps.h"
+
+static uint64_t record_offset(const struct device *device)
+{
+	return RESET_RECORD_OFFSET(device->bdf >> 8);
+}
+
+void reset_record_write(struct reset *r, enum reset_phase phase)
+{
+	const struct device *d = r->p.device;
+	struct reset_record *record = &r->record;
+	unsigned cap = d->sriov.cap;
+	uint32_t size;
+
+	record->phase = (uint16_t)phase;
+	memcpy(record->pf_config, d->config, sizeof(record->pf_config));
+	/* As adoption shall find it. */
+	pci_put16(record->pf_config, PCI_COMMAND,
+		  PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	if (cap)
+		pci_put16(record->pf_config, cap + PCI_SRIOV_CTRL,
+			  PCI_SRIOV_CTRL_ARI | PCI_SRIOV_CTRL_VFE |
+				  PCI_SRIOV_CTRL_MSE);
+	size = reset_record_seal(record);
+	/* vm0's memory may be too small: then the guests help themselves. */
+	step_region_write(&r->p, PLATFORM_REGION_MEMORY, record_offset(d),
+			  record, size, STEP_MAY_FAIL);
+}
+
+void reset_record_clear(struct procedure *p, const struct device *device)
+{
+	static const uint8_t none[offsetof(struct reset_record, pf_config)];
+
+	step_region_write(p, PLATFORM_REGION_MEMORY, record_offset(device),
+			  none, sizeof(none), STEP_MAY_FAIL);
+}
+
+void step_reset_records_read(struct procedure *p, struct device *device)
+{
+	if (!device->record)
+		device->record = calloc(1, sizeof(*device->record));
+	if (!device->record)
+		abort();
+	step_region_read_if(p, PLATFORM_REGION_MEMORY, record_offset(device),
+			    device->record, sizeof(*device->record));
+}
+
+void reset_record_forget(struct device *device)
+{
+	free(device->record);
+	device->record = NULL;
+}
+
+void reset_record_take(struct device *device)
+{
+	if (!device->record)
+		return;
+	if (!reset_record_is_valid(device->record, device->bdf)) {
+		reset_record_forget(device);
+		return;
+	}
+	if (device->record->phase == RESET_PHASE_SAVED)
+		memcpy(device->config, device->record->pf_config,
+		       sizeof(device->config));
+}
+
+/* The procedure "resume reset". */
+
+static int resume_look(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+	struct device *device = p->device;
+	unsigned i;
+
+	for (i = 0; i < r->record.n_vfs; i++)
+		if (r->record.vfs[i].number <= device->num_vfs)
+			p->vfs.vf[p->vfs.n++] =
+				&device->vf[r->record.vfs[i].number - 1];
+	if (p->vfs.n != r->record.n_vfs)
+		return STEP_DONE; /* it is of another device */
+	device->has_driver = pf_driver_matches(device);
+	r->pcie = pci_find_cap(device->config, PCI_CAP_ID_EXP);
+	step_config_read(p, device->bdf, device->sriov.cap + PCI_SRIOV_CTRL,
+			 r->pf_control, sizeof(r->pf_control));
+	return STEP_NEXT;
+}
+
+/* A new barrier, where there still are VFs. */
+static int resume_barrier(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+	unsigned i;
+
+	if (!(pci_get16(r->pf_control, 0) & PCI_SRIOV_CTRL_VFE))
+		return STEP_NEXT;
+	vfs_bus_master_off(p);
+	for (i = 0; i < p->vfs.n; i++) {
+		p->vfs.vf[i]->pcie = r->record.vfs[i].pcie;
+		step_config_read(p, p->vfs.vf[i]->bdf, PCI_COMMAND,
+				 &p->vfs.word[i], sizeof(p->vfs.word[i]));
+	}
+	return STEP_NEXT;
+}
+
+static bool is_saved(struct procedure *p)
+{
+	return reset_of(p)->record.phase == RESET_PHASE_SAVED;
+}
+
+static int resume_flr(struct procedure *p)
+{
+	if (is_saved(p))
+		flr_start(p);
+	return STEP_NEXT;
+}
+
+static int resume_settle(struct procedure *p)
+{
+	return is_saved(p) ? flr_settle(p) : STEP_NEXT;
+}
+
+static int resume_restore(struct procedure *p)
+{
+	return is_saved(p) ? pf_restore(p) : STEP_NEXT;
+}
+
+static int resume_registers(struct procedure *p)
+{
+	return is_saved(p) ? vf_states_write(p) : STEP_NEXT;
+}
+
+/* The PF driver sets its enables right when it is adopted. */
+static int resume_done(struct procedure *p)
+{
+	if (is_saved(p))
+		vf_states_interrupt(p);
+	reset_record_clear(p, p->device);
+	return STEP_NEXT;
+}
+
+static void resume_end(struct procedure *p)
+{
+	event(p->hv->program->log, "reset.taken-up", "s:s, s:i, s:b, s:s*",
+	      "function", p->function, "vfs", (int)p->vfs.n, "again",
+	      (int)is_saved(p), "why", p->err ? p->why : NULL);
+}
+
+static const struct step resume_steps[] = {
+	{ POINT_RESUME_LOOK, resume_look },
+	{ POINT_RESUME_BARRIER, resume_barrier },
+	{ POINT_RESUME_A115, resume_flr },
+	{ POINT_RESUME_SETTLE, resume_settle },
+	{ POINT_RESUME_SETUP, resume_restore },
+	{ POINT_RESUME_REGISTERS, resume_registers },
+	{ POINT_RESUME_MASTERS, vf_states_bus_master },
+	{ POINT_RESUME_DONE, resume_done },
+	{ 0, NULL },
+};
+
+static const struct procedure_desc resume_desc = {
+	.name = "resume reset",
+	.steps = resume_steps,
+	.end = resume_end,
+};
+
+void step_reset_resume(struct procedure *p, struct device *device)
+{
+	struct reset *r;
+
+	if (!device->record)
+		return;
+	r = procedure_new(p->hv, &resume_desc, sizeof(*r));
+	r->record = *device->record;
+	r->is_pf = !r->record.vf;
+	reset_record_forget(device);
+	procedure_about(&r->p, device);
+	procedure_call(p, &r->p);
+}
