@@ -644,8 +644,8 @@ assert_vf3_works() {
 }
 
 # What every reset passes.
-RESET='reset[.](a10[025]|a11[05]|bus-master|save|settle|setup|registers'
-RESET+='|masters|a525|inject)'
+RESET='reset[.](a10[025]|a11[05]|bus-master|save|settle|setup|driver'
+RESET+='|registers|masters|a525|inject)'
 
 @test "hvmon killed at each point of a reset by request" {
 	local point function

@@ -72,6 +72,7 @@ struct device {
 	/* Resets (reset.c). */
 	struct reset *reset; /* which runs, or NULL */
 	bool resetting;      /* from a100 to a525 */
+	unsigned n_attempts; /* of the PF driver */
 	int completion_fd;   /* confirm_interrupt.c */
 	struct loop_watch completion;
 	struct reset_record *record; /* a former hypervisor's; or NULL */

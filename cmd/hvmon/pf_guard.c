@@ -215,6 +215,11 @@ bool pf_guard_takes(struct hvmon *hv, const struct sup_exception *exception)
 
 /* The PF driver's attempt. */
 
+struct attempt {
+	struct procedure p;
+	unsigned number;
+};
+
 static int attempt_write(struct procedure *p)
 {
 	const struct device *device = p->device;
@@ -228,10 +233,12 @@ static int attempt_write(struct procedure *p)
 
 static void attempt_end(struct procedure *p)
 {
+	unsigned number = ((struct attempt *)p)->number;
+
 	if (p->err == -EAGAIN)
-		pf_guard_attempt(p->device);
+		pf_guard_attempt(p->device, number);
 	else
-		reset_attempt_ended(p->device, p->err);
+		reset_attempt_ended(p->device, number, p->err);
 }
 
 static const struct step attempt_steps[] = {
@@ -245,11 +252,12 @@ static const struct procedure_desc attempt_desc = {
 	.end = attempt_end,
 };
 
-void pf_guard_attempt(struct device *device)
+void pf_guard_attempt(struct device *device, unsigned number)
 {
-	struct procedure *p =
-		procedure_new(device->hv, &attempt_desc, sizeof(*p));
+	struct attempt *a =
+		procedure_new(device->hv, &attempt_desc, sizeof(*a));
 
-	procedure_about(p, device);
-	procedure_start(p, 0);
+	a->number = number;
+	procedure_about(&a->p, device);
+	procedure_start(&a->p, 0);
 }

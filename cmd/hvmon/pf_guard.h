@@ -26,6 +26,6 @@ void step_guards_left(struct procedure *p);
 bool pf_guard_takes(struct hvmon *hv, const struct sup_exception *exception);
 /* The PF driver writes Initiate FLR; reset_detected() or
  * reset_attempt_ended() follows.  When it is told to retry it does. */
-void pf_guard_attempt(struct device *device);
+void pf_guard_attempt(struct device *device, unsigned number);
 
 #endif

@@ -88,14 +88,14 @@ void pf_transmit(struct procedure *p, bool on)
 }
 
 /* Nobody sends before all can receive. */
-void pf_restore_driver(struct procedure *p)
+int pf_restore_driver(struct procedure *p)
 {
 	struct reset *r = reset_of(p);
 	struct device *d = p->device;
 	unsigned i;
 
-	if (!r->is_pf)
-		return;
+	if (!r->is_pf || !d->has_driver)
+		return STEP_NEXT;
 	step_write32(p, d->bar[0] + NIC_MSIX_TABLE + PCI_MSIX_ENTRY_VECTOR_CTRL,
 		     0);
 	pf_transmit(p, false);
@@ -109,6 +109,7 @@ void pf_restore_driver(struct procedure *p)
 			step_read(p, vf_block(&d->vf[i]) + NIC_PF_VF_MAC_LOW,
 				  r->mac[i], sizeof(r->mac[i]));
 	}
+	return STEP_NEXT;
 }
 
 void pf_restore_macs(struct procedure *p)

@@ -43,7 +43,7 @@ const struct part_desc hvmon_parts[PART_N] = {
 	[PART_SAVE] = { "save", "it writes the VFs' registers back" },
 };
 
-#define CLEANUP_STEP 15u
+#define CLEANUP_STEP 16u
 
 static bool has_part(const struct procedure *p, enum hvmon_part index)
 {
@@ -85,7 +85,8 @@ static int reset_attempt(struct procedure *p)
 		return STEP_NEXT;
 	r->awaits_attempt = true;
 	step_get(p);
-	pf_guard_attempt(p->device);
+	r->attempt_number = ++p->device->n_attempts;
+	pf_guard_attempt(p->device, r->attempt_number);
 	return STEP_NEXT;
 }
 
@@ -236,6 +237,8 @@ static int reset_again(struct procedure *p)
 {
 	struct reset *r = reset_of(p);
 
+	/* As long as it was not looked at, it has not settled. */
+	memset(r->pf_command, 0xff, sizeof(r->pf_command));
 	if (!r->choice.grant || !r->has_attempt) {
 		flr_start(p);
 		return STEP_NEXT;
@@ -265,6 +268,11 @@ static int reset_restore(struct procedure *p)
 		return pf_restore(p);
 	step_setup(p, p->device);
 	return STEP_NEXT;
+}
+
+static int reset_driver(struct procedure *p)
+{
+	return reset_of(p)->broken ? STEP_NEXT : pf_restore_driver(p);
 }
 
 static int reset_registers(struct procedure *p)
@@ -390,6 +398,7 @@ static const struct step reset_steps[] = {
 	{ POINT_NONE, reset_retry },
 	{ POINT_RESET_SETTLE, flr_settle },
 	{ POINT_RESET_SETUP, reset_restore },
+	{ POINT_RESET_DRIVER, reset_driver },
 	{ POINT_RESET_REGISTERS, reset_registers },
 	{ POINT_RESET_MASTERS, reset_masters },
 	{ POINT_RESET_A525, reset_resume },
@@ -448,11 +457,12 @@ void reset_detected(struct device *device, const struct sup_exception *attempt)
 	procedure_start(&r->p, device_lane(device));
 }
 
-void reset_attempt_ended(struct device *device, int err)
+void reset_attempt_ended(struct device *device, unsigned number, int err)
 {
 	struct reset *r = device->reset;
 
-	if (!r || !r->awaits_attempt)
+	/* That of a reset before is answered when the next one runs. */
+	if (!r || !r->awaits_attempt || r->attempt_number != number)
 		return;
 	r->awaits_attempt = false;
 	step_fail(&r->p, err ? err : -EPROTO,

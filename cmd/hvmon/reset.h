@@ -14,8 +14,8 @@ void reset_method(void *hv, struct control_call *call, json_t *params);
 
 /* a100: the root bridge stopped a write that resets the device's PF. */
 void reset_detected(struct device *device, const struct sup_exception *attempt);
-/* The PF driver's attempt passed (err 0) or ended otherwise. */
-void reset_attempt_ended(struct device *device, int err);
+/* The PF driver's attempt of that number passed (err 0) or failed. */
+void reset_attempt_ended(struct device *device, unsigned number, int err);
 
 /* Adoption: read what the former hypervisor left of resets under way. */
 void step_reset_records_read(struct procedure *p, struct device *device);

@@ -32,6 +32,7 @@ struct reset {
 	unsigned pcie; /* of the PF */
 
 	bool awaits_attempt, has_attempt, granted;
+	unsigned attempt_number;
 	struct sup_exception attempt; /* of the PF driver, not answered yet */
 
 	struct vm_list vms;  /* a500 */
@@ -101,7 +102,7 @@ void flr_start(struct procedure *p);
 int flr_settle(struct procedure *p);
 /* Steps: configure the PF as before, its driver's part included. */
 int pf_restore(struct procedure *p);
-void pf_restore_driver(struct procedure *p);
+int pf_restore_driver(struct procedure *p);
 void pf_restore_macs(struct procedure *p);
 /* The PF's transmit enable of all its allocated VFs. */
 void pf_transmit(struct procedure *p, bool on);

@@ -145,6 +145,11 @@ static int resume_restore(struct procedure *p)
 	return is_saved(p) ? pf_restore(p) : STEP_NEXT;
 }
 
+static int resume_driver(struct procedure *p)
+{
+	return is_saved(p) ? pf_restore_driver(p) : STEP_NEXT;
+}
+
 static int resume_registers(struct procedure *p)
 {
 	return is_saved(p) ? vf_states_write(p) : STEP_NEXT;
@@ -172,6 +177,7 @@ static const struct step resume_steps[] = {
 	{ POINT_RESUME_A115, resume_flr },
 	{ POINT_RESUME_SETTLE, resume_settle },
 	{ POINT_RESUME_SETUP, resume_restore },
+	{ POINT_RESUME_DRIVER, resume_driver },
 	{ POINT_RESUME_REGISTERS, resume_registers },
 	{ POINT_RESUME_MASTERS, vf_states_bus_master },
 	{ POINT_RESUME_DONE, resume_done },

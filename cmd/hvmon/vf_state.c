@@ -113,8 +113,8 @@ int vf_states_write(struct procedure *p)
 	const struct vf *vf;
 	unsigned i;
 
-	if (p->device->has_driver)
-		pf_restore_driver(p);
+	if (p->device->has_driver && reset_of(p)->flr)
+		pf_restore_macs(p);
 	for (i = 0; i < p->vfs.n; i++) {
 		vf = p->vfs.vf[i];
 		saved = &reset_of(p)->record.vfs[i];
@@ -129,15 +129,13 @@ int vf_states_write(struct procedure *p)
 		}
 		write_config(p, vf, saved);
 	}
-	return STEP_NEXT;
+	return STEP_FLOW;
 }
 
 int vf_states_bus_master(struct procedure *p)
 {
 	unsigned i;
 
-	if (p->device->has_driver && reset_of(p)->flr)
-		pf_restore_macs(p);
 	for (i = 0; i < p->vfs.n; i++)
 		if (!p->vfs.vf[i]->contained &&
 		    (!reset_of(p)->flr || is_restored(p, i)) &&

@@ -248,7 +248,8 @@ void exceptions_rerun(struct bridge *b)
 	uint64_t mpa;
 
 	TAILQ_FOREACH_SAFE (op, &b->trapped, queue, next) {
-		if (!op->denied ||
+		/* The hypervisor's are told, whatever it allows itself. */
+		if (!op->denied || op->vm->number == PLATFORM_HYPERVISOR ||
 		    protection_lookup(&b->protection, op->vm->number,
 				      op->address, op->count,
 				      &mpa) != PROTECTION_ALLOWED)

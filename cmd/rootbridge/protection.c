@@ -68,7 +68,6 @@ static enum protection_result row_result(const struct protection_row *row)
 {
 	switch (row->flag) {
 	case SUP_ROW_ALLOWED:
-	case SUP_ROW_ONCE:
 		return PROTECTION_ALLOWED;
 	case SUP_ROW_FENCED:
 		return PROTECTION_FENCED;
@@ -93,15 +92,14 @@ enum protection_result protection_write(struct protection *p, uint32_t vm,
 					uint64_t *mpa)
 {
 	struct protection_row *row = row_of(p, vm, gpa, count);
-	enum protection_result result;
 
 	if (!row)
 		return PROTECTION_NO_ROW;
 	*mpa = gpa + (uint64_t)row->offset;
-	result = row_result(row);
-	if (row->flag == SUP_ROW_ONCE)
-		row->flag = SUP_ROW_DENIED;
-	return result;
+	if (row->flag != SUP_ROW_ONCE)
+		return row_result(row);
+	row->flag = SUP_ROW_DENIED;
+	return PROTECTION_ALLOWED;
 }
 
 enum protection_result protection_guard(struct protection *p, uint64_t gpa,
@@ -112,7 +110,7 @@ enum protection_result protection_guard(struct protection *p, uint64_t gpa,
 	unsigned above = upper_bound(vm, last), i;
 
 	for (i = above; i && vm->rows[i - 1].last >= gpa; i--)
-		if (row_result(&vm->rows[i - 1]) != PROTECTION_ALLOWED)
+		if (vm->rows[i - 1].flag == SUP_ROW_DENIED)
 			return PROTECTION_DENIED;
 	for (i = above; i && vm->rows[i - 1].last >= gpa; i--)
 		if (vm->rows[i - 1].flag == SUP_ROW_ONCE)

@@ -43,7 +43,8 @@ int protection_init(struct protection *p, unsigned n_vms)
 void protection_fini(struct protection *p);
 
 /* a800, a805: the row in which the whole access lies, from its first to its
- * last byte.  *mpa (a810) is set when it is allowed or denied. */
+ * last byte.  *mpa (a810) is set when it is allowed or denied.  A
+ * row that allows one write is denied here. */
 enum protection_result protection_lookup(const struct protection *p,
 					 uint32_t vm, uint64_t gpa,
 					 uint64_t count, uint64_t *mpa);

@@ -154,6 +154,57 @@ static void changes(void)
 	protection_fini(&p);
 }
 
+/* A fence, and a row for one write. */
+static void flags(void)
+{
+	struct sup_row rows[] = {
+		SET(1, 0x010000, 0x03ffff, +0x100000, FENCED),
+		SET(2, 0x010000, 0x04ffff, +0x200000, ONCE),
+	};
+	struct protection p;
+	uint64_t mpa;
+
+	if (!make_reference(&p))
+		return;
+	CHECK_INT(protection_apply(&p, rows, N(rows)), 0);
+	CHECK_INT(look(&p, 1, 0x020000, 4, &mpa), PROTECTION_FENCED);
+	CHECK_INT(protection_write(&p, 1, 0x020000, 4, &mpa),
+		  PROTECTION_FENCED);
+	CHECK_INT(look(&p, 2, 0x010000, 4, &mpa), PROTECTION_DENIED);
+	CHECK_INT(protection_write(&p, 2, 0x010000, 4, &mpa),
+		  PROTECTION_ALLOWED);
+	CHECK_INT(mpa, 0x210000);
+	CHECK_INT(protection_write(&p, 2, 0x010000, 4, &mpa),
+		  PROTECTION_DENIED);
+	protection_fini(&p);
+}
+
+/* Rows of the hypervisor stop a write of any byte in them. */
+static void guards(void)
+{
+	struct sup_row rows[] = {
+		SET(0, 0x1008, 0x1009, 0, DENIED),
+		SET(0, 0x100a, 0x100b, 0, ALLOWED),
+	};
+	struct protection p;
+
+	if (!make_reference(&p))
+		return;
+	CHECK_INT(protection_apply(&p, rows, N(rows)), 0);
+	CHECK_INT(protection_guard(&p, 0x1000, 8), PROTECTION_ALLOWED);
+	CHECK_INT(protection_guard(&p, 0x1000, 9), PROTECTION_DENIED);
+	CHECK_INT(protection_guard(&p, 0x1009, 4), PROTECTION_DENIED);
+	CHECK_INT(protection_guard(&p, 0x0, 0x10000), PROTECTION_DENIED);
+	CHECK_INT(protection_guard(&p, 0x100a, 4), PROTECTION_ALLOWED);
+	rows[0].flag = SUP_ROW_ONCE;
+	CHECK_INT(protection_apply(&p, rows, 1), 0);
+	CHECK_INT(protection_guard(&p, 0x1008, 2), PROTECTION_ALLOWED);
+	CHECK_INT(protection_guard(&p, 0x1008, 2), PROTECTION_DENIED);
+	rows[0].flag = SUP_ROW_FENCED;
+	CHECK_INT(protection_apply(&p, rows, 1), -EINVAL);
+	protection_fini(&p);
+}
+
 static void order(void)
 {
 	struct protection_cursor cursor = { 0 };
@@ -178,7 +229,8 @@ static void order(void)
 static const struct unit_case cases[] = {
 	{ "lookups", lookups },   { "whole_access", whole_access },
 	{ "refusals", refusals }, { "all_or_none", all_or_none },
-	{ "changes", changes },   { "order", order },
+	{ "changes", changes },   { "flags", flags },
+	{ "guards", guards },     { "order", order },
 	{ NULL, NULL },
 };
 const struct unit_suite protection_suite = { "protection", cases };

@@ -1,0 +1,321 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154 # bats sets them
+# pf-reset.bats - a PF is reset while its VFs work (spec 01): nothing is lost,
+# and what happens when a part of it is left out.
+
+setup() {
+	load machine
+	machine_setup
+	need bmc rootbridge iovdev hvmon guestd iovctl
+}
+
+teardown() {
+	machine_teardown
+}
+
+# Two devices, two VMs: VM 1 has VFs 1 to 3, VM 2 has VF 4.  Requests of VFs 1
+# and 2 take 50 ms, so that some are always in flight; VF 1 sends to VF 2.
+two_nics() {
+	machine_start <<-END
+		bridge: rootbridge --vms=4 ${BRIDGE:-}
+		nic0: iovdev --vfs 8 --latency vf1=50ms --latency vf2=50ms
+		nic1: iovdev --vfs 8
+		hv: hvmon --vf nic0/vf1=vm1:80ms --vf nic0/vf2=vm1:80ms \
+			--vf nic1/vf1=vm1:1ms --vf nic1/vf2=vm2:100ms ${HV:-}
+		g1: guestd --vm 1 --sink \
+			--send vf=nic0/vf1,to=nic0/vf2,rate=2k,size=64 \
+			--requests 8,vf=nic0/vf1 --requests 8,vf=nic0/vf2 \
+			--requests 2,vf=nic1/vf1,rate=500
+		g2: guestd --vm 2 --requests 2,rate=500
+	END
+	wait_until "$PATIENCE" received 50
+	wait_until "$PATIENCE" in_flight
+}
+
+report() {
+	rpc "$1" report | jq -r "$2"
+}
+
+received() {
+	(($(report g1 .frames.received) >= $1))
+}
+
+# Both have requests at the device.
+in_flight() {
+	local rows
+	rows=$(rpc bridge show '["inflight"]' | jq -r '.rows[].function')
+	[[ $rows == *nic0/vf1* && $rows == *nic0/vf2* ]]
+}
+
+# answered GUEST FUNCTION
+answered() {
+	report "$1" "[.workloads[] | select(.kind == \"requests\" and
+		.vf == \"$2\") | .answered] | add"
+}
+
+answered_more() {
+	(($(answered "$1" "$2") > $3))
+}
+
+# goes_on GUEST FUNCTION: requests are answered from now on.
+goes_on() {
+	wait_until "$PATIENCE" answered_more "$1" "$2" \
+		"$(($(answered "$1" "$2") + 5))"
+}
+
+# Every frame sent so far came once.
+all_came() {
+	local sent
+	sent=$(report g1 '.workloads[] | select(.kind == "send") | .done')
+	[[ $(report g1 '[.frames.lost, .frames.repeated, .frames.corrupted] |
+		join(" ")') == "0 0 0" ]] && received "$sent"
+}
+
+# Whatever was in flight: no shutdown, each request answered once, no frame
+# lost or repeated.
+nothing_is_lost() {
+	goes_on g1 nic0/vf1
+	goes_on g1 nic0/vf2
+	rpc g1 stop-workload >/dev/null
+	wait_until "$PATIENCE" all_came ||
+		fail "$(report g1 '.frames, .workloads[]')"
+	assert_equal "$(report g1 '[.workloads[] | select(.kind == "requests") |
+		.errors + .refused - .reissued] | add')" 0
+	run -0 events 'select(.ev == "shutdown" or .ev == "queue.stopped" or
+		.ev == "parked.expired")'
+	assert_output ""
+}
+
+# The log proves the order of every reset.
+in_order() {
+	run -0 events 'select(.src == "hv" and (.ev |
+		test("^reset.(a105|a110|a115)$"))) | .ev'
+	output=${output//\"/}
+	assert [ -n "$output" ]
+	assert_equal "$(tr '\n' ' ' <<<"$output" |
+		sed 's/reset.a105 reset.a110 reset.a115 //g')" ""
+}
+
+# pair SUSPEND CONFIRM: held before a115, the others go on; then it is done.
+pair() {
+	local result
+	BRIDGE="--park-limit 30s"
+	two_nics
+	iovctl at hv reset.a115=hold >/dev/null
+	iovctl reset --suspend "$1" --confirm "$2" --json nic0/pf0 \
+		>"$T/result" 3>&- &
+	await reset.a115
+	goes_on g2 nic1/vf2
+	if [[ $1 != vcpu ]]; then
+		goes_on g1 nic1/vf1
+	fi
+	rpc hv release '["reset.a115"]' >/dev/null
+	wait $!
+	result=$(<"$T/result")
+	assert_equal "$(jq -c '[.suspend, .confirm, .vfs]' <<<"$result")" \
+		"[\"$1\",\"$2\",2]"
+	# And once more, as fast as it goes.
+	wait_until "$PATIENCE" in_flight
+	result+=$(iovctl reset --suspend "$1" --confirm "$2" --json nic0/pf0)
+	assert [ "$(jq -s 'map(.in_flight) | add' <<<"$result")" -ge 2 ]
+	nothing_is_lost
+	in_order
+	machine_stop
+}
+
+@test "table and barrier: nothing is lost" {
+	pair table barrier
+}
+
+@test "table and interrupt: nothing is lost" {
+	pair table interrupt
+}
+
+@test "table and wait: nothing is lost" {
+	pair table wait
+}
+
+@test "invalid address and barrier: nothing is lost" {
+	pair invalid-address barrier
+}
+
+@test "invalid address and interrupt: nothing is lost" {
+	pair invalid-address interrupt
+}
+
+@test "invalid address and wait: nothing is lost" {
+	pair invalid-address wait
+}
+
+@test "vcpu and barrier: nothing is lost" {
+	pair vcpu barrier
+}
+
+@test "vcpu and interrupt: nothing is lost" {
+	pair vcpu interrupt
+}
+
+@test "vcpu and wait: nothing is lost" {
+	pair vcpu wait
+}
+
+# The reset throws requests away: the machine shuts down and says why.
+shuts_down() {
+	two_nics
+	iovctl reset "$@" nic0/pf0 3>&- &
+	finish bmc 71
+	[[ $(log bmc) == *"completion timeout: operation nic0/"* ]]
+	assert_order reset.a115 bridge.a1220 bridge.a1225 bridge.a1230 shutdown
+	has_event shutdown '.function | test("nic0/vf[12]")'
+}
+
+@test "neither suspended nor confirmed: shutdown, the cause is named" {
+	shuts_down --suspend none --confirm none
+}
+
+@test "only the confirmation left out: shutdown" {
+	shuts_down --confirm none
+}
+
+@test "new requests not suspended: shutdown" {
+	shuts_down --suspend none
+}
+
+
+@test "granted, the PF driver resets the PF itself, once" {
+	two_nics
+	run -0 iovctl reset --grant --json nic0/pf0
+	assert_equal "$(jq .grant <<<"$output")" true
+	nothing_is_lost
+	assert_equal "$(events 'select(.ev == "bridge.a1220") | .ev' |
+		wc -l)" 1
+	machine_stop
+}
+
+@test "an attempt never reaches the device, and is answered after a115" {
+	two_nics
+	iovctl reset nic0/pf0 >/dev/null
+	assert_equal "$(events 'select(.ev == "bridge.a1220") | .ev' |
+		wc -l)" 1
+	run -0 jq -r '.rows[] | select(.vm == 0 or .vm == "vm0" or
+		.vm == "hypervisor") | .access' \
+		<<<"$(rpc bridge show '["protection"]')"
+	assert_equal "$(sort -u <<<"$output")" denied
+	machine_stop
+}
+
+@test "one VF is reset with the same guarantees" {
+	two_nics
+	iovctl reset nic0/vf2 >/dev/null
+	iovctl reset --suspend invalid-address --confirm interrupt nic0/vf1 \
+		>/dev/null
+	nothing_is_lost
+	in_order
+	machine_stop
+}
+
+@test "several devices are reset at once" {
+	two_nics
+	local i pids=()
+	for i in 1 2 3; do
+		iovctl reset nic0/pf0 >/dev/null 3>&- &
+		pids+=($!)
+		iovctl reset nic1/pf0 >/dev/null 3>&- &
+		pids+=($!)
+	done
+	for i in "${pids[@]}"; do
+		wait "$i"
+	done
+	goes_on g2 nic1/vf2
+	goes_on g1 nic1/vf1
+	nothing_is_lost
+	machine_stop
+}
+
+@test "a device that dies in a110 shuts the machine down" {
+	two_nics
+	iovctl at hv reset.a110=hold >/dev/null
+	iovctl reset nic0/pf0 3>&- &
+	await reset.a110
+	iovctl freeze nic0 >/dev/null
+	rpc hv release '["reset.a110"]' >/dev/null
+	finish bmc 71
+	[[ $(log bmc) == *"completion timeout: operation nic0/"* ]]
+}
+
+@test "a VF that does not finish in time is contained alone" {
+	HV="--drain-limit 300ms"
+	two_nics
+	iovctl hold nic0/vf2 >/dev/null
+	run -0 iovctl reset --json nic0/pf0
+	assert_equal "$(jq .contained <<<"$output")" 1
+	has_event drain.expired '.function == "nic0/vf2"'
+	has_event contained '.function == "nic0/vf2"'
+	goes_on g1 nic0/vf1
+	goes_on g2 nic1/vf2
+	run -0 events 'select(.ev == "shutdown")'
+	assert_output ""
+	machine_stop
+}
+
+@test "a device pulled out in the middle ends its reset" {
+	two_nics
+	iovctl at hv reset.a115=hold >/dev/null
+	iovctl reset nic0/pf0 >"$T/reset" 2>&1 3>&- &
+	await reset.a115
+	iovctl remove nic0 >/dev/null
+	await device.gone '.src == "hv"'
+	rpc hv release '["reset.a115"]' >/dev/null
+	await reset.failed
+	run ! wait $!
+	[[ $(<"$T/reset") == *"went away"* ]]
+	goes_on g2 nic1/vf2
+	machine_stop
+}
+
+@test "what waits too long behind the fence reads as all ones" {
+	BRIDGE="--park-limit 100ms"
+	two_nics
+	iovctl at hv reset.a115=hold >/dev/null
+	iovctl reset nic0/pf0 >/dev/null 3>&- &
+	await parked.expired '.why == "limit"'
+	rpc hv release '["reset.a115"]' >/dev/null
+	wait $!
+	machine_stop
+}
+
+@test "waiting times are edited together, and wrong ones change nothing" {
+	two_nics
+	run -0 iovctl wait-time
+	assert_line --regexp 'nic0/pf0 +nic0/vf1 +80ms'
+	run -0 iovctl wait-time nic0/vf1=5ms nic1/pf0=2us --json
+	assert_equal "$(jq -r '[.times[].wait] | join(" ")' <<<"$output")" \
+		"5ms 80ms 2us 2us"
+	local wrong
+	for wrong in nic0/vf1=1s nic0/vf1=999ns nic0/vf7=1ms nic0/vf1=ten \
+		nothing=1ms nic0/vf1; do
+		run ! iovctl wait-time nic0/vf2=1ms "$wrong"
+	done
+	assert_equal "$(iovctl wait-time --json |
+		jq -r '[.times[].wait] | join(" ")')" "5ms 80ms 2us 2us"
+	machine_stop
+}
+
+@test "a wrong choice is refused" {
+	two_nics
+	run ! iovctl reset --suspend everything nic0/pf0
+	assert_output --partial "'everything' is not table"
+	run ! iovctl reset --confirm perhaps nic0/pf0
+	assert_output --partial "'perhaps' is not barrier"
+	machine_stop
+}
+
+@test "--without a105: shutdown" {
+	HV="--without a105"
+	shuts_down
+}
+
+@test "--without a110: shutdown" {
+	HV="--without a110"
+	shuts_down
+}
