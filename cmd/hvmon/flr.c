@@ -40,7 +40,9 @@ static void reset_vf(struct procedure *p)
 			    control | PCI_EXP_DEVCTL_BCR_FLR);
 }
 
-/* The row allows the write for as long as it takes; nothing comes between. */
+/* The row allows the write for as long as it takes; nothing comes between.
+ * Nothing is asked behind it before it is answered either: the reset would
+ * throw that away. */
 void flr_start(struct procedure *p)
 {
 	struct reset *r = reset_of(p);
@@ -56,7 +58,6 @@ void flr_start(struct procedure *p)
 		pci_get16(p->device->config, r->pcie + PCI_EXP_DEVCTL) |
 			PCI_EXP_DEVCTL_BCR_FLR);
 	step_guard_pf(p, p->device, SUP_ROW_DENIED);
-	poll(p);
 }
 
 static bool pf_is_settled(const struct reset *r)
@@ -73,7 +74,7 @@ int flr_settle(struct procedure *p)
 
 	if (!r->is_pf)
 		return vfs_settle(p);
-	if (pf_is_settled(r))
+	if (p->round && pf_is_settled(r))
 		return STEP_NEXT;
 	if (clock_now_ns() - p->step_began_ns > SETTLE_LIMIT_NS)
 		return step_fail(p, -ETIMEDOUT, "%s does not settle",

@@ -327,8 +327,6 @@ void exceptions_close(struct bridge *b);
 void exceptions_trap(struct operation *op, const uint8_t *data);
 void exceptions_notify(struct bridge *b, enum sup_exception_type type,
 		       uint32_t vm, uint16_t bdf);
-/* Rows were changed: run what is no longer denied (spec 01, rulings). */
-void exceptions_rerun(struct bridge *b);
 /* The VM's process is gone: forget its trapped accesses. */
 void exceptions_forget(struct vm *vm);
 

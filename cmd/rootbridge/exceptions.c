@@ -6,9 +6,8 @@
  * notices (a device came, a VM is lost) before accesses, and is pushed when a
  * verdict comes or a millisecond later.
  *
- * One that a denied row stopped runs without a verdict when the row allows it;
- * a fence's are parked (parking.c) and not told at all.  An access that
- * nobody decides about within --exception-timeout, or that is there when
+ * What a fence stops is parked (parking.c) and not told at all.  An access
+ * that nobody decides about within --exception-timeout, or that is there when
  * the supervisor goes, is answered with all ones.  A supervisor that was only
  * late (it was frozen) is told whose accesses these were.
  *
@@ -240,23 +239,6 @@ void exceptions_trap(struct operation *op, const uint8_t *data)
 	if (!b->exception_timer.loop)
 		exception_arm(b);
 	push_all(b);
-}
-
-void exceptions_rerun(struct bridge *b)
-{
-	struct operation *op, *next;
-	uint64_t mpa;
-
-	TAILQ_FOREACH_SAFE (op, &b->trapped, queue, next) {
-		/* The hypervisor's are told, whatever it allows itself. */
-		if (!op->denied || op->vm->number == PLATFORM_HYPERVISOR ||
-		    protection_lookup(&b->protection, op->vm->number,
-				      op->address, op->count,
-				      &mpa) != PROTECTION_ALLOWED)
-			continue;
-		take(b, op);
-		relay_again(op);
-	}
 }
 
 void exceptions_forget(struct vm *vm)

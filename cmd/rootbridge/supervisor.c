@@ -165,7 +165,6 @@ static int write_rows(struct vm *vm, const void *entries, size_t n,
 		return err;
 	event(b->log, "protection.changed", "s:I, s:i", "changes",
 	      (json_int_t)n, "rows", (int)protection_count(&b->protection));
-	exceptions_rerun(b);
 	parking_rerun(b);
 	return 0;
 }

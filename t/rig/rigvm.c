@@ -2,7 +2,7 @@
  *
  *	read ADDRESS SIZE [REGION]	write ADDRESS HEX [REGION]
  *	post ADDRESS HEX [REGION]	wait (for all replies so far)
- *	row set|delete VM FIRST LAST OFFSET allowed|denied
+ *	row set|delete VM FIRST LAST OFFSET allowed|denied|fenced
  *	assign BDF VM|none		route BDF VECTOR VM|none IRQ
  *	inject VM IRQ			claim BDF EPOCH
  *	reset VM			irq INDEX VECTOR | irq INDEX VECTOR off
@@ -178,6 +178,14 @@ static void do_access(struct rig *rig, char **w)
 				       on_reply, ask(rig, 0, "write %s", w[1]));
 }
 
+static uint16_t row_flag(const char *word)
+{
+	if (word && !strcmp(word, "denied"))
+		return SUP_ROW_DENIED;
+	return word && !strcmp(word, "fenced") ? SUP_ROW_FENCED
+					       : SUP_ROW_ALLOWED;
+}
+
 static void do_row(struct rig *rig, char **w)
 {
 	struct sup_row row = { .op = !strcmp(w[1], "set") ? SUP_ROW_SET
@@ -186,9 +194,7 @@ static void do_row(struct rig *rig, char **w)
 			       .first = number(w[3]),
 			       .last = number(w[4]),
 			       .offset = w[5] ? strtoll(w[5], NULL, 0) : 0,
-			       .flag = w[6] && w[6][0] == 'd'
-					       ? SUP_ROW_DENIED
-					       : SUP_ROW_ALLOWED };
+			       .flag = row_flag(w[6]) };
 
 	supervise(rig, SUP_ROWS, "row", &row, sizeof(row));
 }
