@@ -12,10 +12,10 @@ teardown() {
 
 # The last line that a scenario prints with --json.
 scenario() {
-	run -0 --separate-stderr \
+	run --separate-stderr \
 		"$BATS_TEST_DIRNAME/../share/scenarios/$1" --json
 	# shellcheck disable=SC2154 # run sets it
-	[[ -z $stderr ]] || fail "it says: $stderr"
+	[[ $status -eq 0 && -z $stderr ]] || fail "status $status: $stderr"
 }
 
 @test "first-frames" {
