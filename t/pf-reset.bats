@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154 # bats sets them
+# shellcheck disable=SC2154,SC2119,SC2120
 # pf-reset.bats - a PF is reset while its VFs work (spec 01): nothing is lost,
 # and what happens when a part of it is left out.
 
