@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154 # bats sets them
+# shellcheck disable=SC2154,SC2119,SC2120
 # pf-reset.bats - a PF is reset while its VFs work (spec 01): nothing is lost,
 # and what happens when a part of it is left out.
 
@@ -318,4 +318,120 @@ shuts_down() {
 @test "--without a110: shutdown" {
 	HV="--without a110"
 	shuts_down
+}
+
+# VF 2 has frames in hand that are not the guest's yet.
+reset_with_entries_in_hand() {
+	two_nics
+	local i
+	for i in {1..5}; do
+		iovctl fault nic0/vf2 rx delay 20ms >/dev/null
+		wait_until "$PATIENCE" received \
+			"$(($(report g1 .frames.received) + 20))"
+		iovctl reset nic0/pf0 >/dev/null
+	done
+	iovctl fault nic0/vf2 rx none >/dev/null
+}
+
+@test "queue entries that were taken are finished first" {
+	reset_with_entries_in_hand
+	nothing_is_lost
+	machine_stop
+}
+
+@test "--without bus-master: frames are lost" {
+	HV="--without bus-master"
+	reset_with_entries_in_hand
+	wait_until "$PATIENCE" frames_are_missing
+	machine_stop
+}
+
+# Some that were sent never came.
+frames_are_missing() {
+	(($(report g1 '[.frames.lost, .frames.repeated,
+		.frames.missed] | add') > 0))
+}
+
+@test "--without save: the queues stand still until the guests see to them" {
+	HV="--without save"
+	two_nics
+	iovctl reset nic0/pf0 >/dev/null
+	await vf.back '.vf == "nic0/vf1" and .reset'
+	machine_stop
+}
+
+# The same as two_nics, but without the second one and a bmc.
+by_hand() {
+	start bridge rootbridge --vms=4
+	start nic0 iovdev --vfs 4
+	hv
+	start g1 guestd --vm 1 --sink \
+		--send vf=nic0/vf1,to=nic0/vf2,rate=2k,size=64 \
+		--requests 8,vf=nic0/vf1 --requests 8,vf=nic0/vf2
+	wait_until "$PATIENCE" received 50
+}
+
+hv() {
+	start hv hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm1 "$@"
+}
+
+# dies_at POINT FUNCTION [HOW...]: hvmon, while it resets the function.
+dies_at() {
+	rpc hv at "[\"$1=kill\"]" >/dev/null
+	iovctl reset "${@:2}" 3>&- 2>/dev/null &
+	finish hv 137
+}
+
+# What was refused while nobody was there was issued again.
+all_goes_on() {
+	goes_on g1 nic0/vf1
+	goes_on g1 nic0/vf2
+	wait_until "$PATIENCE" received "$(($(report g1 .frames.received) + 50))"
+}
+
+no_frame_is_lost() {
+	rpc g1 stop-workload >/dev/null
+	wait_until "$PATIENCE" all_came ||
+		fail "$(report g1 '.frames, .workloads[]')"
+	run -0 events 'select(.ev == "shutdown" or .ev == "queue.stopped" or
+		(.ev == "vf.back" and .reset))'
+	assert_output ""
+}
+
+@test "hvmon killed at each point of a reset: the next one takes it up" {
+	local point function
+	by_hand
+	for point in a105 bus-master a110 a300 a305 save a115 settle setup \
+		driver registers masters a525; do
+		for function in nic0/pf0 nic0/vf2; do
+			dies_at "reset.$point" "$function"
+			hv
+			all_goes_on
+		done
+	done
+	dies_at reset.a200 nic0/pf0 --suspend invalid-address
+	hv
+	dies_at reset.a600 nic0/pf0 --confirm interrupt
+	hv
+	dies_at reset.a715 nic0/pf0 --confirm wait
+	hv
+	all_goes_on
+	no_frame_is_lost
+	has_event reset.taken-up '.again == true'
+	has_event reset.taken-up '.again == false'
+}
+
+@test "hvmon killed again, at each point of taking a reset up" {
+	local point
+	by_hand
+	for point in $(hvmon --list-points |
+		awk '/^resume[.]/ { print $1 }'); do
+		dies_at reset.settle nic0/pf0
+		launch hv hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm1 \
+			--at "$point=kill"
+		finish hv 137
+		hv
+		all_goes_on
+	done
+	no_frame_is_lost
 }

@@ -180,6 +180,10 @@ suite() {
 	suite schedule
 }
 
+@test "the pure parts of a reset" {
+	suite reset
+}
+
 @test "vf allocation" {
 	suite vf_allocation
 }

@@ -18,8 +18,9 @@
 #include "libcore/pci_caps.h"
 #include "libcore/platform.h"
 
-/* Without side effects in the order of the registers. */
-#define Q_RING_SIZE (NIC_Q_STATUS - NIC_Q_BASE)
+/* Base to vector of both queues: one write, which passes over what is read
+ * only. */
+#define QUEUES_WRITTEN (NIC_RX - NIC_TX + NIC_Q_VECTOR + 4)
 
 void reset_add_vf(struct reset *r, struct vf *vf)
 {
@@ -83,17 +84,6 @@ static bool is_restored(struct procedure *p, unsigned i)
 	       vf_state_is_known(&reset_of(p)->record.vfs[i]);
 }
 
-/* Base, size and enable, then the vector. */
-static void write_queue(struct procedure *p, const struct vf *vf,
-			const struct vf_saved *saved, uint32_t block)
-{
-	const uint8_t *from = &saved->queues[block - NIC_TX];
-	uint64_t to = vf_bar_address(vf, 0) + block;
-
-	step_write(p, to + NIC_Q_VECTOR, from + NIC_Q_VECTOR, 4);
-	step_write(p, to + NIC_Q_BASE, from + NIC_Q_BASE, Q_RING_SIZE);
-}
-
 static void write_config(struct procedure *p, const struct vf *vf,
 			 const struct vf_saved *saved)
 {
@@ -124,8 +114,8 @@ int vf_states_write(struct procedure *p)
 		if (p->device->has_driver) {
 			step_write(p, vf_bar_address(vf, 0) + NIC_MSIX_TABLE,
 				   saved->vectors, sizeof(saved->vectors));
-			write_queue(p, vf, saved, NIC_TX);
-			write_queue(p, vf, saved, NIC_RX);
+			step_write(p, vf_bar_address(vf, 0) + NIC_TX,
+				   saved->queues, QUEUES_WRITTEN);
 		}
 		write_config(p, vf, saved);
 	}

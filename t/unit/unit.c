@@ -42,6 +42,7 @@ static const struct unit_suite *const suites[] = {
 	&stop_reasons_suite,
 	&units_suite,
 	&unixsock_suite,
+	&reset_suite,
 	&vf_allocation_suite,
 	&vfu_client_suite,
 	&vfu_conn_suite,
