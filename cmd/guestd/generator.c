@@ -1,9 +1,11 @@
 /* generator.c - the workload `send`: numbered frames at a rate.
  *
  * While frames are due a poller of the loop sends them in batches; then a
- * timer waits for the next one.  A full ring makes the generator wait: no
- * frame is dropped here, the ring becomes the pace.  It is done when the
- * device has finished the last entry.
+ * timer waits for the next one.  With `depth` frames unfinished the generator
+ * waits: no frame is dropped here, the device becomes the pace.  By default
+ * that is half the ring, so that what has gathered while the device paused
+ * fits a receive ring of that size.  It is done when the device has finished
+ * the last entry.
  */
 #include <config.h>
 
@@ -89,6 +91,27 @@ static void link_error(struct generator *gen)
 	gen->link_down = true;
 }
 
+static uint32_t depth(const struct generator *gen)
+{
+	const struct vf *vf = gen->w.vf;
+
+	return gen->w.spec.depth ? gen->w.spec.depth : vf->n / 2;
+}
+
+/* How many of n frames may be sent before the device finishes some. */
+static uint64_t room(struct generator *gen, uint64_t n)
+{
+	uint32_t limit = depth(gen), pending;
+
+	/* Looking is for when it matters. */
+	pending = gen->w.vf->tx.own - gen->w.vf->tx_reclaimed;
+	if (pending + n > limit)
+		pending = vf_send_pending(gen->w.vf);
+	if (pending >= limit)
+		return 0;
+	return n < limit - pending ? n : limit - pending;
+}
+
 /* Send up to `n` frames; false: it has to wait. */
 static bool send_some(struct generator *gen, uint64_t n)
 {
@@ -129,12 +152,13 @@ static bool on_poll(void *arg)
 	struct generator *gen = arg;
 	const struct workload_spec *spec = &gen->w.spec;
 	uint64_t now_ns = clock_now_ns();
-	uint64_t n = pacer_due(&gen->pacer, now_ns);
+	uint64_t n = pacer_due(&gen->pacer, now_ns), batch;
 	bool go;
 
 	if (spec->count && n > spec->count - gen->next)
 		n = spec->count - gen->next;
-	go = send_some(gen, n < BATCH ? n : BATCH);
+	batch = room(gen, n < BATCH ? n : BATCH);
+	go = batch ? send_some(gen, batch) : !n;
 	vf_send_flush(gen->w.vf);
 	gen->end_ns = now_ns;
 	if (go && n >= BATCH)

@@ -39,11 +39,17 @@ static int take_common(struct workload_spec *spec, const json_t *params,
 	const char *rate = control_string(params, "rate", NULL);
 	const char *vf = control_string(params, "vf", NULL);
 	long long count = control_integer(params, "count", 0);
+	long long depth = control_integer(params, "depth", spec->depth);
 	int err = 0;
 
 	if (count < 0)
 		return complain(c, EINVAL, "count %lld is negative", count);
 	spec->count = (uint64_t)count;
+	if (depth != spec->depth &&
+	    (depth < 1 || depth > (long long)VFU_CLIENT_MAX))
+		return complain(c, EINVAL, "depth %lld is not 1 to %u", depth,
+				VFU_CLIENT_MAX);
+	spec->depth = (uint32_t)depth;
 	if (rate)
 		err = units_rate(rate, &spec->rate, c);
 	if (err == 0 && vf)
@@ -74,7 +80,6 @@ static void method_requests(void *arg, struct control_call *call,
 			    json_t *params)
 {
 	struct workload_spec spec = workload_spec_init(WORKLOAD_REQUESTS);
-	long long depth = control_integer(params, "depth", 1);
 	long long reg = control_integer(params, "register", spec.reg);
 	struct complaint c = { "" };
 	int err;
@@ -82,15 +87,11 @@ static void method_requests(void *arg, struct control_call *call,
 	err = take_common(&spec, params, &c);
 	if (err < 0) {
 		control_fail(call, RPC_PARAMS, "%s", c.text);
-	} else if (depth < 1 || depth > (long long)VFU_CLIENT_MAX) {
-		control_fail(call, RPC_PARAMS, "depth %lld is not 1 to %u",
-			     depth, VFU_CLIENT_MAX);
 	} else if (reg < 0 || reg > NIC_VF_BAR_SIZE - 4 || (reg & 3)) {
 		control_fail(call, RPC_PARAMS,
 			     "register %lld is not a multiple of 4 below %d",
 			     reg, NIC_VF_BAR_SIZE);
 	} else {
-		spec.depth = (uint32_t)depth;
 		spec.reg = (uint32_t)reg;
 		add(arg, call, &spec);
 	}
@@ -146,6 +147,7 @@ static void method_reset_counters(void *arg, struct control_call *call,
 
 static const struct control_param send_params[] = {
 	{ "to", 's', false, "MAC address or FUNCTION" },
+	{ "depth", 'i', true, "unfinished at a time, default half the ring" },
 	{ "rate", 's', true, "frames a second (10k), default max" },
 	{ "size", 's', true, "bytes, S or A-B, default 1514" },
 	{ "count", 'i', true, "frames, default no end" },

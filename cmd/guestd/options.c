@@ -54,7 +54,7 @@ static const struct argp_option options[] = {
 	  0, "keep DEPTH register reads outstanding", 2 },
 	{ "send", OPT_SEND,
 	  "to=MAC|FUNCTION[,rate=R][,size=S|A-B][,count=N]"
-	  "[,seed=N][,vf=V]",
+	  "[,depth=N][,seed=N][,vf=V]",
 	  0, "send numbered, checksummed frames", 2 },
 	{ "echo", OPT_ECHO, NULL, 0, "send back what comes for the VF", 2 },
 	{ "sink", OPT_SINK, NULL, 0, "count what comes", 2 },

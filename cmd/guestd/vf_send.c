@@ -122,6 +122,14 @@ void vf_send_flush(struct vf *vf)
 		doorbell(vf);
 }
 
+uint32_t vf_send_pending(struct vf *vf)
+{
+	if (!vf->n || vf->tx_stopped)
+		return 0;
+	(void)reclaim(vf);
+	return vf->tx.own - vf->tx_reclaimed;
+}
+
 bool vf_send_completed(struct vf *vf)
 {
 	return !vf->n || vf->tx_stopped ||

@@ -20,6 +20,8 @@ void vf_send_exchange(struct vf *vf, uint32_t *buffer, uint32_t size);
 void vf_send_flush(struct vf *vf);
 /* Room for a frame now, link and state apart. */
 bool vf_send_space(struct vf *vf);
+/* How many entries the device has not finished yet. */
+uint32_t vf_send_pending(struct vf *vf);
 /* Every entry was taken and finished by the device. */
 bool vf_send_completed(struct vf *vf);
 /* Call w->fn once when it is worth trying again: entries were finished, the

@@ -53,8 +53,9 @@ struct workload_spec {
 	uint8_t to[MAC_SIZE];
 	uint32_t size_min, size_max;
 	uint64_t seed;
-	/* requests */
+	/* send, requests: under way at a time; send: 0 is half the ring */
 	uint32_t depth;
+	/* requests */
 	uint32_t reg;   /* offset in BAR 0 */
 	unsigned group; /* those that were spread over all VFs share it */
 	/* replay, capture: file; tap: interface */

@@ -20,7 +20,7 @@ struct workload_spec workload_spec_init(enum workload_kind kind)
 		.kind = kind,
 		.size_min = 1514,
 		.size_max = 1514,
-		.depth = 1,
+		.depth = kind == WORKLOAD_REQUESTS,
 		.reg = NIC_SCRATCH,
 	};
 }
@@ -109,6 +109,8 @@ static int parse_common(struct workload_spec *spec, const char *key,
 		return units_rate(value, &spec->rate, c);
 	if (!strcmp(key, "count"))
 		return units_number(value, 1, UINT64_MAX / 2, &spec->count, c);
+	if (!strcmp(key, "depth"))
+		return parse_u32(value, 1, VFU_CLIENT_MAX, &spec->depth, c);
 	if (!strcmp(key, "vf"))
 		return vf_select_parse(value, &spec->vf, c);
 	return -ENOENT;
@@ -129,8 +131,6 @@ static int parse_send(struct workload_spec *spec, const char *key,
 static int parse_requests(struct workload_spec *spec, const char *key,
 			  const char *value, struct complaint *c)
 {
-	if (!strcmp(key, "depth"))
-		return parse_u32(value, 1, VFU_CLIENT_MAX, &spec->depth, c);
 	if (!strcmp(key, "register"))
 		return parse_u32(value, 0, NIC_VF_BAR_SIZE - 4, &spec->reg, c);
 	return -ENOENT;
@@ -145,7 +145,7 @@ static int parse_pair(struct workload_spec *spec, char *word,
 
 	/* requests: the depth may stand alone. */
 	if (!value && requests)
-		return parse_requests(spec, "depth", word, c);
+		return parse_common(spec, "depth", word, c);
 	if (!value)
 		return complain(c, EINVAL, "'%s' is not KEY=VALUE", word);
 	*value++ = '\0';
@@ -154,9 +154,10 @@ static int parse_pair(struct workload_spec *spec, char *word,
 		err = requests ? parse_requests(spec, word, value, c)
 			       : parse_send(spec, word, value, c);
 	if (err == -ENOENT)
-		return complain(c, EINVAL, "no key '%s' (%s)", word,
-				requests ? "depth, register, rate, count, vf"
-					 : "to, rate, size, count, seed, vf");
+		return complain(
+			c, EINVAL, "no key '%s' (%s)", word,
+			requests ? "depth, register, rate, count, vf"
+				 : "to, depth, rate, size, count, seed, vf");
 	return err;
 }
 
