@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154 # bats sets them
+# shellcheck disable=SC2154,SC2030,SC2031 # bats sets them
 # management.bats - a management VM: a guest that has the PF.
 
 setup() {
@@ -53,6 +53,106 @@ count() {
 	done
 	run -0 events 'select(.src == "mgmt") | .ev | select(test("pf.reset"))'
 	assert_equal "${#lines[@]}" 2
+	assert_equal "$(count device.flr)" "$(count reset.a115)"
+	machine_stop
+}
+
+# at_work [BRIDGE-OPTION...]: requests are always in flight, and what is asked
+# of the PF takes a while too.
+at_work() {
+	machine_start <<-END
+		bridge: rootbridge --vms=4 $*
+		nic0: iovdev --vfs 4 --latency vf1=50ms --latency pf0=1ms
+		hv: hvmon --vf nic0/vf1=vm1:80ms --management vm3=nic0
+		guest1: guestd --vm 1 --requests 8
+		mgmt: guestd --vm 3 --management
+	END
+	wait_until "$PATIENCE" answers 8
+	IN_FLIGHT=0
+}
+
+answered() {
+	rpc guest1 report | jq '[.workloads[].answered] | add'
+}
+
+answers() {
+	(($(answered) >= $1))
+}
+
+# reset [OPTION...]: an operator's, which the PF driver begins and nobody sees
+# but the device, once.
+reset() {
+	local asked began before
+	asked=$(events 'select(.ev == "pf.reset.asked")' | wc -l)
+	began=$(count reset.a100)
+	before=$(answered)
+	iovctl reset --json "$@" nic0/pf0 >"$T/result"
+	assert_equal "$(jq .vfs "$T/result")" 1
+	IN_FLIGHT=$((IN_FLIGHT + $(jq .in_flight "$T/result")))
+	assert_equal "$(events 'select(.ev == "pf.reset.asked")' | wc -l)" \
+		$((asked + 1))
+	assert_equal "$(count reset.a100)" $((began + 1))
+	# Each was answered, and they go on.
+	wait_until "$PATIENCE" answers $((before + 24))
+}
+
+nothing_was_lost() {
+	assert [ "$IN_FLIGHT" -gt 0 ]
+	assert_equal "$(count bridge.a1220)" "$(count reset.a115)"
+	assert_equal "$(rpc guest1 report | jq -c '[.workloads[] |
+		.errors + .refused - .reissued] | add')" 0
+	run -0 events 'select(.ev == "shutdown" or .ev == "pf.reset.failed" or
+		.ev == "parked.expired" or .ev == "exception.unanswered")'
+	assert_output ""
+	machine_stop
+}
+
+@test "an operator's reset is the management VM's to begin, each way" {
+	at_work
+	local suspend confirm
+	for suspend in table invalid-address vcpu; do
+		for confirm in barrier interrupt wait; do
+			reset --suspend $suspend --confirm $confirm
+		done
+		reset --suspend $suspend --grant
+		assert_equal "$(jq .grant "$T/result")" true
+	done
+	run -0 events 'select(.ev == "pf.reset.done") | .tries'
+	assert_equal "$(tr '\n' ' ' <<<"$output")" "1 1 1 2 1 1 1 2 1 1 1 2 "
+	nothing_was_lost
+}
+
+@test "without protection each access to the PF is looked at" {
+	at_work --no-protection
+	# Where denied rows deny nothing there are none.
+	run -0 rpc bridge show '["protection"]'
+	assert_equal "$(jq '[.rows[] | select(.vm == "vm3" or .vm == 3)] |
+		length' <<<"$output")" 0
+	local how confirm
+	for how in flr register; do
+		rpc mgmt reset "{\"how\": \"$how\"}"
+	done
+	for confirm in barrier interrupt wait; do
+		reset --suspend vcpu --confirm $confirm
+	done
+	reset --grant
+	assert_equal "$(jq -c '[.suspend, .grant]' "$T/result")" \
+		'["vcpu",true]'
+	nothing_was_lost
+}
+
+@test "who drives the PF does not answer, or is gone" {
+	power_on
+	await pf.up
+	iovctl freeze mgmt >/dev/null
+	run ! iovctl reset nic0/pf0
+	assert_output --partial "attempt failed"
+	iovctl thaw mgmt >/dev/null
+	# It finds what it was asked for late.
+	await pf.reset.done
+	kill -KILL "$(pid mgmt)"
+	await vm.lost '.src == "bridge" and .vm == "vm3"'
+	wait_until "$PATIENCE" iovctl reset nic0/pf0
 	assert_equal "$(count device.flr)" "$(count reset.a115)"
 	machine_stop
 }

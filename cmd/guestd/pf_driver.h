@@ -13,8 +13,12 @@ struct guest;
 struct pf_driver {
 	struct guest *guest;
 	struct pci_slot pci; /* present: there is a PF */
-	/* a reset by request */
-	struct control_call *call; /* NULL: none is under way */
+	/* the hypervisor asks for a reset */
+	int asked_fd;
+	struct loop_watch asked;
+	/* a reset that is under way */
+	bool resetting;
+	struct control_call *call; /* NULL: nobody waits for it */
 	bool by_register;
 	unsigned tries;
 	uint64_t began_ns;

@@ -139,7 +139,8 @@ struct kept_exception {
 	struct sup_exception exception;
 };
 
-static void keep(struct device *device, const struct sup_exception *exception)
+void config_emulation_keep(struct device *device,
+			   const struct sup_exception *exception)
 {
 	struct kept_exception *kept = calloc(1, sizeof(*kept));
 
@@ -198,7 +199,7 @@ bool config_emulation_takes(struct hvmon *hv,
 	}
 	vf = vf_find(hv, &row->vf);
 	if (vf && vf->suspended) {
-		keep(vf->device, exception);
+		config_emulation_keep(vf->device, exception);
 		return true;
 	}
 	e = procedure_new(hv, &emulate_desc, sizeof(*e));

@@ -14,7 +14,10 @@ struct device;
 bool config_emulation_takes(struct hvmon *hv,
 			    const struct sup_exception *exception);
 
-/* What was kept while the device's VFs were suspended goes on, in order. */
+/* Keep an access while the device is reset. */
+void config_emulation_keep(struct device *device,
+			   const struct sup_exception *exception);
+/* What was kept goes on, in order. */
 void config_emulation_go_on(struct device *device);
 void config_emulation_forget(struct device *device);
 

@@ -3,11 +3,16 @@
  * Theory of operation.  Rows lead from the slot to the PF: to its config space
  * behind the header, and to BAR 0, but rows that are denied lie over what
  * resets the PF: Device Control and the reset register.  Each attempt to write
- * there is an exception, which is where a safe reset begins (a100).  The
- * header has no row: BARs show guest-physical addresses and cannot be moved,
- * the rest of it is the PF's and the hypervisor's to write.  An access that
- * lies in no one row, such as one of the whole config space, is emulated: it
- * reads what the PF shows, and writes nothing.
+ * there is an exception, which is where a safe reset begins (a100).  While the
+ * PF is reset its other rows are fenced: what comes behind the write that
+ * resets it would be lost.  The header has no row.  Accesses that no row
+ * allows are management_access.c's.
+ *
+ * Without protection a denied row would deny nothing.  So there are no rows,
+ * and each access is an exception.
+ *
+ * An operator's reset of the PF is the VM's to begin, since it drives the PF:
+ * it is asked by an interrupt of its slot, and its attempt is what follows.
  */
 #include <config.h>
 
@@ -18,21 +23,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/hvmon/exceptions.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
+#include "cmd/hvmon/reset.h"
 #include "libcore/nic_regs.h"
 #include "libcore/pci_caps.h"
 
-#define HEADER_SIZE 0x40u
-
-struct management {
-	TAILQ_ENTRY(management) entry;
-	uint32_t vm;
-	char device[DEVICE_NAME_MAX + 1];
-	struct config_overlay overlay;
-	bool ready; /* the overlay is that of the device */
-};
+/* It has so long to begin the reset that it was asked for. */
+#define ASK_LIMIT_NS (2 * NS_PER_S)
+#define ASK_LOOK_NS  (5 * NS_PER_MS)
 
 void managements_init(struct managements *list)
 {
@@ -101,6 +100,7 @@ static int overlay_init(struct management *m, const struct device *device)
 	o->device = pci_get16(device->config, PCI_DEVICE_ID);
 	o->pcie = (uint16_t)pci_find_cap(device->config, PCI_CAP_ID_EXP);
 	m->ready = true;
+	m->once = false;
 	return 0;
 }
 
@@ -124,14 +124,16 @@ static unsigned window_rows(const struct management *m, uint64_t gpa,
 	return i;
 }
 
+#define ROWS 6u
+
 /* Config space, then BAR 0; the second of each three is denied. */
 static unsigned all_rows(const struct management *m,
-			 const struct device *device, struct sup_row rows[6])
+			 const struct device *device, struct sup_row rows[ROWS])
 {
 	unsigned n;
 
 	n = window_rows(m, platform_guest_config(MANAGEMENT_SLOT),
-			platform_config(device->bdf), HEADER_SIZE,
+			platform_config(device->bdf), MANAGEMENT_HEADER_SIZE,
 			PCI_CONFIG_SIZE, m->overlay.pcie + PCI_EXP_DEVCTL, 2,
 			rows);
 	n += window_rows(m, m->overlay.bar_gpa[0], device->bar[0], 0,
@@ -151,27 +153,84 @@ static struct management *find_device(struct hvmon *hv,
 	return NULL;
 }
 
-unsigned management_guard_rows(struct hvmon *hv, const struct device *device,
-			       uint16_t flag, struct sup_row rows[2])
+struct management *management_find_vm(struct hvmon *hv, uint32_t vm)
 {
-	struct management *m = find_device(hv, device);
-	struct sup_row all[6];
-	unsigned i;
+	struct management *m;
 
-	if (!m || !m->ready)
+	TAILQ_FOREACH (m, &hv->managements, entry)
+		if (m->vm == vm && m->ready)
+			return m;
+	return NULL;
+}
+
+uint32_t management_driver(const struct device *device)
+{
+	const struct management *m = find_device(device->hv, device);
+	const struct vm *vm = NULL;
+
+	if (m && m->ready)
+		vm = vm_find(&device->hv->vms, m->vm);
+	return vm && vm->state == SUP_VM_RUNNING ? m->vm : PLATFORM_HYPERVISOR;
+}
+
+unsigned management_guard_rows(const struct device *device,
+			       struct sup_row rows[2])
+{
+	struct management *m = find_device(device->hv, device);
+	struct sup_row all[ROWS];
+
+	if (!m || !m->ready || !device->hv->tables.info.protection)
 		return 0;
 	(void)all_rows(m, device, all);
-	for (i = 0; i < 2; i++) {
-		rows[i] = all[3 * i + 1];
+	rows[0] = all[1];
+	rows[1] = all[4];
+	return 2;
+}
+
+bool management_is_granted(const struct device *device)
+{
+	const struct management *m = find_device(device->hv, device);
+
+	return m && m->once;
+}
+
+void step_management_guard(struct procedure *p, const struct device *device,
+			   uint16_t flag)
+{
+	struct management *m = find_device(p->hv, device);
+	struct sup_row rows[2];
+	unsigned i, n = management_guard_rows(device, rows);
+
+	for (i = 0; i < n; i++)
 		rows[i].flag = flag;
+	if (m && !n)
+		m->once = flag == SUP_ROW_ONCE;
+	step_sup_write(p, SUP_ROWS, rows, n * (uint32_t)sizeof(rows[0]), 0);
+}
+
+void step_management_fence(struct procedure *p, const struct device *device,
+			   bool on)
+{
+	struct management *m = find_device(p->hv, device);
+	struct sup_row all[ROWS], rows[ROWS];
+	unsigned i, n = 0;
+
+	if (!m || !m->ready || !p->hv->tables.info.protection)
+		return;
+	(void)all_rows(m, device, all);
+	for (i = 0; i < ROWS; i++) {
+		if (all[i].flag != SUP_ROW_ALLOWED)
+			continue;
+		rows[n] = all[i];
+		rows[n++].flag = on ? SUP_ROW_FENCED : SUP_ROW_ALLOWED;
 	}
-	return i;
+	step_sup_write(p, SUP_ROWS, rows, n * (uint32_t)sizeof(rows[0]), 0);
 }
 
 void step_management_rows(struct procedure *p, struct device *device)
 {
 	struct management *m = find_device(p->hv, device);
-	struct sup_row rows[6];
+	struct sup_row rows[ROWS];
 	unsigned n;
 
 	if (!m)
@@ -182,168 +241,64 @@ void step_management_rows(struct procedure *p, struct device *device)
 			  device->name);
 		return;
 	}
+	if (!p->hv->tables.info.protection)
+		return;
 	n = all_rows(m, device, rows);
 	step_sup_write(p, SUP_ROWS, rows, n * (uint32_t)sizeof(rows[0]), 0);
 }
 
-/* Exceptions */
+/* The procedure "ask": the VM's PF driver shall reset its PF. */
 
-static struct management *find_vm(struct hvmon *hv, uint32_t vm)
-{
-	struct management *m;
-
-	TAILQ_FOREACH (m, &hv->managements, entry)
-		if (m->vm == vm && m->ready)
-			return m;
-	return NULL;
-}
-
-/* Whether the access touches [first, first + size), and where it lies. */
-static bool within(const struct sup_exception *e, uint64_t first, uint64_t size,
-		   uint32_t *offset)
-{
-	*offset = (uint32_t)(e->gpa - first);
-	return e->gpa >= first && e->gpa - first < size &&
-	       e->size <= size - (e->gpa - first);
-}
-
-/* The byte that is written at `at` of the window, or 0. */
-static uint8_t byte_at(const struct sup_exception *e, uint32_t offset,
-		       uint32_t at)
-{
-	return at >= offset && at - offset < e->size ? e->data[at - offset] : 0;
-}
-
-static bool is_reset(const struct management *m, const struct sup_exception *e)
-{
-	uint32_t offset, at = m->overlay.pcie + PCI_EXP_DEVCTL, key = 0, i;
-
-	if (!(e->flags & SUP_EX_WRITE))
-		return false;
-	if (within(e, platform_guest_config(MANAGEMENT_SLOT), PCI_CONFIG_SIZE,
-		   &offset))
-		return byte_at(e, offset, at + 1) &
-		       (PCI_EXP_DEVCTL_BCR_FLR >> 8);
-	if (!within(e, m->overlay.bar_gpa[0], m->overlay.bar_size[0], &offset))
-		return false;
-	for (i = 0; i < 4; i++)
-		key |= (uint32_t)byte_at(e, offset, NIC_PF_RESET + i)
-		       << (8 * i);
-	return key == NIC_PF_RESET_KEY;
-}
-
-struct device *management_reset_of(struct hvmon *hv,
-				   const struct sup_exception *exception)
-{
-	struct management *m = find_vm(hv, exception->vm);
-
-	if (!m || exception->size > SUP_DATA_MAX || !is_reset(m, exception))
-		return NULL;
-	return device_find_name(hv, m->device);
-}
-
-struct pf_read {
+struct ask {
 	struct procedure p;
-	struct sup_exception exception;
-	uint8_t config[PCI_CONFIG_SIZE];
+	unsigned number; /* of the attempt that is awaited */
 };
 
-static int read_config(struct procedure *p)
+static int ask_inject(struct procedure *p)
 {
-	step_config_read(p, p->device->bdf, 0, ((struct pf_read *)p)->config,
-			 PCI_CONFIG_SIZE);
+	char vm[VM_NAME_MAX];
+
+	event(p->hv->program->log, "reset.asked", "s:s, s:s", "function",
+	      p->function, "vm", vm_format(vm, p->vm));
+	step_inject(p, p->vm, PLATFORM_IRQ_PF_RESET);
 	return STEP_NEXT;
 }
 
-static void read_end(struct procedure *p)
+static int ask_await(struct procedure *p)
 {
-	struct pf_read *r = (struct pf_read *)p;
-	struct management *m = find_vm(p->hv, r->exception.vm);
-	uint32_t offset = 0;
-
-	if (p->err || !m ||
-	    !within(&r->exception, platform_guest_config(MANAGEMENT_SLOT),
-		    PCI_CONFIG_SIZE, &offset)) {
-		exception_unsupported(p->hv, &r->exception);
-		return;
-	}
-	config_overlay_read(&m->overlay, offset, &r->config[offset],
-			    r->exception.size);
-	exception_done(p->hv, &r->exception, &r->config[offset]);
+	if (!reset_awaits_attempt(p->device, ((struct ask *)p)->number))
+		return STEP_NEXT;
+	if (management_driver(p->device) != p->vm)
+		return -ENOTCONN;
+	if (clock_now_ns() - p->step_began_ns > ASK_LIMIT_NS)
+		return -ETIMEDOUT;
+	step_sleep(p, ASK_LOOK_NS);
+	return STEP_AGAIN;
 }
 
-static const struct step read_steps[] = {
-	{ POINT_NONE, read_config },
+static void ask_end(struct procedure *p)
+{
+	reset_attempt_ended(p->device, ((struct ask *)p)->number, p->err);
+}
+
+static const struct step ask_steps[] = {
+	{ POINT_NONE, ask_inject },
+	{ POINT_NONE, ask_await },
 	{ 0, NULL },
 };
 
-static const struct procedure_desc read_desc = {
-	.name = "pf config access",
-	.steps = read_steps,
-	.end = read_end,
+static const struct procedure_desc ask_desc = {
+	.name = "ask",
+	.steps = ask_steps,
+	.end = ask_end,
 };
 
-/* Only what the overlay emulates is written. */
-static void write_config(struct hvmon *hv, struct management *m,
-			 const struct sup_exception *exception, uint32_t offset)
+void management_ask(struct device *device, unsigned number)
 {
-	struct config_run runs[CONFIG_RUNS_MAX];
-	uint8_t data[SUP_DATA_MAX];
-	bool flr;
+	struct ask *a = procedure_new(device->hv, &ask_desc, sizeof(*a));
 
-	memcpy(data, exception->data, exception->size);
-	if (offset + exception->size <= HEADER_SIZE)
-		(void)config_overlay_write(&m->overlay, offset, data,
-					   exception->size, runs, &flr);
-	exception_done(hv, exception, NULL);
-}
-
-/* Nobody takes the attempt up: it never reaches the device. */
-static void refuse_reset(struct hvmon *hv,
-			 const struct sup_exception *exception,
-			 const char *device)
-{
-	struct sup_verdict verdict;
-	char vm[VM_NAME_MAX], pf[FUNCTION_NAME_MAX];
-
-	snprintf(pf, sizeof(pf), "%s/pf0", device);
-	event(hv->program->log, "reset.refused", "s:s, s:s", "function", pf,
-	      "vm", vm_format(vm, exception->vm));
-	if (!exception->serial)
-		return;
-	memset(&verdict, 0, sizeof(verdict));
-	verdict.serial = exception->serial;
-	verdict.action = SUP_VERDICT_FAIL;
-	verdict.error = EPERM;
-	bridge_link_verdict(&hv->bridge, &verdict);
-}
-
-bool management_takes(struct hvmon *hv, const struct sup_exception *exception)
-{
-	struct management *m = find_vm(hv, exception->vm);
-	struct device *device;
-	struct pf_read *r;
-	uint32_t offset;
-
-	if (m && is_reset(m, exception)) {
-		refuse_reset(hv, exception, m->device);
-		return true;
-	}
-	if (!m || !within(exception, platform_guest_config(MANAGEMENT_SLOT),
-			  PCI_CONFIG_SIZE, &offset))
-		return false;
-	device = device_find_name(hv, m->device);
-	if (!device || device->state == DEVICE_AWAY) {
-		exception_unsupported(hv, exception);
-		return true;
-	}
-	if (exception->flags & SUP_EX_WRITE) {
-		write_config(hv, m, exception, offset);
-		return true;
-	}
-	r = procedure_new(hv, &read_desc, sizeof(*r));
-	r->exception = *exception;
-	procedure_about(&r->p, device);
-	procedure_start(&r->p, 0);
-	return true;
+	a->number = number;
+	a->p.vm = management_driver(device);
+	procedure_about(&a->p, device);
+	procedure_start(&a->p, 0);
 }

@@ -15,9 +15,13 @@
 #include "cmd/hvmon/management.h"
 #include "cmd/hvmon/pf_driver.h"
 #include "cmd/hvmon/reset.h"
+#include "cmd/hvmon/vf_quiet.h"
 #include "libcore/nic_regs.h"
 #include "libcore/pci_caps.h"
 #include "libcore/platform.h"
+
+/* The driver has so long to use what was granted. */
+#define GRANT_LIMIT_NS NS_PER_S
 
 static struct sup_row guard_row(uint64_t first, uint32_t size, uint16_t flag)
 {
@@ -231,12 +235,14 @@ static int attempt_write(struct procedure *p)
 	return STEP_NEXT;
 }
 
+static void attempt(struct device *device, unsigned number);
+
 static void attempt_end(struct procedure *p)
 {
 	unsigned number = ((struct attempt *)p)->number;
 
 	if (p->err == -EAGAIN)
-		pf_guard_attempt(p->device, number);
+		attempt(p->device, number);
 	else
 		reset_attempt_ended(p->device, number, p->err);
 }
@@ -252,7 +258,7 @@ static const struct procedure_desc attempt_desc = {
 	.end = attempt_end,
 };
 
-void pf_guard_attempt(struct device *device, unsigned number)
+static void attempt(struct device *device, unsigned number)
 {
 	struct attempt *a =
 		procedure_new(device->hv, &attempt_desc, sizeof(*a));
@@ -260,4 +266,112 @@ void pf_guard_attempt(struct device *device, unsigned number)
 	a->number = number;
 	procedure_about(&a->p, device);
 	procedure_start(&a->p, 0);
+}
+
+void pf_guard_attempt(struct device *device, unsigned number)
+{
+	if (management_driver(device) == PLATFORM_HYPERVISOR)
+		attempt(device, number);
+	else
+		management_ask(device, number);
+}
+
+/* A grant: the driver's second attempt passes, once. */
+
+void step_grant(struct procedure *p, uint32_t vm, bool on)
+{
+	uint16_t flag = on ? SUP_ROW_ONCE : SUP_ROW_DENIED;
+
+	if (vm == PLATFORM_HYPERVISOR)
+		step_guard_pf(p, p->device, flag);
+	else
+		step_management_guard(p, p->device, flag);
+}
+
+struct granted {
+	struct procedure p;
+	uint32_t vm;
+	bool *passed;
+	struct bridge_tables tables;
+	struct sup_load loads[DEVICE_MAX * (FUNCTION_VF_MAX + 1)];
+};
+
+/* The root bridge denies a row again that let its one write pass. */
+static bool has_passed(const struct granted *g)
+{
+	const struct bridge_tables *t = &g->tables;
+	struct sup_row rows[PF_GUARD_ROWS];
+	unsigned i, k, n;
+
+	n = g->vm == PLATFORM_HYPERVISOR
+		    ? pf_guard_rows(g->p.device, SUP_ROW_DENIED, rows)
+		    : management_guard_rows(g->p.device, rows);
+	for (i = 0; i < n; i++)
+		for (k = 0; k < t->n_rows; k++)
+			if (is_same(&t->rows[k], &rows[i]) &&
+			    t->rows[k].flag == SUP_ROW_DENIED)
+				return true;
+	return !n && !management_is_granted(g->p.device);
+}
+
+static int granted_await(struct procedure *p)
+{
+	struct granted *g = (struct granted *)p;
+
+	*g->passed = p->round && has_passed(g);
+	if (*g->passed)
+		return STEP_NEXT;
+	if (clock_now_ns() - p->step_began_ns > GRANT_LIMIT_NS) {
+		step_grant(p, g->vm, false);
+		return STEP_NEXT;
+	}
+	if (p->round)
+		step_sleep(p, SETTLE_PAUSE_NS);
+	step_read_tables(p, &g->tables);
+	return STEP_AGAIN;
+}
+
+/* Nothing is asked behind a reset before it is answered: that would be thrown
+ * away. */
+static int granted_answered(struct procedure *p)
+{
+	struct granted *g = (struct granted *)p;
+	unsigned i;
+
+	for (i = 0; p->round && i < sizeof(g->loads) / sizeof(g->loads[0]); i++)
+		if (g->loads[i].bdf == p->device->bdf && g->loads[i].in_flight)
+			break;
+	if (i == sizeof(g->loads) / sizeof(g->loads[0]))
+		return STEP_NEXT;
+	if (p->round)
+		step_sleep(p, SETTLE_PAUSE_NS);
+	step_sup_read(p, SUP_LOADS, g->loads, sizeof(g->loads));
+	return STEP_AGAIN;
+}
+
+static void granted_fini(struct procedure *p)
+{
+	bridge_tables_fini(&((struct granted *)p)->tables);
+}
+
+static const struct step granted_steps[] = {
+	{ POINT_NONE, granted_await },
+	{ POINT_NONE, granted_answered },
+	{ 0, NULL },
+};
+
+static const struct procedure_desc granted_desc = {
+	.name = "grant",
+	.steps = granted_steps,
+	.fini = granted_fini,
+};
+
+void step_granted(struct procedure *p, uint32_t vm, bool *passed)
+{
+	struct granted *g = procedure_new(p->hv, &granted_desc, sizeof(*g));
+
+	g->vm = vm;
+	g->passed = passed;
+	procedure_about(&g->p, p->device);
+	procedure_call(p, &g->p);
 }

@@ -24,8 +24,14 @@ void step_guard_missing(struct procedure *p, const struct device *device);
 void step_guards_left(struct procedure *p);
 /* A write that one of these rows stopped, or a management VM's.  False: it is none. */
 bool pf_guard_takes(struct hvmon *hv, const struct sup_exception *exception);
-/* The PF driver writes Initiate FLR; reset_detected() or
- * reset_attempt_ended() follows.  When it is told to retry it does. */
+/* Whoever drives the PF writes Initiate FLR; reset_detected() or
+ * reset_attempt_ended() follows.  When our driver is told to retry it does. */
 void pf_guard_attempt(struct device *device, unsigned number);
+
+/* Parts of a step: let the driver's next attempt pass, once, or not any more.
+ */
+void step_grant(struct procedure *p, uint32_t vm, bool on);
+/* Until it passed and was answered; *passed tells.  It has not much time. */
+void step_granted(struct procedure *p, uint32_t vm, bool *passed);
 
 #endif

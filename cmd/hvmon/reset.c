@@ -43,7 +43,7 @@ const struct part_desc hvmon_parts[PART_N] = {
 	[PART_SAVE] = { "save", "it writes the VFs' registers back" },
 };
 
-#define CLEANUP_STEP 16u
+#define CLEANUP_STEP 17u
 
 static bool has_part(const struct procedure *p, enum hvmon_part index)
 {
@@ -81,7 +81,8 @@ static int reset_attempt(struct procedure *p)
 	/* Without protection, and while nobody drives it, we are the first to
 	 * know. */
 	if (!r->is_pf || r->has_attempt || r->broken ||
-	    !p->hv->tables.info.protection)
+	    (!p->hv->tables.info.protection &&
+	     management_driver(p->device) == PLATFORM_HYPERVISOR))
 		return STEP_NEXT;
 	r->awaits_attempt = true;
 	step_get(p);
@@ -129,6 +130,8 @@ static int reset_suspend(struct procedure *p)
 	reset_record_write(r, RESET_PHASE_SUSPENDING);
 	if (r->choice.suspend != SUSPEND_NONE) {
 		r->suspended = true;
+		if (r->is_pf)
+			step_management_fence(p, p->device, true);
 		for (i = 0; i < p->vfs.n; i++)
 			p->vfs.vf[i]->suspended = true;
 	}
@@ -216,20 +219,19 @@ static int reset_save(struct procedure *p)
 	return STEP_NEXT;
 }
 
-/* The driver's second attempt passes. */
-static void grant(struct procedure *p)
+/* Whether the driver can make a second attempt.  A posted one is not told to,
+ * and a VM that stands makes none. */
+static bool can_grant(const struct reset *r)
 {
-	struct reset *r = reset_of(p);
-	struct sup_row rows[2];
-	unsigned n;
+	unsigned i;
 
-	r->flr = r->granted = true;
-	if (r->attempt.vm == PLATFORM_HYPERVISOR) {
-		step_guard_pf(p, p->device, SUP_ROW_ONCE);
-		return;
-	}
-	n = management_guard_rows(p->hv, p->device, SUP_ROW_ONCE, rows);
-	step_sup_write(p, SUP_ROWS, rows, n * (uint32_t)sizeof(rows[0]), 0);
+	if (!r->choice.grant || !r->has_attempt ||
+	    (r->attempt.flags & SUP_EX_POSTED))
+		return false;
+	for (i = 0; r->stopped && i < r->vms.n; i++)
+		if (r->vms.vm[i] == r->attempt.vm)
+			return false;
+	return true;
 }
 
 /* a115 */
@@ -239,11 +241,12 @@ static int reset_again(struct procedure *p)
 
 	/* As long as it was not looked at, it has not settled. */
 	memset(r->pf_command, 0xff, sizeof(r->pf_command));
-	if (!r->choice.grant || !r->has_attempt) {
+	r->granted = can_grant(r);
+	r->flr = true;
+	if (r->granted)
+		step_grant(p, r->attempt.vm, true);
+	else
 		flr_start(p);
-		return STEP_NEXT;
-	}
-	grant(p);
 	return STEP_NEXT;
 }
 
@@ -252,10 +255,23 @@ static int reset_retry(struct procedure *p)
 {
 	struct reset *r = reset_of(p);
 
-	if (!r->granted || !r->has_attempt)
+	if (!r->granted)
 		return STEP_FLOW;
 	r->has_attempt = false;
+	r->retries = true;
 	exception_fail(p->hv, &r->attempt, EAGAIN);
+	step_granted(p, r->attempt.vm, &r->granted);
+	return STEP_NEXT;
+}
+
+/* It made none. */
+static int reset_ungranted(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+
+	if (!r->retries || r->granted)
+		return STEP_FLOW;
+	flr_start(p);
 	return STEP_NEXT;
 }
 
@@ -302,6 +318,9 @@ static int reset_resume(struct procedure *p)
 	}
 	for (i = 0; i < p->vfs.n; i++)
 		p->vfs.vf[i]->suspended = false;
+	p->device->resetting = false;
+	if (r->suspended && r->is_pf && there)
+		step_management_fence(p, p->device, false);
 	config_emulation_go_on(p->device);
 	if (r->suspended && (r->choice.suspend == SUSPEND_TABLE ||
 			     r->choice.suspend == SUSPEND_INVALID))
@@ -309,7 +328,6 @@ static int reset_resume(struct procedure *p)
 	suspend_vcpu_back(p);
 	if (!p->err)
 		reset_record_clear(p, p->device);
-	p->device->resetting = false;
 	return STEP_NEXT;
 }
 
@@ -396,6 +414,7 @@ static const struct step reset_steps[] = {
 	{ POINT_RESET_SAVE, reset_save },
 	{ POINT_RESET_A115, reset_again },
 	{ POINT_NONE, reset_retry },
+	{ POINT_NONE, reset_ungranted },
 	{ POINT_RESET_SETTLE, flr_settle },
 	{ POINT_RESET_SETUP, reset_restore },
 	{ POINT_RESET_DRIVER, reset_driver },
@@ -438,12 +457,21 @@ static struct reset *reset_new(struct device *device, unsigned vf,
 	return r;
 }
 
+/* Without protection only a VM that stands makes no new requests. */
+static struct reset_choice default_choice(const struct hvmon *hv)
+{
+	return (struct reset_choice){ .suspend = hv->tables.info.protection
+							 ? SUSPEND_TABLE
+							 : SUSPEND_VCPU };
+}
+
 void reset_detected(struct device *device, const struct sup_exception *attempt)
 {
-	static const struct reset_choice otherwise = { 0 };
+	struct reset_choice otherwise = default_choice(device->hv);
 	struct reset *r = device->reset;
 
-	if (r && r->awaits_attempt && attempt->vm == PLATFORM_HYPERVISOR) {
+	if (r && r->awaits_attempt &&
+	    attempt->vm == management_driver(device)) {
 		r->awaits_attempt = false;
 		r->has_attempt = true;
 		r->attempt = *attempt;
@@ -457,26 +485,32 @@ void reset_detected(struct device *device, const struct sup_exception *attempt)
 	procedure_start(&r->p, device_lane(device));
 }
 
+bool reset_awaits_attempt(const struct device *device, unsigned number)
+{
+	return device->reset && device->reset->awaits_attempt &&
+	       device->reset->attempt_number == number;
+}
+
 void reset_attempt_ended(struct device *device, unsigned number, int err)
 {
 	struct reset *r = device->reset;
 
 	/* That of a reset before is answered when the next one runs. */
-	if (!r || !r->awaits_attempt || r->attempt_number != number)
+	if (!reset_awaits_attempt(device, number))
 		return;
 	r->awaits_attempt = false;
 	step_fail(&r->p, err ? err : -EPROTO,
-		  err ? "%s: its driver's attempt failed"
+		  err ? "%s: its driver's attempt failed: %s"
 		      : "%s: its driver's reset was not stopped",
-		  r->p.function);
+		  r->p.function, strerror(-err));
 	step_put(&r->p);
 }
 
 void reset_method(void *arg, struct control_call *call, json_t *params)
 {
 	const char *text = control_string(params, "function", "");
-	struct reset_choice choice = { 0 };
 	struct hvmon *hv = arg;
+	struct reset_choice choice = default_choice(hv);
 	struct function_name name;
 	struct device *device;
 	struct complaint c;

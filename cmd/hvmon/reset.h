@@ -14,6 +14,7 @@ void reset_method(void *hv, struct control_call *call, json_t *params);
 
 /* a100: the root bridge stopped a write that resets the device's PF. */
 void reset_detected(struct device *device, const struct sup_exception *attempt);
+bool reset_awaits_attempt(const struct device *device, unsigned number);
 /* The PF driver's attempt of that number passed (err 0) or failed. */
 void reset_attempt_ended(struct device *device, unsigned number, int err);
 

@@ -31,7 +31,9 @@ struct reset {
 	bool broken;   /* the PF is not set up: only reset it, then do that */
 	unsigned pcie; /* of the PF */
 
-	bool awaits_attempt, has_attempt, granted;
+	bool awaits_attempt, has_attempt;
+	bool retries; /* the driver was told to */
+	bool granted; /* and did */
 	unsigned attempt_number;
 	struct sup_exception attempt; /* of the PF driver, not answered yet */
 
