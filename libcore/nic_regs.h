@@ -35,8 +35,19 @@
 #define NIC_RESETS         0x018 /* ro: resets since power on */
 #define NIC_COMPLETION     0x01c /* rw: vector | NIC_COMPLETION_ARM; see below */
 #define NIC_COMPLETION_ARM 0x80000000u
-#define NIC_BANDWIDTH_MAX  0x020 /* ro, 64 bit: bit/s, 0 unlimited */
-#define NIC_BANDWIDTH      0x028 /* ro, 64 bit: allocated */
+#define NIC_BANDWIDTH_MAX  0x020 /* PF, ro, 64 bit: bit/s, 0 unlimited */
+#define NIC_BANDWIDTH      0x028 /* PF, ro, 64 bit: allocated */
+
+/* Mailbox of a VF: it writes a request (a nonzero word that is not the last
+ * one), and has its answer when NIC_MBX_ANSWER reads the same.  The answer and
+ * each notice come with an interrupt of NIC_VECTOR_EVENT.  A request waits
+ * for whoever drives the PF. */
+#define NIC_MBX_REQUEST       0x030 /* rw */
+#define NIC_MBX_ANSWER        0x034 /* ro */
+#define NIC_MBX_NOTICES       0x038 /* ro: how often to ask anew (1004) */
+#define NIC_MBX_LINK          0x03c /* ro: answered link: 1 up */
+#define NIC_MBX_BANDWIDTH_MAX 0x050 /* ro, 64 bit: answered */
+#define NIC_MBX_BANDWIDTH     0x058 /* ro, 64 bit: answered */
 
 /* NIC_COMPLETION, once written, fires that vector once, when all earlier
  * register operations are complete and all queue entries that were taken are
@@ -71,9 +82,14 @@
 #define NIC_VECTOR_COMPLETION 3 /* the hypervisor's, of NIC_COMPLETION */
 
 /* PF only. */
-#define NIC_PF_RESET        0x040 /* wo: NIC_PF_RESET_KEY resets like FLR */
-#define NIC_PF_RESET_KEY    0x52534554 /* "TESR" */
-#define NIC_PF_NUM_VFS      0x044      /* ro: enabled VFs */
+#define NIC_PF_RESET     0x040      /* wo: NIC_PF_RESET_KEY resets like FLR */
+#define NIC_PF_RESET_KEY 0x52534554 /* "TESR" */
+#define NIC_PF_NUM_VFS   0x044      /* ro: enabled VFs */
+/* Why NIC_VECTOR_EVENT of the PF fired; it fires anew when it gets another
+ * eventfd while a bit is set.  64 bit, VF n at bit n - 1. */
+#define NIC_PF_LINK_CHANGED 0x048 /* rw1c: link or bandwidth, 601 */
+#define NIC_PF_MBX_PENDING  0x060 /* ro: requests not answered */
+#define NIC_PF_CHANGED      0x068 /* rw1c, 32 bit: 1: the PF's own link */
 #define NIC_PF_VF_BASE      0x4000
 #define NIC_PF_VF_SIZE      0x100 /* block of VF n at BASE + (n-1) * SIZE */
 #define NIC_PF_VF(n)        (NIC_PF_VF_BASE + ((n)-1) * NIC_PF_VF_SIZE)
@@ -92,5 +108,14 @@
 #define NIC_PF_VF_HELD      0x24 /* ro: entries taken, not finished */
 #define NIC_PF_VF_WRITTEN   0x28 /* ro, 64 bit: bytes written to memory */
 #define NIC_PF_VF_WAIT      0x30 /* rw: frames wait while BME is clear */
+#define NIC_PF_VF_LINK      0x34 /* ro: physical link: 1 up (702) */
+#define NIC_PF_VF_BW_MAX    0x38 /* ro, 64 bit: physical, bit/s */
+#define NIC_PF_VF_BW        0x40 /* ro, 64 bit: physical, allocated */
+#define NIC_PF_VF_MBX       0x48 /* ro: its request */
+#define NIC_PF_VF_ANSWER    0x4c /* wo: the request that is answered, by: */
+#define NIC_PF_VF_ANS_MAX   0x50 /* rw, 64 bit */
+#define NIC_PF_VF_ANS_BW    0x58 /* rw, 64 bit */
+#define NIC_PF_VF_ANS_LINK  0x60 /* rw */
+#define NIC_PF_VF_NOTIFY    0x64 /* wo: it shall ask anew (1004) */
 
 #endif

@@ -20,11 +20,16 @@
 #define PLATFORM_REGION_IO         0u
 #define PLATFORM_REGION_MEMORY     1u
 #define PLATFORM_REGION_SUPERVISOR 9u /* vm0 only */
-#define PLATFORM_REGION_N          10u
+/* Memory that the VM shares with one of the first PLATFORM_SHARED_VMS VMs
+ * (SUP_SHARES). */
+#define PLATFORM_REGION_SHARED 16u
+#define PLATFORM_REGION_N      (PLATFORM_REGION_SHARED + PLATFORM_SHARED_VMS)
+#define PLATFORM_SHARED_VMS    256u
+#define PLATFORM_SHARED_SIZE   0x10000u
 
-#define PLATFORM_VM_MAX            4096u
-#define PLATFORM_VM_NONE           0xffffffffu
-#define PLATFORM_HYPERVISOR        0u /* vm0 */
+#define PLATFORM_VM_MAX        4096u
+#define PLATFORM_VM_NONE       0xffffffffu
+#define PLATFORM_HYPERVISOR    0u /* vm0 */
 
 /* A VM's interrupts: vectors of index VFU_IRQ_MSIX on its bus socket.  0 is
  * the platform's (a function came, went, was reset: look at config space);
@@ -33,8 +38,10 @@
  * supervisor channel has something. */
 #define PLATFORM_SLOTS         32u
 #define PLATFORM_IRQS_PER_SLOT 4u
-#define PLATFORM_IRQS          (1u + PLATFORM_SLOTS * PLATFORM_IRQS_PER_SLOT)
 #define PLATFORM_IRQ_PLATFORM  0u
+/* Of every PF that the VM claimed. */
+#define PLATFORM_IRQ_PF (1u + PLATFORM_SLOTS * PLATFORM_IRQS_PER_SLOT)
+#define PLATFORM_IRQS   (PLATFORM_IRQ_PF + 1u)
 
 /* A management VM has its PF here.  The last interrupt of that slot is not the
  * PF's: by it the hypervisor asks the VM's PF driver to reset the PF. */
@@ -44,6 +51,18 @@
 static inline uint32_t platform_irq(uint32_t slot, uint32_t vector)
 {
 	return 1u + slot * PLATFORM_IRQS_PER_SLOT + vector;
+}
+
+static inline uint32_t platform_shared_region(uint32_t other_vm)
+{
+	return PLATFORM_REGION_SHARED + other_vm;
+}
+
+/* Where a successor has the PF on that bus, once it claimed it: config space
+ * and BAR 0, as the SUP_ROW_OWNER rows say. */
+static inline uint64_t platform_owner_config(uint8_t bus)
+{
+	return PLATFORM_ECAM + ((uint64_t)bus << 20);
 }
 
 /* Where slot s of a guest shows its config space: bus 0, device s. */

@@ -17,6 +17,17 @@
 #define STATE_AREA_VERSION 1u
 #define STATE_AREA_SIZE    4096u
 
+#define STATE_SUCCESSORS   8u
+
+/* A guest that takes over when the hypervisor fails (spec 02). */
+struct state_successor {
+	_Atomic uint64_t heartbeat; /* counted up by it */
+	_Atomic uint32_t pid;       /* 0: none */
+	_Atomic uint32_t vm;
+	uint8_t rsvd[48];
+};
+_Static_assert(sizeof(struct state_successor) == 64, "state successor");
+
 struct state_area {
 	uint32_t magic;
 	uint32_t version;
@@ -24,16 +35,20 @@ struct state_area {
 	uint32_t rsvd0;
 	_Atomic uint64_t event_sequence; /* last event number given out */
 	uint8_t rsvd1[104];
-	_Atomic uint64_t heartbeat; /* 1202: counted up by hvmon */
-	uint8_t rsvd2[120];
+	_Atomic uint64_t heartbeat;    /* 1202: counted up by hvmon */
+	_Atomic uint32_t hypervisor;   /* its pid; 0: none came yet */
+	_Atomic uint32_t heartbeat_us; /* its period */
+	uint8_t rsvd2[112];
 	_Atomic uint32_t shutdown; /* 1: cause is being written, 2: is there */
 	char cause[252];           /* why the machine shut down, NUL ended */
-	uint8_t rsvd3[3584];
+	struct state_successor successor[STATE_SUCCESSORS]; /* by order - 1 */
+	uint8_t rsvd3[3072];
 };
 _Static_assert(sizeof(struct state_area) == STATE_AREA_SIZE, "state area");
 _Static_assert(offsetof(struct state_area, event_sequence) == 16, "layout");
 _Static_assert(offsetof(struct state_area, heartbeat) == 128, "layout");
 _Static_assert(offsetof(struct state_area, shutdown) == 256, "layout");
+_Static_assert(offsetof(struct state_area, successor) == 512, "layout");
 
 /* Map the machine's state area, making the file when it is missing or
  * `fresh` is set.  -EBADMSG: wrong magic, version or size. */

@@ -34,6 +34,12 @@ enum sup_kind {
 	SUP_CONTAIN,   /* write: struct sup_contain */
 	SUP_SETTLE,    /* write: struct sup_settle */
 	SUP_LOADS,     /* read: struct sup_load */
+	/* Failover (spec 02).  A VM that is listed here finds region 9 too:
+	 * SUP_INFO, SUP_FUNCTIONS, SUP_VMS, and, of a PF that it claimed,
+	 * SUP_ROUTES to itself, SUP_VM_UNMAP and SUP_WATCH. */
+	SUP_SUCCESSORS, /* read, write: struct sup_successor */
+	SUP_SHARES,     /* read, write: struct sup_share */
+	SUP_WATCH,      /* write: struct sup_watch */
 	SUP_KIND_N
 };
 #define SUP_SHIFT        24
@@ -63,13 +69,15 @@ enum {
 struct sup_function {
 	char name[32]; /* "nic0/pf0"; empty: end of the array */
 	uint16_t bdf;
-	uint16_t pf_bdf;      /* itself for a PF */
-	uint32_t flags;       /* SUP_FUNCTION_* */
-	uint32_t vm;          /* assigned to; PLATFORM_VM_NONE */
-	uint32_t epoch;       /* of the PF's ownership */
+	uint16_t pf_bdf; /* itself for a PF */
+	uint32_t flags;  /* SUP_FUNCTION_* */
+	uint32_t vm;     /* assigned to; PLATFORM_VM_NONE */
+	uint32_t epoch;  /* of the PF's ownership */
+	uint32_t owner;  /* VM that holds the PF; PLATFORM_VM_NONE */
+	uint32_t rsvd0;
 	uint64_t bar_size[6]; /* 0: none, or upper half */
 };
-_Static_assert(sizeof(struct sup_function) == 96, "sup_function");
+_Static_assert(sizeof(struct sup_function) == 104, "sup_function");
 
 enum sup_vm_state {
 	SUP_VM_EMPTY = 1, /* never connected since its memory was made */
@@ -90,6 +98,9 @@ enum sup_vm_action {
 	/* The VM's functions are quiet: give it new memory, map it for its
 	 * functions, and let the next process connect. */
 	SUP_VM_RESET = 1,
+	/* No function reaches its memory any more, until SUP_VM_RESET; of vm0:
+	 * until it connects anew (before 1707). */
+	SUP_VM_UNMAP,
 };
 
 struct sup_vm_op {
@@ -107,6 +118,9 @@ enum {
 	SUP_ROW_DENIED = 2,
 	SUP_ROW_ONCE = 3,   /* allowed for one write, then denied */
 	SUP_ROW_FENCED = 4, /* denied for a while: what it stops is parked */
+	/* Allowed while the VM owns the PF that it leads to, else EPERM and
+	 * no exception. */
+	SUP_ROW_OWNER = 5,
 };
 enum sup_row_op {
 	SUP_ROW_SET =
@@ -142,12 +156,45 @@ struct sup_route {
 };
 _Static_assert(sizeof(struct sup_route) == 16, "sup_route");
 
+enum {
+	/* Take the PF: the epoch goes up by one, the former holder's
+	 * connection is fenced.  A successor takes it from anybody, the
+	 * hypervisor only from nobody (EBUSY). */
+	SUP_CLAIM_TAKE = 0,
+	/* Hand it over: nobody's, with its routes; SUP_EX_RELEASED. */
+	SUP_CLAIM_RELEASE = 1,
+};
+
 struct sup_claim {
 	uint16_t bdf; /* of the PF */
-	uint16_t rsvd0;
+	uint16_t action;
 	uint32_t expected_epoch; /* ESTALE when it is another */
 };
 _Static_assert(sizeof(struct sup_claim) == 8, "sup_claim");
+
+/* Who may claim a PF when the hypervisor fails; order 0 deletes. */
+struct sup_successor {
+	uint16_t bdf;   /* of the PF */
+	uint16_t order; /* 1 is the first; 0 when read: end of the array */
+	uint32_t vm;
+};
+_Static_assert(sizeof(struct sup_successor) == 8, "sup_successor");
+
+/* Two VMs share PLATFORM_SHARED_SIZE bytes, zero at first: region
+ * platform_shared_region(other) of each.  They outlive both. */
+struct sup_share {
+	uint32_t vm[2]; /* both 0: end of the array */
+};
+_Static_assert(sizeof(struct sup_share) == 8, "sup_share");
+
+/* Notice what a device writes to a VF's queues from here on (after 1703),
+ * and tell when its VM is unmapped: event memory.checked. */
+struct sup_watch {
+	uint16_t bdf; /* of the VF */
+	uint16_t rsvd0;
+	uint32_t rsvd1;
+};
+_Static_assert(sizeof(struct sup_watch) == 8, "sup_watch");
 
 struct sup_inject {
 	uint32_t vm;
@@ -189,6 +236,8 @@ enum sup_exception_type {
 	/* Accesses of vm were answered with all ones, since no verdict came in
 	 * time: it should be told to look again. */
 	SUP_EX_UNANSWERED,
+	SUP_EX_RELEASED, /* the PF bdf is nobody's: it was handed over, or its
+			  * holder is gone */
 	SUP_EX_TYPE_N
 };
 

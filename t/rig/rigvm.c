@@ -299,8 +299,8 @@ static void do_ring(struct rig *rig, char **w)
 static void print_exception(const struct sup_exception *ex)
 {
 	static const char *const types[] = {
-		"?",         "access",  "attached", "removed",
-		"contained", "started", "lost",     "unanswered",
+		"?",       "access", "attached",   "removed",  "contained",
+		"started", "lost",   "unanswered", "released",
 	};
 	_Static_assert(sizeof(types) / sizeof(types[0]) == SUP_EX_TYPE_N,
 		       "a name for each type");

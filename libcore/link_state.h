@@ -1,0 +1,88 @@
+/* link_state.h - the link states of a device's VFs (spec 02, fig. 3), as the
+ * PF driver keeps them: hvmon's, and 130A in the first guest.
+ *
+ * The table lies in memory that hvmon and a successor share
+ * (platform_shared_region()), so that hvmon may keep 130A up to date (1803,
+ * 1902) and take it back after a failover.  An entry is written by one side
+ * at a time and read whole: its sequence is odd while it is written.
+ */
+#ifndef IOVKIT_LINK_STATE_H
+#define IOVKIT_LINK_STATE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "libcore/function_name.h"
+#include "libcore/platform.h"
+
+#define LINK_PAGE_MAGIC   0x6b6c5649u /* "IVlk" */
+#define LINK_PAGE_VERSION 1u
+#define LINK_DEVICES      16u
+#define LINK_VFS          64u /* of a device; entry 0 is the PF's */
+
+/* Link, and bandwidth in bit/s: 210, 221, 222 or 211, 231, 232. */
+struct link_values {
+	bool up;
+	uint64_t max, allocated; /* 0: unlimited */
+};
+
+struct link_state {
+	struct link_values physical;
+	struct link_values notified; /* of a VF */
+	uint32_t vm;                 /* that has the VF; PLATFORM_VM_NONE */
+};
+
+struct link_entry {
+	_Atomic uint32_t sequence; /* odd: being written */
+	uint32_t vm;
+	uint32_t physical_up, notified_up;
+	uint64_t physical_max, physical_allocated;
+	uint64_t notified_max, notified_allocated;
+};
+_Static_assert(sizeof(struct link_entry) == 48, "link entry");
+
+struct link_device {
+	char name[32]; /* "nic0"; empty: end of the array */
+	uint16_t bdf;
+	uint16_t num_vfs;
+	/* Of the owner whose table this is; 0: not filled. */
+	uint32_t epoch;
+	uint64_t bar0, bar0_size; /* machine-physical, of the PF */
+	struct link_entry entry[1 + LINK_VFS];
+};
+_Static_assert(sizeof(struct link_device) == 56 + 65 * 48, "link device");
+
+/* What hvmon and a successor share. */
+struct link_page {
+	uint32_t magic;
+	uint32_t version;
+	_Atomic uint32_t wanted; /* hvmon asks for the PFs: its pid */
+	_Atomic uint32_t
+		returned; /* the successor handed them over: as asked */
+	uint8_t rsvd[112];
+	struct link_device device[LINK_DEVICES];
+};
+_Static_assert(sizeof(struct link_page) <= PLATFORM_SHARED_SIZE, "link page");
+
+/* What a successor shares with another guest: the emergency link. */
+#define EMERGENCY_MAGIC 0x6d655649u /* "IVem" */
+struct emergency_page {
+	_Atomic uint32_t magic; /* set by who comes first */
+	_Atomic uint32_t stop; /* 1603: nonzero while sends shall fail (1404) */
+	_Atomic uint32_t seen; /* the guest sent nothing since it saw it */
+};
+
+/* Whether the VM that has the VF must be told (1003). */
+bool link_state_differs(const struct link_state *state);
+
+/* Read an entry whole; -EAGAIN: its writer never finished.  -EINVAL: no such
+ * VF. */
+int link_entry_load(const struct link_device *device, unsigned vf,
+		    struct link_state *state)
+	__attribute__((warn_unused_result));
+/* Write an entry; the only writer. */
+void link_entry_store(struct link_device *device, unsigned vf,
+		      const struct link_state *state);
+
+#endif
