@@ -73,6 +73,12 @@ void confirm_interrupt_lost(struct reset *r)
 	count_down(r, 1);
 }
 
+void confirm_interrupts_gone(struct device *device)
+{
+	if (device->reset)
+		count_down(device->reset, device->reset->interrupts);
+}
+
 /* a605 before a600: no interrupt comes before it is counted. */
 void confirm_interrupt(struct procedure *p)
 {

@@ -13,6 +13,7 @@
 
 #include "cmd/hvmon/adopt.h"
 #include "cmd/hvmon/bridge_link.h"
+#include "cmd/hvmon/completion.h"
 #include "cmd/hvmon/enumerate.h"
 #include "cmd/hvmon/give.h"
 #include "cmd/hvmon/hvmon.h"
@@ -179,6 +180,7 @@ void device_event_removed(struct hvmon *hv, uint16_t pf_bdf)
 	p = procedure_new(hv, &remove_desc, sizeof(*p));
 	procedure_about(p, device);
 	procedure_start(p, 0);
+	confirm_interrupts_gone(device);
 }
 
 /* The procedure "contain": tell the VM. */
