@@ -106,6 +106,44 @@ static int resume_look(struct procedure *p)
 	return STEP_NEXT;
 }
 
+static bool leads_to(const struct sup_row *row, const struct vf *vf)
+{
+	uint64_t first = row->first + (uint64_t)row->offset, bar;
+	unsigned i;
+
+	for (i = 0; i < 6; i++) {
+		bar = vf_bar_address(vf, i);
+		if (vf->device->vf_bar_size[i] && first >= bar &&
+		    first - bar < vf->device->vf_bar_size[i])
+			return true;
+	}
+	return false;
+}
+
+/* VMs that were stopped, instead of fenced, ran on when their stopper died.
+ * Adoption sets the rows right. */
+static int resume_suspend(struct procedure *p)
+{
+	struct bridge_tables *t = &p->hv->tables;
+	struct sup_row rows[FUNCTION_VF_MAX * 6];
+	unsigned i, k, n = 0;
+
+	for (i = 0; i < t->n_rows; i++) {
+		if (t->rows[i].flag != SUP_ROW_ALLOWED)
+			continue;
+		for (k = 0; k < p->vfs.n; k++)
+			if (leads_to(&t->rows[i], p->vfs.vf[k]))
+				break;
+		if (k == p->vfs.n || n == sizeof(rows) / sizeof(rows[0]))
+			continue;
+		t->rows[i].flag = SUP_ROW_FENCED;
+		rows[n] = t->rows[i];
+		rows[n++].op = SUP_ROW_SET;
+	}
+	step_sup_write(p, SUP_ROWS, rows, n * (uint32_t)sizeof(rows[0]), 0);
+	return STEP_NEXT;
+}
+
 /* A new barrier, where there still are VFs. */
 static int resume_barrier(struct procedure *p)
 {
@@ -173,6 +211,7 @@ static void resume_end(struct procedure *p)
 
 static const struct step resume_steps[] = {
 	{ POINT_RESUME_LOOK, resume_look },
+	{ POINT_NONE, resume_suspend },
 	{ POINT_RESUME_BARRIER, resume_barrier },
 	{ POINT_RESUME_A115, resume_flr },
 	{ POINT_RESUME_SETTLE, resume_settle },
