@@ -33,6 +33,36 @@ scenario() {
 	assert_line --regexp "^guest2 .* running +1 .*SIGKILL"
 }
 
+@test "pf-reset: nine pairs lose nothing, two other ways shut down" {
+	scenario pf-reset
+	run -0 jq -r '.scenario, (.runs[] | [.suspend, .confirm, .lost > 0,
+		.repeated, .reset_ms > 0, .in_flight > 0, .shutdown] |
+		join(" "))' <<<"$output"
+	assert_output - <<-'END'
+		pf-reset
+		table barrier false 0 true true false
+		table interrupt false 0 true true false
+		table wait false 0 true true false
+		invalid-address barrier false 0 true true false
+		invalid-address interrupt false 0 true true false
+		invalid-address wait false 0 true true false
+		vcpu barrier false 0 true true false
+		vcpu interrupt false 0 true true false
+		vcpu wait false 0 true true false
+		none none true 0 false true true
+		table none true 0 false true true
+	END
+}
+
+@test "pf-reset shows a table and the cause to people" {
+	run -0 "$BATS_TEST_DIRNAME/../share/scenarios/pf-reset"
+	assert_line --regexp \
+		'^vcpu +wait +[1-9][0-9]* +0 +0 +[0-9.]+ +no +[0-9]+$'
+	assert_line --regexp '^table +none +[1-9][0-9]* +[1-9][0-9]* .* yes +-$'
+	assert_line --regexp \
+		'shut down: completion timeout: operation nic0/vf[12]:[0-9]+ of vm1'
+}
+
 @test "a scenario leaves nothing behind, and knows no other word" {
 	export TMPDIR=$T/tmp
 	mkdir "$TMPDIR"

@@ -238,14 +238,16 @@ static void requests_report(const struct workload *w, json_t *row)
 	json_t *more;
 
 	more = json_pack(
-		"{s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:o, s:I}", "done",
-		(json_int_t)rq->answered, "of", (json_int_t)w->spec.count,
-		"errors", (json_int_t)rq->errors, "detail",
+		"{s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:o, s:I}",
+		"done", (json_int_t)rq->answered, "of",
+		(json_int_t)w->spec.count, "errors", (json_int_t)rq->errors,
+		"detail",
 		json_sprintf("register 0x%x, depth %u", w->spec.reg,
 			     w->spec.depth),
 		"answered", (json_int_t)rq->answered, "refused",
 		(json_int_t)rq->refused, "reissued", (json_int_t)rq->reissued,
-		"outstanding", (json_int_t)rq->outstanding, "latency",
+		"owed", (json_int_t)rq->owed, "outstanding",
+		(json_int_t)rq->outstanding, "latency",
 		histogram_to_json(&rq->latency), "per_second",
 		(json_int_t)(rq->answered && ns
 				     ? (double)rq->ended * 1e9 / (double)ns
