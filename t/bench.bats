@@ -31,3 +31,14 @@ setup() {
 	done
 	run -64 "$relay" --sweep --sockets 257
 }
+
+@test "pf-reset measures all nine pairs" {
+	[[ ! ${IOVKIT_SANITIZERS:-} ]] || skip "a time under sanitizers is none"
+	run -0 --separate-stderr sh "$BATS_TEST_DIRNAME/../share/bench/pf-reset" \
+		--quick
+	run -0 jq -ce '[.bench, (.pairs | length), ([.pairs[] |
+		.suspend + .confirm] | unique | length), (.pairs |
+		all(.reset_ms > 0)), (.resets | length),
+		.resets[0].ratio_sweep > 0]' <<<"${lines[-1]}"
+	assert_output '["pf-reset",18,9,true,1,true]'
+}
