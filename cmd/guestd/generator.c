@@ -152,13 +152,14 @@ static bool on_poll(void *arg)
 	struct generator *gen = arg;
 	const struct workload_spec *spec = &gen->w.spec;
 	uint64_t now_ns = clock_now_ns();
-	uint64_t n = pacer_due(&gen->pacer, now_ns), batch;
+	uint64_t n = pacer_due(&gen->pacer, now_ns), batch, may;
 	bool go;
 
 	if (spec->count && n > spec->count - gen->next)
 		n = spec->count - gen->next;
-	batch = room(gen, n < BATCH ? n : BATCH);
-	go = batch ? send_some(gen, batch) : !n;
+	batch = n < BATCH ? n : BATCH;
+	may = room(gen, batch);
+	go = send_some(gen, may) && may == batch;
 	vf_send_flush(gen->w.vf);
 	gen->end_ns = now_ns;
 	if (go && n >= BATCH)

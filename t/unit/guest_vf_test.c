@@ -217,7 +217,7 @@ static void test_ring_full(void)
 	struct guest_rig rig;
 	struct queue tx;
 
-	guest_rig_start(&rig, "to=nic1/vf1");
+	guest_rig_start(&rig, "to=nic1/vf1,depth=16");
 	tx = guest_rig_tx(&rig);
 	guest_rig_run(&rig, 5 * NS_PER_MS);
 	CHECK_INT(queue_available(&tx, RIG_RING), RIG_RING - 1);
