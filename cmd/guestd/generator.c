@@ -91,25 +91,15 @@ static void link_error(struct generator *gen)
 	gen->link_down = true;
 }
 
-static uint32_t depth(const struct generator *gen)
+/* Whether as many frames are under way as shall be. */
+static bool is_deep(struct generator *gen)
 {
-	const struct vf *vf = gen->w.vf;
-
-	return gen->w.spec.depth ? gen->w.spec.depth : vf->n / 2;
-}
-
-/* How many of n frames may be sent before the device finishes some. */
-static uint64_t room(struct generator *gen, uint64_t n)
-{
-	uint32_t limit = depth(gen), pending;
+	struct vf *vf = gen->w.vf;
+	uint32_t depth = gen->w.spec.depth ? gen->w.spec.depth : vf->n / 2;
 
 	/* Looking is for when it matters. */
-	pending = gen->w.vf->tx.own - gen->w.vf->tx_reclaimed;
-	if (pending + n > limit)
-		pending = vf_send_pending(gen->w.vf);
-	if (pending >= limit)
-		return 0;
-	return n < limit - pending ? n : limit - pending;
+	return vf->tx.own - vf->tx_reclaimed >= depth &&
+	       vf_send_pending(vf) >= depth;
 }
 
 /* Send up to `n` frames; false: it has to wait. */
@@ -127,6 +117,10 @@ static bool send_some(struct generator *gen, uint64_t n)
 		if (err < 0)
 			return false;
 		gen->link_down = false;
+		if (is_deep(gen)) {
+			vf_send_cancel(vf);
+			return false;
+		}
 		size = draw_size(gen);
 		build(gen, frame, size);
 		vf_send_commit(vf, size);
@@ -152,14 +146,12 @@ static bool on_poll(void *arg)
 	struct generator *gen = arg;
 	const struct workload_spec *spec = &gen->w.spec;
 	uint64_t now_ns = clock_now_ns();
-	uint64_t n = pacer_due(&gen->pacer, now_ns), batch, may;
+	uint64_t n = pacer_due(&gen->pacer, now_ns);
 	bool go;
 
 	if (spec->count && n > spec->count - gen->next)
 		n = spec->count - gen->next;
-	batch = n < BATCH ? n : BATCH;
-	may = room(gen, batch);
-	go = send_some(gen, may) && may == batch;
+	go = send_some(gen, n < BATCH ? n : BATCH);
 	vf_send_flush(gen->w.vf);
 	gen->end_ns = now_ns;
 	if (go && n >= BATCH)
