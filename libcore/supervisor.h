@@ -238,6 +238,7 @@ enum sup_exception_type {
 	SUP_EX_UNANSWERED,
 	SUP_EX_RELEASED, /* the PF bdf is nobody's: it was handed over, or its
 			  * holder is gone */
+	SUP_EX_UNCONTAINED, /* it can be reached again */
 	SUP_EX_TYPE_N
 };
 

@@ -52,6 +52,7 @@ struct device {
 	enum device_state state;
 	bool claimed;
 	bool adopted;
+	bool contained; /* the PF is */
 
 	uint8_t config[PCI_CONFIG_SIZE]; /* PF, as read last */
 	uint64_t bar[6], bar_size[6];    /* 0: none or upper half */

@@ -9,6 +9,7 @@
 
 #include "cmd/hvmon/device_events.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "cmd/hvmon/adopt.h"
@@ -171,7 +172,9 @@ void device_event_removed(struct hvmon *hv, uint16_t pf_bdf)
 	device->generation++;
 	device->state = DEVICE_AWAY;
 	device->claimed = false;
+	device->contained = false;
 	for (i = 0; i < device->num_vfs; i++) {
+		device->vf[i].contained = false;
 		vf_name(&device->vf[i], &name);
 		row = vf_allocations_find(&hv->allocations, &name);
 		if (row)
@@ -181,9 +184,11 @@ void device_event_removed(struct hvmon *hv, uint16_t pf_bdf)
 	procedure_about(p, device);
 	procedure_start(p, 0);
 	confirm_interrupts_gone(device);
+	reset_attempt_ended(device, device->n_attempts, -ENODEV);
 }
 
-/* The procedure "contain": tell the VM. */
+/* The procedure "contain": tell the VM that a VF is away, or can be reached
+ * again: its guest sets it up, if it was reset meanwhile. */
 
 static int contain_inject(struct procedure *p)
 {
@@ -201,7 +206,7 @@ static const struct procedure_desc contain_desc = {
 	.steps = contain_steps,
 };
 
-void device_event_contained(struct hvmon *hv, uint16_t bdf)
+void device_event_contained(struct hvmon *hv, uint16_t bdf, bool on)
 {
 	char name[FUNCTION_NAME_MAX];
 	struct device *device;
@@ -212,12 +217,18 @@ void device_event_contained(struct hvmon *hv, uint16_t bdf)
 		return;
 	p = procedure_new(hv, &contain_desc, sizeof(*p));
 	if (vf) {
-		vf->contained = true;
 		p->vfs.vf[p->vfs.n++] = vf;
 		vf_format(name, vf);
 	} else {
+		device->contained = on;
 		snprintf(name, sizeof(name), "%s/pf0", device->name);
 	}
-	event(hv->program->log, "function.contained", "s:s", "function", name);
+	event(hv->program->log,
+	      on ? "function.contained" : "function.uncontained", "s:s",
+	      "function", name);
 	procedure_start(p, 0);
+	if (vf && on)
+		reset_vf_contained(vf);
+	else if (vf)
+		vf->contained = false;
 }

@@ -20,6 +20,6 @@ void device_attach(struct hvmon *hv, struct device *device, bool fresh);
 /* What the root bridge told. */
 void device_event_attached(struct hvmon *hv, uint16_t pf_bdf);
 void device_event_removed(struct hvmon *hv, uint16_t pf_bdf);
-void device_event_contained(struct hvmon *hv, uint16_t bdf);
+void device_event_contained(struct hvmon *hv, uint16_t bdf, bool on);
 
 #endif

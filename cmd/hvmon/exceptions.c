@@ -85,7 +85,10 @@ void exception_take(struct hvmon *hv, const struct sup_exception *exception)
 		device_event_removed(hv, exception->bdf);
 		break;
 	case SUP_EX_CONTAINED:
-		device_event_contained(hv, exception->bdf);
+		device_event_contained(hv, exception->bdf, true);
+		break;
+	case SUP_EX_UNCONTAINED:
+		device_event_contained(hv, exception->bdf, false);
 		break;
 	case SUP_EX_VM_STARTED:
 		vm_event_started(hv, exception->vm);

@@ -173,7 +173,9 @@ static int reset_confirm(struct procedure *p)
 {
 	struct reset *r = reset_of(p);
 
-	if (r->choice.confirm != CONFIRM_NONE)
+	/* While it only waits it asks nothing. */
+	if (r->choice.confirm != CONFIRM_NONE &&
+	    r->choice.confirm != CONFIRM_WAIT)
 		drain_limit_start(p);
 	switch (r->choice.confirm) {
 	case CONFIRM_BARRIER:
@@ -200,8 +202,10 @@ static int reset_confirmed(struct procedure *p)
 		reset_point(p, POINT_RESET_A305);
 	/* After a wait, it is only now that the registers are read; after
 	 * nothing, reading them would be a confirmation. */
-	if (!r->saved && r->choice.confirm != CONFIRM_NONE)
+	if (!r->saved && r->choice.confirm != CONFIRM_NONE) {
+		drain_limit_start(p);
 		vf_states_read(p);
+	}
 	return STEP_NEXT;
 }
 
@@ -239,6 +243,8 @@ static int reset_again(struct procedure *p)
 {
 	struct reset *r = reset_of(p);
 
+	if (r->is_pf && p->device->contained)
+		return step_fail(p, -EHOSTDOWN, "%s is contained", p->function);
 	/* As long as it was not looked at, it has not settled. */
 	memset(r->pf_command, 0xff, sizeof(r->pf_command));
 	r->granted = can_grant(r);

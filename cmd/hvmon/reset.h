@@ -18,6 +18,9 @@ bool reset_awaits_attempt(const struct device *device, unsigned number);
 /* The PF driver's attempt of that number passed (err 0) or failed. */
 void reset_attempt_ended(struct device *device, unsigned number, int err);
 
+/* Nothing of it is to be waited for any more. */
+void reset_vf_contained(struct vf *vf);
+
 /* Adoption: read what the former hypervisor left of resets under way. */
 void step_reset_records_read(struct procedure *p, struct device *device);
 /* The device's config space is what it was before a reset that took it away:

@@ -198,10 +198,7 @@ static int setup_vf_enable(struct procedure *p)
 static int setup_vfs(struct procedure *p)
 {
 	struct setup *s = (struct setup *)p;
-	unsigned i;
 
-	for (i = 0; i < p->device->num_vfs; i++)
-		p->device->vf[i].contained = false;
 	step_read_vf_configs(p, p->device, &s->configs);
 	return STEP_NEXT;
 }

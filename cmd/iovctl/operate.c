@@ -106,7 +106,7 @@ static int do_operation(struct iovctl *ctl)
 }
 
 /* The method has the command's name and takes a function. */
-static int do_uncontain(struct iovctl *ctl)
+static int do_function(struct iovctl *ctl)
 {
 	struct function_name fn;
 
@@ -412,12 +412,20 @@ const struct command operate_commands[] = {
 	  .min_args = 1,
 	  .max_args = 1,
 	  .fn = do_reset },
+	{ .name = "contain",
+	  .usage = "FUNCTION",
+	  .what = "keep everybody off a function",
+	  .help = "What it has not answered reads as all ones; it neither "
+		  "interrupts nor reaches memory.",
+	  .min_args = 1,
+	  .max_args = 1,
+	  .fn = do_function },
 	{ .name = "uncontain",
 	  .usage = "FUNCTION",
 	  .what = "let a contained function be reached again",
 	  .min_args = 1,
 	  .max_args = 1,
-	  .fn = do_uncontain },
+	  .fn = do_function },
 	{ .name = "attach",
 	  .usage = "DEVICE",
 	  .what = "connect a device that was removed",

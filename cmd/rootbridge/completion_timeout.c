@@ -64,6 +64,7 @@ void uncontain(struct function *f)
 	event(f->bridge->log, "uncontained", "s:s", "function", f->name);
 	interrupts_attach(f);
 	dma_update(f, NULL);
+	exceptions_notify(f->bridge, SUP_EX_UNCONTAINED, f->vm, f->bdf);
 }
 
 /* The oldest row of all that can time out, or NULL. */

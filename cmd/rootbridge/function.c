@@ -176,6 +176,8 @@ static void refuse(struct function *f, const char *why)
 static void attached(struct function *f)
 {
 	f->present = true;
+	if (f->contained)
+		exceptions_notify(f->bridge, SUP_EX_UNCONTAINED, f->vm, f->bdf);
 	f->contained = false;
 	f->retry_ns = BRIDGE_RETRY_MIN_NS;
 	if (!f->vf)

@@ -203,6 +203,22 @@ static void answer_release(void *arg, struct control_call *call, json_t *params)
 				      from));
 }
 
+static void answer_contain(void *arg, struct control_call *call, json_t *params)
+{
+	json_int_t from = since(arg);
+	struct function *f;
+
+	f = find_function(arg, call, control_string(params, "function", ""));
+	if (!f)
+		return;
+	if (f->contained) {
+		control_fail(call, RPC_FAILED, "%s is contained", f->name);
+		return;
+	}
+	contain(f, inflight_oldest(&f->inflight, false), "asked for");
+	control_reply(call, json_pack("{s:I}", "since", from));
+}
+
 static void answer_uncontain(void *arg, struct control_call *call,
 			     json_t *params)
 {
@@ -286,6 +302,8 @@ static const struct control_method methods[] = {
 	{ "drop", "never answer one operation", answer_drop, operation_params },
 	{ "release", "let a function's held operations go, or points",
 	  answer_release, release_params },
+	{ "contain", "keep everybody off a function, as after a timeout",
+	  answer_contain, function_params },
 	{ "uncontain", "let a contained function be reached again",
 	  answer_uncontain, function_params },
 	{ "config-dump", "config spaces as read from the functions",
