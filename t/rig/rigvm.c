@@ -300,7 +300,7 @@ static void print_exception(const struct sup_exception *ex)
 {
 	static const char *const types[] = {
 		"?",       "access", "attached",   "removed",  "contained",
-		"started", "lost",   "unanswered", "released",
+		"started", "lost",   "unanswered", "released", "uncontained",
 	};
 	_Static_assert(sizeof(types) / sizeof(types[0]) == SUP_EX_TYPE_N,
 		       "a name for each type");
