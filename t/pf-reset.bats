@@ -14,11 +14,12 @@ teardown() {
 }
 
 # Two devices, two VMs: VM 1 has VFs 1 to 3, VM 2 has VF 4.  Requests of VFs 1
-# and 2 take 50 ms, so that some are always in flight; VF 1 sends to VF 2.
+# and 2 take a while, so that some are in flight; VF 1 sends to VF 2.
 two_nics() {
 	machine_start <<-END
 		bridge: rootbridge --vms=4 ${BRIDGE:-}
-		nic0: iovdev --vfs 8 --latency vf1=50ms --latency vf2=50ms
+		nic0: iovdev --vfs 8 --latency vf1=${LATENCY:-50ms} \
+			--latency vf2=${LATENCY:-50ms}
 		nic1: iovdev --vfs 8
 		hv: hvmon --vf nic0/vf1=vm1:80ms --vf nic0/vf2=vm1:80ms \
 			--vf nic1/vf1=vm1:1ms --vf nic1/vf2=vm2:100ms ${HV:-}
@@ -161,12 +162,29 @@ pair() {
 
 # The reset throws requests away: the machine shuts down and says why.
 shuts_down() {
+	LATENCY=300ms
 	two_nics
 	iovctl reset "$@" nic0/pf0 3>&- &
+	is_shut_down
+}
+
+is_shut_down() {
 	finish bmc 71
 	[[ $(log bmc) == *"completion timeout: operation nic0/"* ]]
 	assert_order reset.a115 bridge.a1220 bridge.a1225 bridge.a1230 shutdown
 	has_event shutdown '.function | test("nic0/vf[12]")'
+}
+
+# What was in flight is answered, but there is more.
+unsuspended_shuts_down() {
+	HV+=" --at reset.a115=hold"
+	LATENCY=300ms
+	two_nics
+	iovctl reset "$@" nic0/pf0 3>&- &
+	await reset.a115
+	wait_until "$PATIENCE" in_flight
+	rpc hv release '["reset.a115"]' >/dev/null
+	is_shut_down
 }
 
 @test "neither suspended nor confirmed: shutdown, the cause is named" {
@@ -178,7 +196,7 @@ shuts_down() {
 }
 
 @test "new requests not suspended: shutdown" {
-	shuts_down --suspend none
+	unsuspended_shuts_down --suspend none
 }
 
 
@@ -267,7 +285,7 @@ shuts_down() {
 	await device.gone '.src == "hv"'
 	rpc hv release '["reset.a115"]' >/dev/null
 	await reset.failed
-	run ! wait $!
+	! wait $! || fail "the reset did not fail"
 	[[ $(<"$T/reset") == *"went away"* ]]
 	goes_on g2 nic1/vf2
 	machine_stop
@@ -312,7 +330,7 @@ shuts_down() {
 
 @test "--without a105: shutdown" {
 	HV="--without a105"
-	shuts_down
+	unsuspended_shuts_down
 }
 
 @test "--without a110: shutdown" {
