@@ -46,7 +46,7 @@
 /* A management VM has its PF here.  The last interrupt of that slot is not the
  * PF's: by it the hypervisor asks the VM's PF driver to reset the PF. */
 #define PLATFORM_MANAGEMENT_SLOT (PLATFORM_SLOTS - 1u)
-#define PLATFORM_IRQ_PF_RESET    (PLATFORM_IRQS - 1u)
+#define PLATFORM_IRQ_PF_RESET    (PLATFORM_IRQ_PF - 1u)
 
 static inline uint32_t platform_irq(uint32_t slot, uint32_t vector)
 {

@@ -151,7 +151,7 @@ assert_vm3_works() {
 		"message 8 00" "message 9 0000" "message 15 0100" \
 		"header 9 9 16 1" listen "header 9 9 16 3" listen \
 		"header 10 99 16 16" \
-		"read 5 0 4" "read 99 0 4" "read 1 0x1000000 4" \
+		"read 5 0 4" "read 999 0 4" "read 1 0x1000000 4" \
 		"read 1 0xffffffffffffffff 4" "read 0 0xffffffff 4" \
 		"read 9 0 16" "read 1 0 2000000" \
 		"message 4 00000000000000000000000000000000" \
@@ -166,7 +166,7 @@ assert_vm3_works() {
 		assert_line "message $n: EINVAL"
 	done
 	assert_line "listen: id 9 command 9 EINVAL"
-	for n in "5 0 4" "99 0 4" "1 0x1000000 4" "1 0xffffffffffffffff 4" \
+	for n in "5 0 4" "999 0 4" "1 0x1000000 4" "1 0xffffffffffffffff 4" \
 		"0 0xffffffff 4" "9 0 16" "1 0 2000000" "0 0 4"; do
 		assert_line "read $n: EINVAL"
 	done
@@ -327,6 +327,25 @@ bridge_rss_kib() {
 		assert_line "stopped tx: status 4"
 	done
 	assert_vm3_works
+	assert_unharmed
+}
+
+@test "what a guest does wrong in a loop does not fill the log" {
+	power_on
+	local steps=() i began told
+	for ((i = 0; i < 300; i++)); do
+		# A ring of no size; and an address where nothing is.
+		steps+=("register 0x10c 1" "read 0 0x20000000 4")
+	done
+	began=$EPOCHSECONDS
+	vfu hello guest rings "register 0x10c 0" "register 0x108 0" \
+		"${steps[@]}" >/dev/null
+	# A hundred a second.
+	i=$((100 * (EPOCHSECONDS - began + 2)))
+	told=$(events 'select(.ev == "queue.stopped")' | wc -l)
+	assert [ "$told" -ge 90 -a "$told" -le "$i" ]
+	told=$(events 'select(.ev == "exception")' | wc -l)
+	assert [ "$told" -ge 90 -a "$told" -le "$i" ]
 	assert_unharmed
 }
 

@@ -68,6 +68,7 @@ static void start_write(struct emulation *e, struct vf_allocation *row,
 	uint32_t offset = config_offset(e);
 	char name[FUNCTION_NAME_MAX], vm[VM_NAME_MAX];
 	bool flr, master;
+	uint64_t suppressed;
 	unsigned i, n;
 
 	memcpy(e->data, e->exception.data, e->exception.size);
@@ -79,9 +80,11 @@ static void start_write(struct emulation *e, struct vf_allocation *row,
 				  runs[i].size);
 	if (writes_command(e, &master))
 		step_vf_wait(&e->p, vf, master);
-	if (flr)
-		event(e->p.hv->program->log, "vf.flr", "s:s, s:s", "function",
-		      vf_format(name, vf), "vm", vm_format(vm, row->vm));
+	if (flr && vm_tells(e->p.hv, row->vm, &suppressed))
+		event(e->p.hv->program->log, "vf.flr", "s:s, s:s, s:I",
+		      "function", vf_format(name, vf), "vm",
+		      vm_format(vm, row->vm), "suppressed",
+		      (json_int_t)suppressed);
 }
 
 static int emulate_access(struct procedure *p)

@@ -54,12 +54,17 @@ void exception_unsupported(struct hvmon *hv,
 static void refuse(struct hvmon *hv, const struct sup_exception *exception)
 {
 	char vm[VM_NAME_MAX];
+	uint64_t suppressed;
 
-	event(hv->program->log, "exception", "s:s, s:I, s:I, s:b, s:b", "vm",
-	      vm_format(vm, exception->vm), "gpa", (json_int_t)exception->gpa,
-	      "size", (json_int_t)exception->size, "write",
-	      (exception->flags & SUP_EX_WRITE) != 0, "denied",
-	      (exception->flags & SUP_EX_DENIED) != 0);
+	if (vm_tells(hv, exception->vm, &suppressed))
+		event(hv->program->log, "exception",
+		      "s:s, s:I, s:I, s:b, s:b, s:I", "vm",
+		      vm_format(vm, exception->vm), "gpa",
+		      (json_int_t)exception->gpa, "size",
+		      (json_int_t)exception->size, "write",
+		      (exception->flags & SUP_EX_WRITE) != 0, "denied",
+		      (exception->flags & SUP_EX_DENIED) != 0, "suppressed",
+		      (json_int_t)suppressed);
 	exception_unsupported(hv, exception);
 }
 

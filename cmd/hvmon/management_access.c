@@ -180,9 +180,13 @@ static void refuse_reset(struct hvmon *hv,
 {
 	char vm[VM_NAME_MAX], pf[FUNCTION_NAME_MAX];
 
+	uint64_t suppressed;
+
 	snprintf(pf, sizeof(pf), "%s/pf0", device);
-	event(hv->program->log, "reset.refused", "s:s, s:s", "function", pf,
-	      "vm", vm_format(vm, exception->vm));
+	if (vm_tells(hv, exception->vm, &suppressed))
+		event(hv->program->log, "reset.refused", "s:s, s:s, s:I",
+		      "function", pf, "vm", vm_format(vm, exception->vm),
+		      "suppressed", (json_int_t)suppressed);
 	exception_fail(hv, exception, EPERM);
 }
 

@@ -18,6 +18,15 @@ struct vm *vm_find(struct vm_table *table, uint32_t number)
 	return NULL;
 }
 
+bool vm_tells(struct hvmon *hv, uint32_t number, uint64_t *suppressed)
+{
+	struct vm *vm = vm_find(&hv->vms, number);
+
+	*suppressed = 0;
+	return !vm || limiter_pass(&vm->told, loop_now_ns(hv->program->loop),
+				   suppressed);
+}
+
 static struct vm *vm_get(struct vm_table *table, uint32_t number)
 {
 	struct vm *vm = vm_find(table, number);

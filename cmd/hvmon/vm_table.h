@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "libcore/limiter.h"
 #include "libcore/loop.h"
 #include "libcore/supervisor.h"
 
@@ -17,8 +18,9 @@ struct vm {
 	uint32_t state; /* enum sup_vm_state */
 	uint32_t incarnation;
 	uint32_t pid;
-	bool resetting;  /* a vm reset is under way or waits */
-	bool lost_again; /* and another is needed after it */
+	struct limiter told; /* events that it can cause */
+	bool resetting;      /* a vm reset is under way or waits */
+	bool lost_again;     /* and another is needed after it */
 };
 
 struct vm_table {
@@ -35,6 +37,8 @@ void vm_table_update(struct vm_table *table, const struct sup_vm *read,
 		     unsigned n);
 void vm_table_fini(struct vm_table *table);
 struct vm *vm_find(struct vm_table *table, uint32_t number);
+/* Whether to write an event that the VM can cause as often as it likes. */
+bool vm_tells(struct hvmon *hv, uint32_t number, uint64_t *suppressed);
 json_t *vm_rows(void *hv);
 
 #endif

@@ -224,8 +224,15 @@ static void forget_held(struct function *f)
 	f->order.busy = false;
 }
 
+bool function_tells(struct function *f, uint64_t *suppressed)
+{
+	return limiter_pass(&f->told, loop_now_ns(f->nic->loop), suppressed);
+}
+
 void function_reset(struct function *f)
 {
+	uint64_t suppressed;
+
 	forget_held(f);
 	access_order_drop(f);
 	nic_queue_reset(&f->queue[NIC_QUEUE_TX]);
@@ -241,8 +248,10 @@ void function_reset(struct function *f)
 	f->resets++;
 	if (f->vf)
 		nic_tx_unstall(f->nic);
-	event(f->nic->log, "function.reset", "s:s, s:I", "function", f->name,
-	      "resets", (json_int_t)f->resets);
+	if (function_tells(f, &suppressed))
+		event(f->nic->log, "function.reset", "s:s, s:I, s:I",
+		      "function", f->name, "resets", (json_int_t)f->resets,
+		      "suppressed", (json_int_t)suppressed);
 }
 
 static void reset_whole(struct function *f)
@@ -260,14 +269,25 @@ static void on_flr_resume(void *arg)
 	access_order_resume(f);
 }
 
+/* A guest may reset its VF in a loop. */
+static enum point_verdict pass_flr(struct function *f)
+{
+	struct points *points = f->nic->program->points;
+	uint64_t suppressed;
+
+	if (f->vf && !point_armed(points, POINT_FLR) &&
+	    !limiter_pass(&f->flrs, loop_now_ns(f->nic->loop), &suppressed))
+		return POINT_GO;
+	return point(points, POINT_FLR, &f->hold, on_flr_resume, f, "s:s, s:i",
+		     "function", f->name, "pending", (int)f->order.n_ops);
+}
+
 enum op_result function_flr(struct function *f, struct vfu_request *req)
 {
 	f->todo = 0;
 	if (req)
 		vfu_request_ok(req);
-	switch (point(f->nic->program->points, POINT_FLR, &f->hold,
-		      on_flr_resume, f, "s:s, s:i", "function", f->name,
-		      "pending", (int)f->order.n_ops)) {
+	switch (pass_flr(f)) {
 	case POINT_HELD:
 		return OP_WAIT;
 	case POINT_FAIL:

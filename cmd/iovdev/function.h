@@ -13,6 +13,7 @@
 #include "cmd/iovdev/nic_queue.h"
 #include "libcore/function_name.h"
 #include "libcore/guest_memory.h"
+#include "libcore/limiter.h"
 #include "libcore/pci_config.h"
 #include "libcore/points.h"
 #include "libcore/vfu_server.h"
@@ -57,7 +58,9 @@ struct function {
 	uint8_t mac_low[4]; /* written, not taken over yet */
 	uint32_t scratch;
 	uint32_t resets;
-	uint64_t refused; /* accesses to nothing */
+	uint64_t refused;    /* accesses to nothing */
+	struct limiter told; /* events that its guest can cause */
+	struct limiter flrs; /* the point that it passes */
 	uint64_t unsupported;
 };
 
@@ -74,6 +77,8 @@ int function_serve_fd(struct function *f, int fd, struct complaint *c)
 /* One operation; `data` of a write. */
 enum op_result function_execute(struct function *f, struct vfu_request *req,
 				const uint8_t *data);
+/* Whether to write an event that its guest can cause as often as it likes. */
+bool function_tells(struct function *f, uint64_t *suppressed);
 /* Whether an operation must wait until taken entries are finished. */
 bool function_blocks(struct function *f, const struct vfu_request *req);
 /* Entries were finished: whoever waits for that goes on. */

@@ -182,9 +182,13 @@ static void on_reset(void *arg, struct vfu_request *req)
 static void on_refused(void *arg, struct vfu_session *session, const char *why)
 {
 	struct function *f = arg;
+	uint64_t suppressed;
 
-	event(f->nic->log, "client.refused", "s:s, s:i, s:s", "function",
-	      f->name, "pid", (int)vfu_session_peer(session), "why", why);
+	if (function_tells(f, &suppressed))
+		event(f->nic->log, "client.refused", "s:s, s:i, s:s, s:I",
+		      "function", f->name, "pid",
+		      (int)vfu_session_peer(session), "why", why, "suppressed",
+		      (json_int_t)suppressed);
 }
 
 static const struct vfu_server_ops server_ops = {

@@ -61,6 +61,7 @@ static bool attach(struct nic_queue *q, bool quiet)
 {
 	struct function *f = q->function;
 	struct queue_ring *ring = NULL;
+	uint64_t suppressed;
 	int err;
 
 	if (is_ring_size(q->entries) && !(q->base % alignof(struct queue_ring)))
@@ -80,11 +81,14 @@ static bool attach(struct nic_queue *q, bool quiet)
 		return false;
 	}
 	q->attached = true;
-	event(f->nic->log, "queue.running", "s:s, s:s, s:I, s:I, s:I",
-	      "function", f->name, "queue", nic_queue_name(q), "entries",
-	      (json_int_t)q->entries, "write",
-	      (json_int_t)nic_queue_write_index(q), "read",
-	      (json_int_t)nic_queue_read_index(q));
+	if (function_tells(f, &suppressed))
+		event(f->nic->log, "queue.running",
+		      "s:s, s:s, s:I, s:I, s:I, s:I", "function", f->name,
+		      "queue", nic_queue_name(q), "entries",
+		      (json_int_t)q->entries, "write",
+		      (json_int_t)nic_queue_write_index(q), "read",
+		      (json_int_t)nic_queue_read_index(q), "suppressed",
+		      (json_int_t)suppressed);
 	return true;
 }
 
@@ -119,6 +123,7 @@ void nic_queue_enable(struct nic_queue *q, uint32_t value)
 void nic_queue_stop(struct nic_queue *q, enum queue_status status)
 {
 	struct function *f = q->function;
+	uint64_t suppressed;
 
 	if (guest_memory_lost(&f->memory))
 		status = QUEUE_LOST;
@@ -127,9 +132,11 @@ void nic_queue_stop(struct nic_queue *q, enum queue_status status)
 	nic_queue_detach(q);
 	q->enable = 0;
 	q->status = status;
-	event(f->nic->log, "queue.stopped", "s:s, s:s, s:i, s:s", "function",
-	      f->name, "queue", nic_queue_name(q), "status", (int)status, "why",
-	      queue_status_name(status));
+	if (function_tells(f, &suppressed))
+		event(f->nic->log, "queue.stopped", "s:s, s:s, s:i, s:s, s:I",
+		      "function", f->name, "queue", nic_queue_name(q), "status",
+		      (int)status, "why", queue_status_name(status),
+		      "suppressed", (json_int_t)suppressed);
 	interrupts_fire(f, NIC_VECTOR_EVENT);
 }
 

@@ -18,6 +18,7 @@
 #include "libcore/control.h"
 #include "libcore/fault.h"
 #include "libcore/function_name.h"
+#include "libcore/limiter.h"
 #include "libcore/loop.h"
 #include "libcore/pci_caps.h"
 #include "libcore/platform.h"
@@ -27,7 +28,6 @@
 #include "libcore/vfu_server.h"
 
 #include "cmd/rootbridge/inflight.h"
-#include "cmd/rootbridge/limiter.h"
 #include "cmd/rootbridge/protection.h"
 #include "cmd/rootbridge/routing.h"
 

@@ -1,7 +1,7 @@
 /* limiter.h - what a peer can make happen as often as it likes is told at most
  * a hundred times a second, with the number of those that were not told. */
-#ifndef IOVKIT_ROOTBRIDGE_LIMITER_H
-#define IOVKIT_ROOTBRIDGE_LIMITER_H
+#ifndef IOVKIT_LIMITER_H
+#define IOVKIT_LIMITER_H
 
 #include <stdbool.h>
 #include <stdint.h>
