@@ -243,7 +243,9 @@ row() {
 }
 
 pid() {
-	row processes bmc "$1" pid
+	[[ $(rpc bmc show '["processes"]') =~ \
+		\"name\":\"$1\"[^{}]*\"pid\":([0-9]+) ]] &&
+		echo "${BASH_REMATCH[1]}"
 }
 
 # Events

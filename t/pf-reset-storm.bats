@@ -1,0 +1,203 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2034 # bats sets them
+# pf-reset-storm.bats - resets of a PF back to back while guests work: nothing
+# is lost, and each safety part that is left out is missed.
+#
+# STORM_SECONDS is how long a storm goes on (3; the campaign: 60).
+
+setup() {
+	load machine
+	load pf-reset
+	machine_setup
+	need bmc rootbridge iovdev hvmon guestd iovctl
+	# A storm of a minute takes longer than any test.
+	SECONDS_OF_STORM=${STORM_SECONDS:-3}
+}
+
+teardown() {
+	if [[ ${SPACES:-} ]]; then
+		ip netns del "${SPACES}a" || true
+		ip netns del "${SPACES}b" || true
+	fi
+	machine_teardown
+}
+
+PAIRS=()
+for suspend in table invalid-address vcpu; do
+	for confirm in barrier interrupt wait; do
+		PAIRS+=("--suspend $suspend --confirm $confirm")
+	done
+done
+
+# storm SECONDS [PAIR...]: resets back to back, each pair in turn; stops when
+# the machine is gone.  N is how many there were.
+storm() {
+	local end=$((${EPOCHREALTIME/[.,]/} + $1 * 1000000)) reply
+	shift
+	N=0
+	while ((${EPOCHREALTIME/[.,]/} < end)); do
+		# shellcheck disable=SC2068,SC2206 # words of options
+		local words=(${@:N % $# + 1:1})
+		reply=$(reset_pf0 "${words[@]}" 2>&1) || {
+			echo "reset $N, ${words[*]}: $reply"
+			return 1
+		}
+		N=$((N + 1))
+	done
+}
+
+# The log of points, a line for each reset, and how often there is such a line.
+orders() {
+	events 'select(.ev | test("^reset[.]a1(00|05|10|15)$")) | .ev' |
+		tr -d '"' | paste -d ' ' - - - - | sort | uniq -c
+}
+
+assert_order_of_all() {
+	run -0 orders
+	assert_output --regexp \
+		"^ *$1 reset.a100 reset.a105 reset.a110 reset.a115\$"
+}
+
+@test "a storm of protected resets, all nine pairs: nothing lost" {
+	local vm
+	machine_start <<<"$(traffic_file)"
+	traffic
+	storm "$SECONDS_OF_STORM" "${PAIRS[@]}"
+	echo "$N resets"
+	((N >= 9))
+	assert_all_answered
+	assert_no_shutdown
+	assert_order_of_all "$N"
+	# They did work all the time.
+	for vm in vm1 vm2; do
+		[[ $(report $vm) =~ \"answered\":([0-9]+) ]]
+		((BASH_REMATCH[1] > N))
+	done
+	machine_stop
+}
+
+@test "a storm by table and barrier alone: nothing lost" {
+	machine_start <<<"$(traffic_file)"
+	traffic
+	storm "$SECONDS_OF_STORM" "--suspend table --confirm barrier"
+	echo "$N resets"
+	assert_all_answered
+	assert_no_shutdown
+	assert_order_of_all "$N"
+	machine_stop
+}
+
+# PART: without it a storm loses something, or the machine.
+missed() {
+	BRIDGE_OPTIONS=--timeout=300ms
+	machine_start <<<"$(traffic_file --without "$1")"
+	traffic
+	storm 2 "--suspend table --confirm barrier" || true
+	if is_gone "${PIDS[bmc]}" || ! is_complete_in 1; then
+		echo "noticed after $N resets"
+	else
+		fail "nobody misses $1 in $N resets"
+	fi
+	if is_gone "${PIDS[bmc]}"; then
+		finish bmc 71
+	fi
+}
+
+@test "a storm without a105 is noticed" {
+	missed a105
+}
+
+@test "a storm without a110 is noticed" {
+	missed a110
+}
+
+# Stand at the end of a110: everything is confirmed, nothing is reset.
+stand_confirmed() {
+	machine_start <<<"$(traffic_file "$@")"
+	traffic
+	iovctl at hvmon reset.save=hold >/dev/null
+	reset_pf0 >/dev/null 3>&- &
+	RESET=$!
+	await reset.save
+	FRAMES=$(received vm2)
+}
+
+@test "queues stand still when a110 has confirmed, and go on after a115" {
+	stand_confirmed
+	run -1 wait_until 1 more_than vm2 "$FRAMES"
+	iovctl release hvmon >/dev/null
+	wait "$RESET"
+	wait_until "$PATIENCE" more_than vm2 "$FRAMES"
+	assert_all_answered
+	machine_stop
+}
+
+@test "without clearing Bus Master Enable queues do not stand still" {
+	stand_confirmed --without bus-master
+	wait_until "$PATIENCE" more_than vm2 "$FRAMES"
+	iovctl release hvmon >/dev/null
+	wait "$RESET"
+	machine_stop
+}
+
+@test "a storm without saving the VFs' registers is noticed" {
+	missed save
+}
+
+# Neither nor, and the two by themselves, chosen at run time.
+shuts_down() {
+	# Longer than a hypervisor under sanitizers takes from a105 to a115.
+	LATENCY=50ms
+	BRIDGE_OPTIONS=--timeout=300ms
+	machine_start <<<"$(traffic_file)"
+	traffic
+	reset_pf0 "$@" >/dev/null 2>&1 || true
+	finish bmc 71
+	run log bmc
+	assert_output --regexp \
+		'shut down: completion timeout: operation nic0/vf[12]:[0-9]+ of vm[12]'
+}
+
+@test "a reset without protection shuts the machine down, cause named" {
+	shuts_down --suspend none --confirm none
+}
+
+@test "a reset without confirmation shuts the machine down, cause named" {
+	shuts_down --suspend table --confirm none
+}
+
+@test "ping between two namespaces goes on through resets, none lost" {
+	local a b ping n
+	need_tap
+	tap_name a
+	tap_name b
+	machine_start <<-END
+		bridge: rootbridge
+		nic0: iovdev --vfs 2
+		hvmon: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2
+		vm1: guestd --vm 1 --tap $a
+		vm2: guestd --vm 2 --tap $b
+	END
+	SPACES=iov$BASHPID
+	ip netns add "${SPACES}a"
+	ip netns add "${SPACES}b"
+	ip link set "$a" netns "${SPACES}a"
+	ip link set "$b" netns "${SPACES}b"
+	ip -n "${SPACES}a" addr add 10.9.0.1/24 dev "$a"
+	ip -n "${SPACES}b" addr add 10.9.0.2/24 dev "$b"
+	ip -n "${SPACES}a" link set "$a" up
+	ip -n "${SPACES}b" link set "$b" up
+	ip netns exec "${SPACES}a" ping -q -c 200 -i 0.01 -W 5 10.9.0.2 \
+		>"$T/ping" 3>&- &
+	ping=$!
+	for ((n = 0; n < 9 || $(is_gone "$ping"; echo $?); n++)); do
+		# shellcheck disable=SC2086 # words
+		reset_pf0 ${PAIRS[n % 9]}
+	done
+	wait "$ping"
+	run -0 cat "$T/ping"
+	assert_output --partial "200 packets transmitted, 200 received"
+	refute_output --partial "duplicates"
+	assert_no_shutdown
+	machine_stop
+}
