@@ -65,6 +65,11 @@ enum bridge_point {
 };
 extern const struct point_desc bridge_points[POINT_BRIDGE_N];
 
+enum bridge_part {
+	PART_OWNERSHIP, /* a PF's former holder is fenced */
+	PART_BRIDGE_N
+};
+
 enum on_timeout {
 	ON_TIMEOUT_SHUTDOWN,
 	ON_TIMEOUT_CONTAIN
@@ -162,7 +167,7 @@ struct device {
 	struct operations vf_waits;
 	struct loop_timer vf_timer;
 	uint32_t epoch;    /* of the ownership; 0: never claimed */
-	uint64_t owner;    /* serial of the holder's connection */
+	struct vm *owner;  /* whose connection holds it; NULL: nobody's */
 	uint64_t reset_ns; /* when the last reset of its PF was relayed */
 };
 
@@ -175,7 +180,6 @@ struct vm {
 	pid_t pid;
 	struct vfu_server *server;
 	struct vfu_session *session;
-	uint64_t connection; /* serial of the session */
 	uint64_t memory_size;
 	int memory_fd; /* -1: not made yet */
 	int irq_fd[PLATFORM_IRQS];
@@ -184,6 +188,7 @@ struct vm {
 	bool paused;
 	unsigned n_kept;
 	uint64_t kept_bytes;
+	bool unmapped; /* SUP_VM_UNMAP: no function reaches its memory */
 	bool any_fenced;
 	uint8_t fenced[BRIDGE_BUSES / 8]; /* PFs somebody else claimed */
 	uint64_t accesses, exceptions, refused;
@@ -193,6 +198,11 @@ struct vm {
 struct route {
 	uint16_t bdf, vector;
 	uint32_t vm, irq;
+};
+
+struct share {
+	struct sup_share sup;
+	int fd;
 };
 
 /* What the supervisor is to be told, while its ring is full. */
@@ -210,11 +220,15 @@ struct bridge {
 	struct bridge_options options;
 	struct vm *vms; /* [n_vms], [0] is the hypervisor */
 	unsigned n_vms;
-	uint64_t n_connections;
 	struct protection protection;
 	struct routing routing;
 	struct route *routes; /* sorted by bdf, vector */
 	unsigned n_routes;
+	struct sup_successor *successors;
+	unsigned n_successors;
+	struct share *shares;
+	unsigned n_shares;
+	LIST_HEAD(, watch) watches;
 
 	LIST_HEAD(, device) devices;
 	struct device *bus[BRIDGE_BUSES];
@@ -261,12 +275,14 @@ void vm_detached(struct vm *vm, const char *why);
 /* SUP_VM_RESET.  -EBUSY while connected. */
 int vm_reset(struct vm *vm, struct change *change)
 	__attribute__((warn_unused_result));
+/* SUP_VM_UNMAP. */
+void vm_unmap(struct vm *vm, struct change *change);
 /* SUP_SETTLE.  -EBUSY: another one is under way. */
 int vm_settle(struct vm *vm, struct change *change)
 	__attribute__((warn_unused_result));
 void vm_settle_cancel(struct bridge *b);
-/* Region 1, for those who do not map it. */
-void vm_memory_access(struct vm *vm, struct vfu_request *req);
+/* Region 1 and shared ones, for those who do not map them. */
+void vm_memory_access(int fd, struct vfu_request *req);
 /* An operation's data are kept here until vm_unkeep(). */
 void vm_keep(struct vm *vm, struct operation *op);
 void vm_unkeep(struct vm *vm, struct operation *op);
@@ -290,7 +306,11 @@ void relay_unlist(struct operation *op);
 void relay_abort(struct function *f);
 /* An ID became free: the next in order. */
 void relay_next(struct function *f);
-/* A read of config space by the bridge itself; fn is called once. */
+/* What the VM sent and the device did not get yet fails with EPERM. */
+void relay_fence(struct function *f, const struct vm *vm);
+/* Reads by the bridge itself, of config space and BAR 0; fn is called once. */
+void relay_own_bar_read(struct function *f, uint32_t offset, uint32_t count,
+			operation_fn *fn, void *arg);
 void relay_own_read(struct function *f, uint32_t offset, uint32_t count,
 		    operation_fn *fn, void *arg);
 /* Keep a write's data beyond the callback.  False: no memory. */
@@ -338,8 +358,34 @@ void parking_rerun(struct bridge *b);
 void parking_forget(struct vm *vm);
 void parking_supervisor_gone(struct bridge *b);
 
-/* supervisor.c: region 9 of vm0. */
+/* supervisor.c: region 9 of vm0 and of successors. */
 void supervisor_access(struct vm *vm, struct vfu_request *req);
+
+/* successors.c */
+bool successors_read(struct bridge *b, unsigned i, void *entry);
+int successors_write(struct bridge *b, const struct sup_successor *s, size_t n)
+	__attribute__((warn_unused_result));
+/* Whether the VM is one of the PF's; of any PF's. */
+bool successors_has(const struct vm *vm, uint16_t bdf);
+bool successors_listed(const struct vm *vm);
+/* Whether it finds that part of region 9 at all. */
+bool successors_may(const struct vm *vm, unsigned kind, bool write);
+
+/* shares.c */
+bool shares_read(struct bridge *b, unsigned i, void *entry);
+int shares_write(struct bridge *b, const struct sup_share *sup, size_t n)
+	__attribute__((warn_unused_result));
+/* The memory that vm shares with the other; -1: none. */
+int shares_fd(const struct vm *vm, uint32_t other);
+void shares_fini(struct bridge *b);
+
+/* watch.c: SUP_WATCH. */
+int watch_start(struct bridge *b, const struct sup_watch *watch, size_t n,
+		struct change *change) __attribute__((warn_unused_result));
+/* The VM is unmapped: tell what was touched. */
+void watch_check(struct vm *vm);
+/* It has new memory, or the bridge ends (NULL): nothing to tell. */
+void watch_forget(struct bridge *b, const struct vm *vm);
 
 /* change.c: a command answered when several devices have answered. */
 struct replaced {
@@ -377,6 +423,9 @@ int interrupts_route(struct bridge *b, const struct sup_route *routes, size_t n,
 		     struct change *change) __attribute__((warn_unused_result));
 int interrupts_inject(struct bridge *b, const struct sup_inject *inject,
 		      size_t n) __attribute__((warn_unused_result));
+/* The function's routes to the VM are taken away. */
+void interrupts_withdraw(struct function *f, const struct vm *vm,
+			 struct change *change);
 /* Tell a function all its routes; none while it is contained. */
 void interrupts_attach(struct function *f);
 /* The VM's process is gone, and its eventfds with it. */
@@ -387,8 +436,19 @@ void interrupts_settled(struct change *change);
 unsigned interrupts_count(const struct vm *vm, uint32_t index);
 
 /* ownership.c */
-int ownership_claim(struct vm *vm, const struct sup_claim *claim)
-	__attribute__((warn_unused_result));
+int ownership_claim(struct vm *vm, const struct sup_claim *claim,
+		    struct change *change) __attribute__((warn_unused_result));
+/* The VM's process is gone: what it owned is nobody's. */
+void ownership_detached(struct vm *vm);
+/* Whether it owns any PF. */
+bool ownership_any(const struct vm *vm);
+/* Whether an owner row (SUP_ROW_OWNER) lets the VM through to f, or, NULL, to
+ * nothing. */
+bool ownership_row(const struct vm *vm, const struct function *f);
+/* Whether f is a PF that is not the hypervisor's to write. */
+bool ownership_bars(struct vm *vm, const struct function *f);
+/* Write the event `fenced`. */
+void ownership_refused(struct vm *vm, const struct function *f);
 /* Whether vm's connection lost the device to somebody else.  Writes the event
  * `fenced` when it did. */
 bool ownership_fenced(struct vm *vm, const struct function *f);

@@ -1,7 +1,7 @@
 /* bus.c - each VM's view of the chipset: a vfio-user server at bus/vmN.sock.
  *
  * Region 0 is the VM's guest-physical I/O space, region 1 its main memory,
- * region 9 of vm0 the supervisor interface.
+ * region 9 of vm0 and of its successors the supervisor interface.
  */
 #include <config.h>
 
@@ -31,21 +31,50 @@ static void access_region(void *arg, struct vfu_request *req)
 {
 	struct vm *vm = arg;
 
-	switch (req->region) {
-	case PLATFORM_REGION_IO:
+	if (req->region == PLATFORM_REGION_IO)
 		relay_access(vm, req);
+	else if (req->region == PLATFORM_REGION_MEMORY)
+		vm_memory_access(vm_memory(vm), req);
+	else if (req->region == PLATFORM_REGION_SUPERVISOR)
+		supervisor_access(vm, req);
+	else if (req->region >= PLATFORM_REGION_SHARED)
+		vm_memory_access(
+			shares_fd(vm, req->region - PLATFORM_REGION_SHARED),
+			req);
+	else
+		vfu_request_fail(req, EINVAL);
+}
+
+/* The channels are the hypervisor's alone, and gone when it is fenced. */
+static void supervisor_info(const struct vm *vm, struct vfu_region_info *info,
+			    struct vfu_sparse_area *area, unsigned *n_areas,
+			    int *fd)
+{
+	bool drives = vm->number == PLATFORM_HYPERVISOR;
+
+	if (drives ? !vm->bridge->channels && !vm->any_fenced
+		   : !successors_listed(vm))
 		return;
-	case PLATFORM_REGION_MEMORY:
-		vm_memory_access(vm, req);
+	info->flags = VFU_REGION_READABLE | VFU_REGION_WRITEABLE;
+	info->size = SUP_REGION_SIZE;
+	if (!drives || !vm->bridge->channels)
 		return;
-	case PLATFORM_REGION_SUPERVISOR:
-		if (vm->number == PLATFORM_HYPERVISOR) {
-			supervisor_access(vm, req);
-			return;
-		}
-		break;
-	}
-	vfu_request_fail(req, EINVAL);
+	info->flags |= VFU_REGION_MMAP;
+	*area = (struct vfu_sparse_area){ SUP_OFFSET(SUP_CHANNELS),
+					  SUP_CHANNELS_SIZE };
+	*n_areas = 1;
+	*fd = vm->bridge->channels_fd;
+}
+
+static void shared_info(const struct vm *vm, struct vfu_region_info *info,
+			int *fd)
+{
+	*fd = shares_fd(vm, info->index - PLATFORM_REGION_SHARED);
+	if (*fd < 0)
+		return;
+	info->flags =
+		VFU_REGION_READABLE | VFU_REGION_WRITEABLE | VFU_REGION_MMAP;
+	info->size = PLATFORM_SHARED_SIZE;
 }
 
 static int region_info(void *arg, struct vfu_region_info *info,
@@ -68,17 +97,11 @@ static int region_info(void *arg, struct vfu_region_info *info,
 		info->size = vm->memory_size;
 		return 0;
 	case PLATFORM_REGION_SUPERVISOR:
-		if (vm->number != PLATFORM_HYPERVISOR || !vm->bridge->channels)
-			return 0;
-		info->flags = VFU_REGION_READABLE | VFU_REGION_WRITEABLE |
-			      VFU_REGION_MMAP;
-		info->size = SUP_REGION_SIZE;
-		areas[0] = (struct vfu_sparse_area){ SUP_OFFSET(SUP_CHANNELS),
-						     SUP_CHANNELS_SIZE };
-		*n_areas = 1;
-		*fd = vm->bridge->channels_fd;
+		supervisor_info(vm, info, areas, n_areas, fd);
 		return 0;
 	}
+	if (info->index >= PLATFORM_REGION_SHARED)
+		shared_info(vm, info, fd);
 	return 0;
 }
 
@@ -185,6 +208,7 @@ void bus_stop(struct bridge *b)
 	exceptions_close(b);
 	parking_supervisor_gone(b);
 	vm_settle_cancel(b);
+	watch_forget(b, NULL);
 	for (i = 0; b->vms && i < b->n_vms; i++)
 		vm_fini(&b->vms[i]);
 }

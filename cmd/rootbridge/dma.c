@@ -35,6 +35,8 @@ static struct vm *wanted_vm(const struct function *f)
 {
 	if (f->vm == PLATFORM_VM_NONE || f->contained)
 		return NULL;
+	if (f->bridge->vms[f->vm].unmapped)
+		return NULL;
 	return &f->bridge->vms[f->vm];
 }
 

@@ -278,6 +278,35 @@ static void route_set(struct bridge *b, const struct sup_route *sup)
 		(struct route){ sup->bdf, sup->vector, sup->vm, sup->irq };
 }
 
+void interrupts_withdraw(struct function *f, const struct vm *vm,
+			 struct change *change)
+{
+	struct bridge *b = f->bridge;
+	unsigned i = route_bound(b, f->bdf, 0);
+	struct sup_route none = { .bdf = f->bdf, .vm = PLATFORM_VM_NONE };
+
+	while (i < b->n_routes && b->routes[i].bdf == f->bdf) {
+		if (b->routes[i].vm != vm->number) {
+			i++;
+			continue;
+		}
+		none.vector = b->routes[i].vector;
+		route_set(b, &none);
+		apply(b, f->bdf, none.vector, PLATFORM_VM_NONE, 0, change);
+	}
+}
+
+/* A successor routes a PF that it owns to itself, and nothing else. */
+static bool may_route(const struct vm *vm, const struct function *f,
+		      const struct sup_route *route)
+{
+	if (vm->number == PLATFORM_HYPERVISOR)
+		return true;
+	return !f->vf && f->device->owner == vm &&
+	       (route->vm == PLATFORM_VM_NONE ||
+		(route->vm == vm->number && route->irq == PLATFORM_IRQ_PF));
+}
+
 static int route_check(struct bridge *b, const struct change *change,
 		       const struct sup_route *route)
 {
@@ -285,7 +314,7 @@ static int route_check(struct bridge *b, const struct change *change,
 
 	if (!f)
 		return -ENOENT;
-	if (ownership_fenced(change->vm, f))
+	if (ownership_fenced(change->vm, f) || !may_route(change->vm, f, route))
 		return -EPERM;
 	if (route->vector >= BRIDGE_VECTORS_MAX)
 		return -EINVAL;

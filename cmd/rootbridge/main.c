@@ -41,8 +41,14 @@ const struct point_desc bridge_points[POINT_BRIDGE_N] = {
 			  false },
 };
 
+static const struct part_desc parts[PART_BRIDGE_N] = {
+	[PART_OWNERSHIP] = { "ownership", "a PF's former holder is fenced" },
+};
+
 static const struct program_desc desc = {
 	.role = "rootbridge",
+	.parts = parts,
+	.n_parts = PART_BRIDGE_N,
 	.points = bridge_points,
 	.n_points = POINT_BRIDGE_N,
 };
@@ -248,6 +254,7 @@ static void bridge_init(struct bridge *b)
 	b->n_vms = b->options.n_guests + 1;
 	b->channels_fd = b->verdict_fd = b->inotify_fd = -1;
 	LIST_INIT(&b->devices);
+	LIST_INIT(&b->watches);
 	TAILQ_INIT(&b->free_operations);
 	TAILQ_INIT(&b->trapped);
 	TAILQ_INIT(&b->parked);
@@ -288,6 +295,8 @@ static void bridge_stop(struct bridge *b)
 	routing_fini(&b->routing);
 	protection_fini(&b->protection);
 	free(b->routes);
+	free(b->successors);
+	shares_fini(b);
 	free(b->vms);
 }
 

@@ -71,6 +71,8 @@ static enum protection_result row_result(const struct protection_row *row)
 		return PROTECTION_ALLOWED;
 	case SUP_ROW_FENCED:
 		return PROTECTION_FENCED;
+	case SUP_ROW_OWNER:
+		return PROTECTION_OWNER;
 	}
 	return PROTECTION_DENIED;
 }
@@ -130,10 +132,10 @@ static int row_check(const struct protection *p, const struct sup_row *row)
 		return 0;
 	if (row->op != SUP_ROW_SET)
 		return -EINVAL;
-	if (row->flag < SUP_ROW_ALLOWED || row->flag > SUP_ROW_FENCED)
+	if (row->flag < SUP_ROW_ALLOWED || row->flag > SUP_ROW_OWNER)
 		return -EINVAL;
 	if (row->vm == PLATFORM_HYPERVISOR &&
-	    (row->offset || row->flag == SUP_ROW_FENCED))
+	    (row->offset || row->flag >= SUP_ROW_FENCED))
 		return -EINVAL;
 	/* The translated range may not wrap around the address space. */
 	moved = row->offset < 0 ? row->first : row->last;

@@ -34,6 +34,7 @@ enum protection_result {
 	PROTECTION_ALLOWED,
 	PROTECTION_DENIED,
 	PROTECTION_FENCED,
+	PROTECTION_OWNER, /* allowed if the VM owns the PF */
 	PROTECTION_NO_ROW
 };
 

@@ -438,6 +438,26 @@ static bool relay_posted(struct vm *vm, struct vfu_request *req,
 	return true;
 }
 
+static void relay_refuse(struct vfu_request *req, struct operation *op)
+{
+	if (op)
+		relay_fail(op, EPERM);
+	else
+		vfu_request_fail(req, EPERM);
+}
+
+/* Whether an owner row lets the access through. */
+static bool relay_owns(struct vm *vm, uint64_t mpa, uint32_t count)
+{
+	struct routing_target t;
+	struct function *f = decode(vm->bridge, mpa, count, &t);
+
+	if (ownership_row(vm, f))
+		return true;
+	ownership_refused(vm, f);
+	return false;
+}
+
 /* What is left of an access once its machine-physical address is known.  op is
  * NULL for one that comes straight from the VM. */
 static void relay_route(struct vm *vm, struct vfu_request *req,
@@ -447,11 +467,10 @@ static void relay_route(struct vm *vm, struct vfu_request *req,
 	struct function *f;
 
 	f = decode(vm->bridge, mpa, req->count, &t);
-	if (f && vm->any_fenced && ownership_fenced(vm, f)) {
-		if (op)
-			relay_fail(op, EPERM);
-		else
-			vfu_request_fail(req, EPERM);
+	if (f &&
+	    ((vm->any_fenced && ownership_fenced(vm, f)) ||
+	     (req->command == VFU_REGION_WRITE && ownership_bars(vm, f)))) {
+		relay_refuse(req, op);
 		return;
 	}
 	if (f && (f->contained || !function_decodes(f))) {
@@ -532,7 +551,12 @@ static void relay_issue(struct vm *vm, struct vfu_request *req,
 	(void)bridge_point(b, POINT_A900, op);
 	(void)bridge_point(b, POINT_A800, op);
 	result = relay_lookup(vm, req, &mpa);
-	if (result != PROTECTION_ALLOWED) {
+	if (result == PROTECTION_OWNER) {
+		if (!relay_owns(vm, mpa, req->count)) {
+			relay_refuse(req, op);
+			return;
+		}
+	} else if (result != PROTECTION_ALLOWED) {
 		relay_trap(vm, req, op, data, result);
 		return;
 	}
@@ -557,8 +581,22 @@ void relay_again(struct operation *op)
 	relay_issue(op->vm, op->req, op, op->data);
 }
 
-void relay_own_read(struct function *f, uint32_t offset, uint32_t count,
-		    operation_fn *fn, void *arg)
+void relay_fence(struct function *f, const struct vm *vm)
+{
+	struct operation *op, *next;
+
+	/* Those without an ID first, or they would take the freed IDs. */
+	TAILQ_FOREACH_SAFE (op, &f->waiting, queue, next)
+		if (op->vm == vm)
+			relay_fail(op, EPERM);
+	TAILQ_FOREACH_SAFE (op, &f->held, queue, next)
+		if (op->vm == vm)
+			relay_fail(op, EPERM);
+	relay_next(f);
+}
+
+static void own_read(struct function *f, bool config, uint32_t offset,
+		     uint32_t count, operation_fn *fn, void *arg)
 {
 	struct operation *op = operation_new(f->bridge, NULL, NULL);
 
@@ -571,9 +609,10 @@ void relay_own_read(struct function *f, uint32_t offset, uint32_t count,
 	op->function = f;
 	op->done = fn;
 	op->done_arg = arg;
-	op->config = true;
-	op->region = VFU_REGION_CONFIG;
-	op->address = platform_config(f->bdf) + offset;
+	op->config = config;
+	op->region = config ? VFU_REGION_CONFIG : VFU_REGION_BAR0;
+	op->address = offset +
+		      (config ? platform_config(f->bdf) : bars_address(f, 0));
 	op->offset = offset;
 	op->count = count;
 	/* Nobody holds what the bridge itself wants to know. */
@@ -583,4 +622,16 @@ void relay_own_read(struct function *f, uint32_t offset, uint32_t count,
 		return;
 	}
 	relay_send(op, NULL);
+}
+
+void relay_own_read(struct function *f, uint32_t offset, uint32_t count,
+		    operation_fn *fn, void *arg)
+{
+	own_read(f, true, offset, count, fn, arg);
+}
+
+void relay_own_bar_read(struct function *f, uint32_t offset, uint32_t count,
+			operation_fn *fn, void *arg)
+{
+	own_read(f, false, offset, count, fn, arg);
 }

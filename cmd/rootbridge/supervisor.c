@@ -1,5 +1,6 @@
 /* supervisor.c - region 9 of vm0: the supervisor's commands and the state that
- * it reads back (libcore/supervisor.h). */
+ * it reads back (libcore/supervisor.h).  Successors have a small part of it
+ * (successors.c). */
 #include <config.h>
 
 #include <errno.h>
@@ -69,6 +70,8 @@ static bool read_function(struct bridge *b, unsigned i, void *entry)
 			 (f->vf ? SUP_FUNCTION_VF : 0),
 		.vm = f->vm,
 		.epoch = f->device->epoch,
+		.owner = f->device->owner ? f->device->owner->number
+					  : PLATFORM_VM_NONE,
 	};
 	snprintf(sup->name, sizeof(sup->name), "%s", f->name);
 	for (bar = 0; bar < 6; bar++)
@@ -139,18 +142,41 @@ static bool read_route(struct bridge *b, unsigned i, void *entry)
 	return true;
 }
 
+static int check_unmap(const struct vm *vm, const struct sup_vm_op *op,
+		       size_t n)
+{
+	for (; n; n--, op++) {
+		if (op->action != SUP_VM_UNMAP)
+			return -EINVAL;
+		if (op->vm >= vm->bridge->n_vms)
+			return -ENOENT;
+		if (op->vm == vm->number)
+			return -EPERM;
+	}
+	return 0;
+}
+
 static int write_vms(struct vm *vm, const void *entries, size_t n,
 		     struct change *change)
 {
 	const struct sup_vm_op *op = entries;
 	struct bridge *b = vm->bridge;
+	int err;
 
-	/* One at a time: each has an end of its own to wait for. */
-	if (n != 1 || op->action != SUP_VM_RESET)
-		return -EINVAL;
-	if (op->vm >= b->n_vms)
-		return -ENOENT;
-	return vm_reset(&b->vms[op->vm], change);
+	/* Resets one at a time: each has an end of its own to wait for. */
+	if (n == 1 && op->action == SUP_VM_RESET) {
+		if (vm->number != PLATFORM_HYPERVISOR)
+			return -EPERM;
+		if (op->vm >= b->n_vms)
+			return -ENOENT;
+		return vm_reset(&b->vms[op->vm], change);
+	}
+	err = check_unmap(vm, op, n);
+	if (err)
+		return err;
+	for (; n; n--, op++)
+		vm_unmap(&b->vms[op->vm], change);
+	return 0;
 }
 
 static int write_rows(struct vm *vm, const void *entries, size_t n,
@@ -252,8 +278,7 @@ static int write_routes(struct vm *vm, const void *entries, size_t n,
 static int write_claim(struct vm *vm, const void *entries, size_t n,
 		       struct change *change)
 {
-	(void)change;
-	return n == 1 ? ownership_claim(vm, entries) : -EINVAL;
+	return n == 1 ? ownership_claim(vm, entries, change) : -EINVAL;
 }
 
 static int write_inject(struct vm *vm, const void *entries, size_t n,
@@ -261,6 +286,26 @@ static int write_inject(struct vm *vm, const void *entries, size_t n,
 {
 	(void)change;
 	return interrupts_inject(vm->bridge, entries, n);
+}
+
+static int write_successors(struct vm *vm, const void *entries, size_t n,
+			    struct change *change)
+{
+	(void)change;
+	return successors_write(vm->bridge, entries, n);
+}
+
+static int write_shares(struct vm *vm, const void *entries, size_t n,
+			struct change *change)
+{
+	(void)change;
+	return shares_write(vm->bridge, entries, n);
+}
+
+static int write_watch(struct vm *vm, const void *entries, size_t n,
+		       struct change *change)
+{
+	return watch_start(vm->bridge, entries, n, change);
 }
 
 static const struct {
@@ -285,6 +330,11 @@ static const struct {
 	[SUP_CONTAIN] = { NULL, 0, write_contain, sizeof(struct sup_contain) },
 	[SUP_LOADS] = { read_load, sizeof(struct sup_load), NULL, 0 },
 	[SUP_SETTLE] = { NULL, 0, write_settle, sizeof(struct sup_settle) },
+	[SUP_SUCCESSORS] = { successors_read, sizeof(struct sup_successor),
+			     write_successors, sizeof(struct sup_successor) },
+	[SUP_SHARES] = { shares_read, sizeof(struct sup_share), write_shares,
+			 sizeof(struct sup_share) },
+	[SUP_WATCH] = { NULL, 0, write_watch, sizeof(struct sup_watch) },
 };
 
 /* count bytes of the array from byte offset on; what is past it is zero. */
@@ -359,12 +409,37 @@ static int run_command(struct vm *vm, unsigned kind, struct vfu_request *req)
 	return err;
 }
 
+static bool may(const struct vm *vm, unsigned kind, bool write)
+{
+	if (vm->number == PLATFORM_HYPERVISOR)
+		return !vm->any_fenced;
+	return successors_may(vm, kind, write);
+}
+
+static void refused(struct vm *vm, unsigned kind)
+{
+	uint64_t suppressed;
+
+	if (limiter_pass(&vm->complaints, loop_now_ns(vm->bridge->loop),
+			 &suppressed))
+		event(vm->bridge->log, "supervisor.refused",
+		      "s:s, s:i, s:b, s:I", "vm", vm->name, "kind", (int)kind,
+		      "fenced", (int)vm->any_fenced, "suppressed",
+		      (json_int_t)suppressed);
+}
+
 void supervisor_access(struct vm *vm, struct vfu_request *req)
 {
 	unsigned kind = (unsigned)(req->offset >> SUP_SHIFT);
+	bool write = req->command == VFU_REGION_WRITE;
 	int err = -EINVAL;
 
-	if (req->command == VFU_REGION_READ) {
+	if (!may(vm, kind, write)) {
+		refused(vm, kind);
+		vfu_request_fail(req, EPERM);
+		return;
+	}
+	if (!write) {
 		supervisor_read(vm, req);
 		return;
 	}
@@ -372,6 +447,8 @@ void supervisor_access(struct vm *vm, struct vfu_request *req)
 	    req->offset == SUP_OFFSET(kind) &&
 	    req->count % kinds[kind].write_size == 0)
 		err = run_command(vm, kind, req);
+	if (err == -EPERM)
+		refused(vm, kind);
 	if (err < 0)
 		vfu_request_fail(req, -err);
 }

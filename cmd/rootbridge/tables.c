@@ -46,13 +46,17 @@ static json_t *rows_functions(void *arg)
 		json_array_append_new(
 			rows,
 			json_pack("{s:s, s:o, s:s, s:o, s:o, s:i, s:i, s:i, "
-				  "s:s, s:i, s:i}",
+				  "s:o, s:s, s:i, s:i}",
 				  "function", f->name, "bdf", bdf_json(f->bdf),
 				  "state", function_state(f), "vm",
 				  vm_json(b, f->vm), "dma",
 				  vm_json(b, f->mapped_vm), "in_flight",
 				  (int)f->inflight.n, "epoch",
 				  (int)f->device->epoch, "pid", (int)f->pid,
+				  "owner",
+				  f->device->owner
+					  ? json_string(f->device->owner->name)
+					  : json_null(),
 				  "fault", fault, "late_ids",
 				  f->client ? (int)vfu_client_quarantined(
 						      f->client)
@@ -135,6 +139,8 @@ static const char *row_access(const struct protection_row *row)
 		return "allowed";
 	case SUP_ROW_ONCE:
 		return "allowed once";
+	case SUP_ROW_OWNER:
+		return "owner";
 	}
 	return "denied";
 }
@@ -251,12 +257,19 @@ static json_t *rows_counters(void *arg)
 }
 
 static const struct control_column cols_functions[] = {
-	{ "function", "FUNCTION" }, { "bdf", "BDF" },
-	{ "state", "STATE" },       { "vm", "VM" },
-	{ "dma", "DMA" },           { "in_flight", "IN FLIGHT" },
-	{ "epoch", "EPOCH" },       { "pid", "PID" },
-	{ "vectors", "VECTORS" },   { "late_ids", "LATE IDS" },
-	{ "fault", "FAULT" },       { NULL },
+	{ "function", "FUNCTION" },
+	{ "bdf", "BDF" },
+	{ "state", "STATE" },
+	{ "vm", "VM" },
+	{ "dma", "DMA" },
+	{ "in_flight", "IN FLIGHT" },
+	{ "owner", "OWNER" },
+	{ "epoch", "EPOCH" },
+	{ "pid", "PID" },
+	{ "vectors", "VECTORS" },
+	{ "late_ids", "LATE IDS" },
+	{ "fault", "FAULT" },
+	{ NULL },
 };
 static const struct control_column cols_operations[] = {
 	{ "operation", "OPERATION" }, { "operator", "OPERATOR" },

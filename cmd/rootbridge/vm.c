@@ -67,13 +67,22 @@ static bool vm_has_functions(const struct vm *vm)
 	return false;
 }
 
+/* The DMA maps of its functions follow what is wanted. */
+static void vm_follow(struct vm *vm, struct change *change)
+{
+	struct function *f = NULL;
+
+	while ((f = bridge_next_function(vm->bridge, f)))
+		if (f->vm == vm->number)
+			dma_update(f, change);
+}
+
 void vm_attached(struct vm *vm, struct vfu_session *session)
 {
 	struct bridge *b = vm->bridge;
 	int err;
 
 	vm->session = session;
-	vm->connection = ++b->n_connections;
 	vm->state = SUP_VM_RUNNING;
 	vm->pid = vfu_session_peer(session);
 	vm->any_fenced = false;
@@ -87,6 +96,11 @@ void vm_attached(struct vm *vm, struct vfu_session *session)
 		vfu_session_close(session, strerror(-err));
 	else if (vm->number != PLATFORM_HYPERVISOR)
 		exceptions_notify(b, SUP_EX_VM_STARTED, vm->number, 0);
+	/* Nobody used its memory since, or it is the hypervisor's. */
+	if (vm->unmapped) {
+		vm->unmapped = false;
+		vm_follow(vm, NULL);
+	}
 }
 
 static void vm_open(struct vm *vm)
@@ -102,6 +116,8 @@ static void vm_renew(struct vm *vm)
 	if (vm->memory_fd >= 0)
 		close(vm->memory_fd);
 	vm->memory_fd = -1;
+	vm->unmapped = false;
+	watch_forget(vm->bridge, vm);
 	vm->incarnation++;
 	memset(vm->irq_pending, 0, sizeof(vm->irq_pending));
 }
@@ -117,6 +133,7 @@ void vm_detached(struct vm *vm, const char *why)
 	vm->session = NULL;
 	vm->pid = 0;
 	vm->paused = false;
+	ownership_detached(vm);
 	if (vm->number == PLATFORM_HYPERVISOR) {
 		exceptions_close(b);
 		parking_supervisor_gone(b);
@@ -146,8 +163,6 @@ static void vm_reset_done(struct change *change)
 
 int vm_reset(struct vm *vm, struct change *change)
 {
-	struct function *f = NULL;
-
 	if (vm->number == PLATFORM_HYPERVISOR)
 		return -EINVAL;
 	if (vm->state == SUP_VM_RUNNING)
@@ -157,10 +172,38 @@ int vm_reset(struct vm *vm, struct change *change)
 	vm_renew(vm);
 	change->target = vm;
 	change->done = vm_reset_done;
-	while ((f = bridge_next_function(vm->bridge, f)))
-		if (f->vm == vm->number)
-			dma_update(f, change);
+	vm_follow(vm, change);
 	return 0;
+}
+
+static bool vm_is_mapped(const struct vm *vm)
+{
+	struct function *f = NULL;
+
+	while ((f = bridge_next_function(vm->bridge, f)))
+		if (f->mapped_vm == vm->number)
+			return true;
+	return false;
+}
+
+/* All of one command, or of several that overlap. */
+static void vm_unmap_done(struct change *change)
+{
+	struct bridge *b = change->vm->bridge;
+	unsigned i;
+
+	for (i = 0; i < b->n_vms; i++)
+		if (b->vms[i].unmapped && !vm_is_mapped(&b->vms[i]))
+			watch_check(&b->vms[i]);
+}
+
+void vm_unmap(struct vm *vm, struct change *change)
+{
+	event(vm->bridge->log, "vm.unmapped", "s:s, s:s", "vm", vm->name, "by",
+	      change->vm->name);
+	vm->unmapped = true;
+	change->done = vm_unmap_done;
+	vm_follow(vm, change);
 }
 
 /* Looks again until the VM's socket is empty; one that is paused because too
@@ -205,9 +248,8 @@ void vm_settle_cancel(struct bridge *b)
 	change_put(change, 0);
 }
 
-void vm_memory_access(struct vm *vm, struct vfu_request *req)
+void vm_memory_access(int fd, struct vfu_request *req)
 {
-	int fd = vm_memory(vm);
 	uint8_t *data;
 
 	if (fd < 0) {

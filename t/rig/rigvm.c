@@ -2,13 +2,16 @@
  *
  *	read ADDRESS SIZE [REGION]	write ADDRESS HEX [REGION]
  *	post ADDRESS HEX [REGION]	wait (for all replies so far)
- *	row set|delete VM FIRST LAST OFFSET allowed|denied|fenced
+ *	row set|delete VM FIRST LAST OFFSET allowed|denied|fenced|owner
  *	assign BDF VM|none		route BDF VECTOR VM|none IRQ
- *	inject VM IRQ			claim BDF EPOCH
+ *	inject VM IRQ			claim BDF EPOCH | release BDF EPOCH
+ *	successor BDF VM ORDER		share VM VM
+ *	watch BDF			unmap VM
  *	reset VM			irq INDEX VECTOR | irq INDEX VECTOR off
  *	channels			verdict SERIAL done|fail|ones|again [HEX]
  *	doorbells			ring N
  *	raw HEX				memory OFFSET HEX | memory OFFSET SIZE
+ *	map REGION (memory is that region from then on)
  *	stay (after the end of input)
  *
  * Every reply, interrupt and exception is a line.  Ends at the end of input
@@ -182,6 +185,8 @@ static uint16_t row_flag(const char *word)
 {
 	if (word && !strcmp(word, "denied"))
 		return SUP_ROW_DENIED;
+	if (word && !strcmp(word, "owner"))
+		return SUP_ROW_OWNER;
 	return word && !strcmp(word, "fenced") ? SUP_ROW_FENCED
 					       : SUP_ROW_ALLOWED;
 }
@@ -231,7 +236,41 @@ static void do_claim(struct rig *rig, char **w)
 	struct sup_claim claim = { .bdf = (uint16_t)number(w[1]),
 				   .expected_epoch = (uint32_t)number(w[2]) };
 
-	supervise(rig, SUP_CLAIM, "claim", &claim, sizeof(claim));
+	if (w[0][0] == 'r')
+		claim.action = SUP_CLAIM_RELEASE;
+	supervise(rig, SUP_CLAIM, w[0], &claim, sizeof(claim));
+}
+
+static void do_successor(struct rig *rig, char **w)
+{
+	struct sup_successor successor = { .bdf = (uint16_t)number(w[1]),
+					   .vm = (uint32_t)number(w[2]),
+					   .order = (uint16_t)number(w[3]) };
+
+	supervise(rig, SUP_SUCCESSORS, "successor", &successor,
+		  sizeof(successor));
+}
+
+static void do_share(struct rig *rig, char **w)
+{
+	struct sup_share share = { { (uint32_t)number(w[1]),
+				     (uint32_t)number(w[2]) } };
+
+	supervise(rig, SUP_SHARES, "share", &share, sizeof(share));
+}
+
+static void do_watch(struct rig *rig, char **w)
+{
+	struct sup_watch watch = { .bdf = (uint16_t)number(w[1]) };
+
+	supervise(rig, SUP_WATCH, "watch", &watch, sizeof(watch));
+}
+
+static void do_unmap(struct rig *rig, char **w)
+{
+	struct sup_vm_op op = { (uint32_t)number(w[1]), SUP_VM_UNMAP };
+
+	supervise(rig, SUP_VMS, "unmap", &op, sizeof(op));
 }
 
 static void do_reset(struct rig *rig, char **w)
@@ -421,6 +460,8 @@ static void on_memory(void *arg, const struct vfu_reply *reply)
 	struct vfu_region_info info;
 
 	memcpy(&info, reply->payload, sizeof(info));
+	if (rig->memory_size)
+		munmap(rig->memory, rig->memory_size);
 	rig->memory_size = info.size;
 	rig->memory = mmap(NULL, info.size, PROT_READ | PROT_WRITE, MAP_SHARED,
 			   reply->n_fds ? reply->fds[0] : -1, 0);
@@ -437,6 +478,10 @@ static void do_memory(struct rig *rig, char **w)
 		rig->left++;
 		(void)vfu_client_region_info(
 			rig->client, PLATFORM_REGION_MEMORY, on_memory, rig);
+	} else if (!strcmp(w[0], "map")) {
+		rig->left++;
+		(void)vfu_client_region_info(rig->client, (uint32_t)offset,
+					     on_memory, rig);
 	} else if (w[2][0] == '=') {
 		parse_hex(w[2] + 1, rig->memory + offset);
 	} else {
@@ -477,8 +522,16 @@ static void command(struct rig *rig, char *line)
 		do_route(rig, w);
 	else if (!strcmp(w[0], "inject"))
 		do_inject(rig, w);
-	else if (!strcmp(w[0], "claim"))
+	else if (!strcmp(w[0], "claim") || !strcmp(w[0], "release"))
 		do_claim(rig, w);
+	else if (!strcmp(w[0], "successor"))
+		do_successor(rig, w);
+	else if (!strcmp(w[0], "share"))
+		do_share(rig, w);
+	else if (!strcmp(w[0], "watch"))
+		do_watch(rig, w);
+	else if (!strcmp(w[0], "unmap"))
+		do_unmap(rig, w);
 	else if (!strcmp(w[0], "reset"))
 		do_reset(rig, w);
 	else if (!strcmp(w[0], "irq"))
@@ -493,7 +546,7 @@ static void command(struct rig *rig, char *line)
 						on_bells, rig);
 	else if (!strcmp(w[0], "ring"))
 		do_ring(rig, w);
-	else if (!strcmp(w[0], "memory"))
+	else if (!strcmp(w[0], "memory") || !strcmp(w[0], "map"))
 		do_memory(rig, w);
 	else if (!strcmp(w[0], "raw"))
 		do_raw(rig, w);

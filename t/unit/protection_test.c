@@ -202,6 +202,8 @@ static void guards(void)
 	CHECK_INT(protection_guard(&p, 0x1008, 2), PROTECTION_DENIED);
 	rows[0].flag = SUP_ROW_FENCED;
 	CHECK_INT(protection_apply(&p, rows, 1), -EINVAL);
+	rows[0].flag = SUP_ROW_OWNER;
+	CHECK_INT(protection_apply(&p, rows, 1), -EINVAL);
 	protection_fini(&p);
 }
 
