@@ -53,13 +53,25 @@ static void leave(struct vfu_server *server)
 	free(server);
 }
 
-static void update_accept(struct vfu_server *server)
+static bool has_room(const struct vfu_server *server)
 {
-	bool on = !server->paused && !server->retry.loop &&
-		  server->n_sessions < server->desc->max_sessions;
+	return !server->paused &&
+	       server->n_sessions < server->desc->max_sessions;
+}
+
+static void admit(void *arg);
+
+void vfu_server_update_accept(struct vfu_server *server)
+{
+	bool on = has_room(server) ||
+		  (server->ops->waiting && server->n_waiting < VFU_WAITING_MAX);
 
 	if (server->watch.loop)
-		loop_watch_events(&server->watch, on ? EPOLLIN : 0);
+		loop_watch_events(&server->watch,
+				  on && !server->retry.loop ? EPOLLIN : 0);
+	/* Later: who made room may not be done yet. */
+	if (server->n_waiting && has_room(server) && !server->freed)
+		loop_defer(server->loop, &server->admit, admit, server);
 }
 
 static void refused(struct vfu_session *session, const char *why)
@@ -87,7 +99,7 @@ static void end_session(struct vfu_session *session, const char *why)
 	server->n_sessions--;
 	loop_timer_cancel(&session->hello);
 	vfu_reqs_orphan(session);
-	update_accept(server);
+	vfu_server_update_accept(server);
 	if (session->attached && !server->freed)
 		server->ops->detached(server->arg, session, why);
 	/* Last: the owner may still touch the connection in there. */
@@ -221,13 +233,24 @@ static int new_session(struct vfu_server *server, int fd)
 	server->n_sessions++;
 	loop_timer_in(server->loop, &session->hello, HELLO_NS, on_no_hello,
 		      session);
-	update_accept(server);
+	vfu_server_update_accept(server);
 	return 0;
 }
 
 static void on_retry(void *arg)
 {
-	update_accept(arg);
+	vfu_server_update_accept(arg);
+}
+
+/* Those who wait come first. */
+static void admit(void *arg)
+{
+	struct vfu_server *server = arg;
+
+	while (server->n_waiting && has_room(server) &&
+	       !new_session(server, vfu_waiting_take(server)))
+		;
+	vfu_server_update_accept(server);
 }
 
 static void on_connection(void *arg, uint32_t events)
@@ -237,7 +260,9 @@ static void on_connection(void *arg, uint32_t events)
 
 	(void)events;
 	ret = unixsock_accept(server->fd);
-	if (ret >= 0)
+	if (ret >= 0 && (server->n_waiting || !has_room(server)))
+		ret = vfu_waiting_add(server, ret);
+	else if (ret >= 0)
 		ret = new_session(server, ret);
 	/* Out of descriptors or memory: the connection stays in the backlog,
 	 * and epoll would tell again at once. */
@@ -245,7 +270,7 @@ static void on_connection(void *arg, uint32_t events)
 	    ret == -ENOBUFS)
 		loop_timer_in(server->loop, &server->retry, RETRY_NS, on_retry,
 			      server);
-	update_accept(server);
+	vfu_server_update_accept(server);
 }
 
 int vfu_server_new(struct vfu_server **result, struct loop *loop, int fd,
@@ -268,6 +293,7 @@ int vfu_server_new(struct vfu_server **result, struct loop *loop, int fd,
 	server->arg = arg;
 	TAILQ_INIT(&server->sessions);
 	TAILQ_INIT(&server->dead);
+	TAILQ_INIT(&server->waiting);
 	LIST_INIT(&server->orphans);
 	LIST_INIT(&server->spare);
 	if (fd >= 0) {
@@ -311,6 +337,8 @@ void vfu_server_free(struct vfu_server *server)
 		LIST_REMOVE(req, entry);
 		req->server = NULL;
 	}
+	vfu_waiting_free(server);
+	loop_defer_cancel(&server->admit);
 	loop_timer_cancel(&server->retry);
 	loop_watch_del(&server->watch);
 	if (server->fd >= 0)
@@ -321,7 +349,7 @@ void vfu_server_free(struct vfu_server *server)
 void vfu_server_accept(struct vfu_server *server, bool on)
 {
 	server->paused = !on;
-	update_accept(server);
+	vfu_server_update_accept(server);
 }
 
 void vfu_session_close(struct vfu_session *session, const char *why)

@@ -35,7 +35,7 @@ struct vfu_request {
 
 struct vfu_server_ops {
 	/* A client connected and agreed on the version.  A server takes
-	 * max_sessions at a time; more wait unaccepted. */
+	 * max_sessions at a time; more wait. */
 	void (*attached)(void *arg, struct vfu_session *session);
 	/* The client is gone; its unanswered requests have session NULL and
 	 * must still be answered (freed) by their owners.  DMA maps and
@@ -69,6 +69,9 @@ struct vfu_server_ops {
 	/* A reply to a command that the server sent (DMA_READ...). */
 	void (*reply)(void *arg, struct vfu_session *session,
 		      struct vfu_msg *msg);
+	/* A client has to wait until there is room; told once a client.  May
+	 * be NULL. */
+	void (*waiting)(void *arg, pid_t pid);
 	/* Events for the log: a peer's message was refused.  May be NULL. */
 	void (*refused)(void *arg, struct vfu_session *session,
 			const char *why);

@@ -40,6 +40,12 @@ struct vfu_session {
 };
 TAILQ_HEAD(vfu_sessions, vfu_session);
 
+/* So many clients are accepted while there is no room for them. */
+#define VFU_WAITING_MAX 16u
+
+struct vfu_waiting;
+TAILQ_HEAD(vfu_waitings, vfu_waiting);
+
 struct vfu_server {
 	struct loop *loop;
 	struct loop_watch watch;
@@ -54,10 +60,21 @@ struct vfu_server {
 	unsigned n_sessions;
 	struct vfu_sessions sessions;
 	struct vfu_sessions dead;
+	struct vfu_waitings waiting; /* where the owner wants to know */
+	unsigned n_waiting;
+	struct loop_deferred admit;
 	struct vfu_reqs orphans; /* of clients that are gone */
 	struct vfu_reqs spare;
 	uint64_t *region_size; /* as told last; 0: ask */
 };
+
+void vfu_server_update_accept(struct vfu_server *server);
+
+/* vfu_server_waiting.c.  fd is taken; the owner is told. */
+int vfu_waiting_add(struct vfu_server *server, int fd);
+/* The first one's fd; there is one. */
+int vfu_waiting_take(struct vfu_server *server);
+void vfu_waiting_free(struct vfu_server *server);
 
 /* vfu_server_requests.c: one command of an attached session. */
 void vfu_server_command(struct vfu_session *session, struct vfu_msg *msg);

@@ -248,6 +248,33 @@ frames_of() {
 	assert_output --partial "hung up"
 }
 
+waits() {
+	await vm.waiting ".vm == \"vm1\" and .pid == ${PIDS[$1]} and
+		.holder == ${PIDS[g1]}"
+}
+
+@test "who is not the first to be a VM waits, and says so" {
+	start bridge rootbridge
+	start nic1 iovdev --vfs 2
+	start hv hvmon --vf nic1/vf1=vm1
+	start g1 guestd --vm 1
+	launch g2 guestd --vm 1
+	waits g2
+	launch g3 guestd --vm 1
+	waits g3
+	await bus.waiting '.src == "g3"'
+	run log g3
+	assert_output --partial "waiting: another process is this VM"
+	# One that gave up is not let in.
+	stop g2
+	stop g1
+	await_ready g3
+	run -0 events 'select(.ev == "vm.waiting") | .pid'
+	assert_equal "${#lines[@]}" 2
+	run -0 events 'select(.ev == "vm.attached" and .vm == "vm1")'
+	assert_equal "${#lines[@]}" 2
+}
+
 @test "a killed guest comes back, the other one goes on" {
 	power_on <<-END
 		g1: guestd --vm 1 --send to=nic1/vf2,rate=2k

@@ -12,7 +12,8 @@
 #include "libcore/status.h"
 #include "libcore/unixsock.h"
 
-#define RETRY_NS (20 * NS_PER_MS)
+#define RETRY_NS    (20 * NS_PER_MS)
+#define PATIENCE_NS NS_PER_S
 
 static void link_failed(struct bus_link *link, int err, const char *what)
 {
@@ -96,6 +97,7 @@ static void on_ready(void *arg, int err, const char *why)
 	struct bus_link *link = arg;
 	struct complaint c;
 
+	loop_timer_cancel(&link->patience);
 	if (!err)
 		err = vfu_client_region_info(link->client,
 					     PLATFORM_REGION_MEMORY,
@@ -120,6 +122,13 @@ static const struct vfu_client_ops client_ops = {
 	.ready = on_ready,
 	.closed = on_closed,
 };
+
+static void on_patience(void *arg)
+{
+	struct bus_link *link = arg;
+
+	link->ops->waits(link->arg);
+}
 
 static void on_retry(void *arg);
 
@@ -161,6 +170,7 @@ int bus_link_init(struct bus_link *link, struct loop *loop, const char *path,
 	if (err < 0)
 		return complain(c, -err, "bus socket %s: %s", path,
 				strerror(-err));
+	loop_timer_in(loop, &link->patience, PATIENCE_NS, on_patience, link);
 	return 0;
 }
 
@@ -169,6 +179,7 @@ void bus_link_fini(struct bus_link *link)
 	if (!link->loop)
 		return;
 	loop_timer_cancel(&link->retry);
+	loop_timer_cancel(&link->patience);
 	loop_watch_del(&link->platform_watch);
 	vfu_client_free(link->client);
 	link->client = NULL;

@@ -12,6 +12,8 @@
 #include "libcore/vfu_client.h"
 
 struct bus_link_ops {
+	/* Nobody answers: another process is this VM, or it is reset. */
+	void (*waits)(void *arg);
 	/* Memory is mapped, the platform's interrupt is wired. */
 	void (*up)(void *arg);
 	/* The link is over: exit status and why. */
@@ -30,7 +32,7 @@ struct bus_link {
 	uint64_t memory_size;
 	int platform_fd;
 	struct loop_watch platform_watch;
-	struct loop_timer retry;
+	struct loop_timer retry, patience;
 };
 
 /* Connect to the socket at path.  -ENOENT, -ECONNREFUSED: nobody there; with

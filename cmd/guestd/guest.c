@@ -146,7 +146,19 @@ static void on_platform(void *arg)
 	pci_probe_start(&g->probe);
 }
 
+static void on_bus_waits(void *arg)
+{
+	struct guest *g = arg;
+
+	event(g->program.log, "bus.waiting", "s:i", "vm", g->options.vm);
+	if (g->notice)
+		g->notice(g,
+			  "waiting: another process is this VM, or it is being "
+			  "reset");
+}
+
 static const struct bus_link_ops bus_ops = {
+	.waits = on_bus_waits,
 	.up = on_bus_up,
 	.down = on_bus_down,
 	.platform = on_platform,

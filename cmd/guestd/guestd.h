@@ -60,6 +60,8 @@ struct vf;
 struct guest {
 	struct program program;
 	struct guest_options options;
+	/* Tell a person something; main.c's. */
+	void (*notice)(const struct guest *g, const char *text);
 	struct bus_link bus;
 	struct memory_pool memory;
 	struct pci_probe probe;

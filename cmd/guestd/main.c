@@ -43,11 +43,18 @@ static const struct program_desc desc = {
 
 static struct guest self;
 
+static void notice(const struct guest *g, const char *text)
+{
+	fprintf(stderr, "guestd: %s: %s: %s\n", g->program.machine.name,
+		g->program.name, text);
+}
+
 int main(int argc, char **argv)
 {
 	char line[512];
 	int status;
 
+	self.notice = notice;
 	program_argp_desc = &desc;
 	argp_program_version_hook = program_version_hook;
 	argp_parse(&guest_argp, argc, argv, 0, NULL, &self.options);

@@ -139,6 +139,18 @@ static void refused(void *arg, struct vfu_session *session, const char *why)
 	      "suppressed", (json_int_t)suppressed);
 }
 
+static void waiting(void *arg, pid_t pid)
+{
+	struct vm *vm = arg;
+	uint64_t suppressed;
+
+	if (limiter_pass(&vm->complaints, loop_now_ns(vm->bridge->loop),
+			 &suppressed))
+		event(vm->bridge->log, "vm.waiting", "s:s, s:i, s:i, s:I", "vm",
+		      vm->name, "pid", (int)pid, "holder", (int)vm->pid,
+		      "suppressed", (json_int_t)suppressed);
+}
+
 static const struct vfu_server_desc server_desc = {
 	.num_regions = PLATFORM_REGION_N,
 	.max_sessions = 1,
@@ -152,6 +164,7 @@ static const struct vfu_server_ops server_ops = {
 	.irq_count = irq_count,
 	.set_irqs = set_irqs,
 	.io_fds = io_fds,
+	.waiting = waiting,
 	.refused = refused,
 };
 
