@@ -52,7 +52,7 @@ arm() {
 
 reset_stands() {
 	# shellcheck disable=SC2046 # words
-	reset_pf0 $(options_of "$AT") >"$T/log/reset" 2>&1 3>&- &
+	reset $(options_of "$AT") >"$T/log/reset" 2>&1 3>&- &
 	RESET=$!
 	wait_until "$PATIENCE" is_stopped "$STANDING" ||
 		fail "$AT is not passed: $(cat "$T/log/reset")"
@@ -239,7 +239,7 @@ frozen() {
 			VICTIM=$(pid $victim)
 			# Unless just then nothing was in flight.
 			until
-				reset_pf0 --suspend none --confirm none \
+				reset --suspend none --confirm none \
 					>"$T/log/reset" 2>&1
 				wait_until 2 is_stopped "$STANDING"
 			do

@@ -3,7 +3,7 @@
 #
 #	traffic_file [HVMON-OPTION...]		machine file, on standard output
 #	traffic					let both guests work
-#	reset_pf0 [OPTION...]			with iovctl's options
+#	reset [OPTION...]			FUNCTION, with iovctl's options
 #	assert_all_answered			end the work: nothing is missing
 #	assert_no_shutdown
 #
@@ -13,6 +13,7 @@
 FRAMES_RATE=${FRAMES_RATE:-5k}
 LATENCY=300us..1ms
 DEPTH=32
+FUNCTION=nic0/pf0
 
 # Rings that outlast what a busy computer does to a test: there is no flow
 # control.  One operation takes less than the waiting time in any case.
@@ -43,8 +44,8 @@ traffic() {
 	iovctl wait show:inflight function=nic0/vf2 >/dev/null
 }
 
-reset_pf0() {
-	iovctl -t 10s reset nic0/pf0 --json "$@"
+reset() {
+	iovctl -t 10s reset "$FUNCTION" --json "$@"
 }
 
 # GUEST: JSON text; of one that is gone, nothing.

@@ -17,23 +17,19 @@
 #include "cmd/iovdev/nic_tx.h"
 #include "cmd/iovdev/queue_faults.h"
 
-/* How long a frame may wait for a fenced receiver.  A function earns it back
- * while it is not fenced, so that a guest that fences itself again and again
- * cannot hold its neighbours up for more than half of the time. */
+/* How long a frame may wait for a fenced receiver.  One whose guest cleared
+ * Bus Master Enable by itself is waited for no longer: its hypervisor says so
+ * (NIC_PF_VF_WAIT). */
 #define FENCE_NS     (2 * NS_PER_S)
 #define SMALL_READ   256u
 #define NIC_REVISION 1
 
-static void fence(struct function *f, bool bme)
+static void set_bme(struct function *f, bool bme)
 {
-	uint64_t now = loop_now_ns(f->nic->loop);
-	uint64_t since = now - f->bme_since_ns, *left = &f->fence_left_ns;
-
-	if (bme)
-		*left -= since < *left ? since : *left;
-	else
-		*left = FENCE_NS - *left < since ? FENCE_NS : *left + since;
-	f->bme_since_ns = now;
+	if (bme == f->bme)
+		return;
+	f->bme = bme;
+	f->bme_since_ns = loop_now_ns(f->nic->loop);
 }
 
 bool function_bme(const struct function *f)
@@ -44,7 +40,7 @@ bool function_bme(const struct function *f)
 uint64_t function_fenced_until(struct function *f)
 {
 	const struct nic_queue *rx = &f->queue[NIC_QUEUE_RX];
-	uint64_t until = f->bme_since_ns + f->fence_left_ns;
+	uint64_t until = f->bme_since_ns + FENCE_NS;
 
 	if (function_bme(f) || !f->wait || !f->live || !rx->enable ||
 	    !rx->pf_enable || until <= loop_now_ns(f->nic->loop))
@@ -59,8 +55,7 @@ static void on_command(void *arg, uint16_t command)
 
 	if (bme == f->bme)
 		return;
-	fence(f, bme);
-	f->bme = bme;
+	set_bme(f, bme);
 	if (!f->vf)
 		return;
 	if (bme) { /* every ring is looked at once without a doorbell */
@@ -140,7 +135,6 @@ int function_new(struct function **result, struct nic *nic, unsigned vf)
 	f->vf = vf;
 	f->live = !vf;
 	f->wait = true;
-	f->fence_left_ns = FENCE_NS;
 	f->bme_since_ns = clock_now_ns();
 	f->bells.fd[0] = f->bells.fd[1] = -1;
 	function_name_format(f->name, sizeof(f->name), &name);
@@ -240,9 +234,7 @@ void function_reset(struct function *f)
 	interrupts_reset(&f->irq);
 	completion_reset(f);
 	pci_config_reset(&f->config);
-	if (f->bme)
-		fence(f, false);
-	f->bme = false;
+	set_bme(f, false);
 	f->todo = 0;
 	f->scratch = 0;
 	f->resets++;

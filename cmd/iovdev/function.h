@@ -34,8 +34,7 @@ struct function {
 	bool live; /* it answers: the PF, or VF Enable is set */
 	bool bme;  /* Bus Master Enable */
 	uint64_t bme_since_ns;
-	bool wait;              /* the PF's register, 1 after reset */
-	uint64_t fence_left_ns; /* how long others may still wait for us */
+	bool wait; /* others wait while it is clear; 1 after reset */
 	struct pci_config config;
 	struct vfu_server *server; /* NULL: does not listen yet */
 	char *socket_path;

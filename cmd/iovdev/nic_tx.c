@@ -5,7 +5,7 @@
  * ring ends in the sleep handshake; then a doorbell makes the VF active
  * again.  A frame for a receiver that is fenced for a reset stays in its ring
  * and its queue waits (stalled), so a reset loses nothing; for how long is
- * bounded, since a guest can fence itself.
+ * bounded.
  */
 #include <config.h>
 
