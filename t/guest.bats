@@ -104,7 +104,7 @@ frames_of() {
 	rpc g1 send '{"to": "nic1/vf2", "count": 5000, "rate": "10k",
 		"size": "60-1514", "seed": 3}'
 	await workload.done '.src == "g1" and .done == 5000 and .errors == 0'
-	wait_until 5 reported g2 '.frames.received == 5000'
+	wait_until "$PATIENCE" reported g2 '.frames.received == 5000'
 	report g2 .frames >"$T/frames"
 	run -0 jq -c '[.received, .lost, .missed, .repeated, .reordered,
 		.corrupted, .foreign]' "$T/frames"
@@ -128,7 +128,7 @@ frames_of() {
 	run -0 guestd --vm 1 --once \
 		--send to=ff:ff:ff:ff:ff:ff,count=10 \
 		--send to=02:00:00:00:00:01,count=10
-	wait_until 5 reported g2 '.queues[1].frames == 5020'
+	wait_until "$PATIENCE" reported g2 '.queues[1].frames == 5020'
 	[[ $(report g2 '.workloads[0].done') == 5000 ]]
 	[[ $(report g2 .frames.foreign) == 10 ]]
 }
@@ -217,8 +217,7 @@ frames_of() {
 	ip -n "${SPACES}b" addr add 10.9.0.2/24 dev "$b"
 	ip -n "${SPACES}a" link set "$a" up
 	ip -n "${SPACES}b" link set "$b" up
-	run -0 ip netns exec "${SPACES}a" ping -c 20 -i 0.01 -W 5 10.9.0.2
-	assert_output --partial " 0% packet loss"
+	pings "${SPACES}a" 10.9.0.2 20
 	machine_stop
 	run -1 ip -n "${SPACES}a" link show "$a"
 }
@@ -282,7 +281,7 @@ waits() {
 	END
 	iovctl kill g2
 	await ready '.src == "g2" and .inc == 2'
-	wait_until 5 reported g2 '.frames.received > 100'
+	wait_until "$PATIENCE" reported g2 '.frames.received > 100'
 	[[ $(report g2 '.frames | .lost + .repeated + .corrupted') == 0 ]]
 	[[ $(report g1 '.workloads[0].state') == running ]]
 	[[ $(report g1 '.vfs[0].state') == up ]]
@@ -315,11 +314,11 @@ waits() {
 	END
 	iovctl freeze g2
 	rpc g1 reset-counters
-	wait_until 5 reported g1 '.queues[0].frames > 1100'
-	wait_until 5 reported g1 '.workloads[1].answered > 100'
+	wait_until "$PATIENCE" reported g1 '.queues[0].frames > 1100'
+	wait_until "$PATIENCE" reported g1 '.workloads[1].answered > 100'
 	iovctl thaw g2
 	rpc g2 reset-counters
-	wait_until 5 reported g2 '.frames.received > 100'
+	wait_until "$PATIENCE" reported g2 '.frames.received > 100'
 	[[ $(report g2 '.frames | .repeated + .corrupted') == 0 ]]
 }
 
@@ -338,7 +337,7 @@ waits() {
 	await vf.back '.src == "g1" and .reset'
 	await vf.back '.src == "g2" and .reset'
 	rpc g2 reset-counters
-	wait_until 5 reported g2 '.frames.received > 100'
+	wait_until "$PATIENCE" reported g2 '.frames.received > 100'
 	[[ $(report g2 '.frames.repeated') == 0 ]]
 }
 

@@ -95,7 +95,7 @@ was_refused() {
 
 # The bridge told vm3's peer off for each of these.
 assert_refused() {
-	wait_until 2 was_refused "$@"
+	wait_until "$PATIENCE" was_refused "$@"
 }
 
 assert_lost() {

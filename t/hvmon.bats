@@ -203,7 +203,7 @@ call() {
 	[ "$(rows vf-allocation '.state' | sort -u)" = away ]
 	[ "$(rows devices 'select(.device == "nic0") | .state')" = away ]
 	nic nic0
-	wait_until 5 all_ready
+	wait_until "$PATIENCE" all_ready
 	rows devices '[.device, .bars, .vf_bars]' | diff "$T/devices" -
 	protection | diff "$T/protection" -
 }
@@ -229,8 +229,8 @@ all_ready() {
 	await device.gone
 	nic nic0
 	call release '["reset.a115"]'
-	wait_until 5 grep -q "went away" "$T/reset"
-	wait_until 5 all_ready
+	wait_until "$PATIENCE" grep -q "went away" "$T/reset"
+	wait_until "$PATIENCE" all_ready
 }
 
 @test "a reset that fails says so and its VMs are told" {

@@ -164,7 +164,7 @@ watches() {
 	# One that comes while we wait.
 	iovctl -t 5s wait program.gone name=bridge >"$T/gone" 3>&- &
 	local waiter=$!
-	wait_until 5 watches $waiter
+	wait_until "$PATIENCE" watches $waiter
 	iovctl kill bridge
 	wait $waiter
 	grep -q 'signal=KILL' "$T/gone"
@@ -174,7 +174,7 @@ watches() {
 @test "wait is there before the machine, and the machine before its end" {
 	iovctl -t 5s wait ready bridge 3>&- &
 	local waiter=$!
-	wait_until 5 watches $waiter
+	wait_until "$PATIENCE" watches $waiter
 	power_on
 	wait $waiter
 	iovctl wait show:processes name=bridge state=running
@@ -187,7 +187,7 @@ watches() {
 	machine_stop
 	iovctl -t 5s wait program.ready name=bridge 3>&- &
 	waiter=$!
-	wait_until 5 watches $waiter
+	wait_until "$PATIENCE" watches $waiter
 	power_on
 	wait $waiter
 }
@@ -202,10 +202,10 @@ watches() {
 	assert_output ""
 	iovctl events --json --follow --since now >"$T/followed" 3>&- &
 	local follower=$!
-	wait_until 5 watches $follower
+	wait_until "$PATIENCE" watches $follower
 	iovctl freeze bridge
 	iovctl thaw bridge
-	wait_until 5 grep -q program.thawed "$T/followed"
+	wait_until "$PATIENCE" grep -q program.thawed "$T/followed"
 	kill $follower
 	jq -es 'map(.n) | . == sort' "$T/followed"
 	# A reader that goes ends it.
@@ -371,7 +371,7 @@ full_machine() {
 	capture=$!
 	iovctl wait --since "$since" capture.start function=nic1/vf2
 	iovctl call guest1 send '{"to":"nic1/vf2","count":3,"size":"64"}'
-	wait_until 5 size_is "$T/more" $((24 + 3 * (16 + 64)))
+	wait_until "$PATIENCE" size_is "$T/more" $((24 + 3 * (16 + 64)))
 	kill -INT $capture || kill -TERM $capture
 	wait $capture
 	size_is "$T/more" $((24 + 3 * (16 + 64)))

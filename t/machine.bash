@@ -28,6 +28,7 @@
 #	await EV [JQ-CONDITION [SECONDS]]	an event, also a past one
 #	assert_order EV...			first ones, in that order
 #	wait_until SECONDS COMMAND [ARG...]	for what has no event
+#	pings SPACE ADDRESS COUNT		none is lost
 #
 # $T is the test's directory, $M the machine's, $BIN where the programs are.
 # Programs find the machine in IOVKIT_MACHINE.  teardown ends everything by
@@ -115,6 +116,19 @@ wait_until() {
 		fi
 		pause
 	done
+}
+
+# pings SPACE ADDRESS COUNT: each is answered once, in order.  How long ping
+# waits for the last ones by itself depends on how fast the others were; with
+# -w it waits, and sends more meanwhile.
+pings() {
+	ip netns exec "$1" ping -n -c "$3" -w "$PATIENCE" -i 0.01 "$2" \
+		>"$T/pings" || true
+	if ! diff <(sed -n 's/.* icmp_seq=\([0-9]*\) .*/\1/p' "$T/pings") \
+		<(seq "$3"); then
+		cat "$T/pings"
+		return 1
+	fi
 }
 
 # Starting and ending by hand

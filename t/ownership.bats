@@ -157,7 +157,7 @@ shares=0xd000000
 	say 2 'map 17' wait 'memory 0x20 1' 'read 0x10 2 16'
 	expect 2 'memory 0x20: 33' 'read 0x10: error EINVAL'
 	say 0 'assign 0x101 none' wait
-	wait_until 5 rows_are functions 2 '.vm == null'
+	wait_until "$PATIENCE" rows_are functions 2 '.vm == null'
 	kill_vm 1
 	await vm.reset
 	vm 1

@@ -150,17 +150,13 @@ stand_confirmed() {
 	ip -n "${SPACES}b" addr add 10.9.0.2/24 dev "$b"
 	ip -n "${SPACES}a" link set "$a" up
 	ip -n "${SPACES}b" link set "$b" up
-	ip netns exec "${SPACES}a" ping -q -c 200 -i 0.01 -W 5 10.9.0.2 \
-		>"$T/ping" 3>&- &
+	PATIENCE=30 pings "${SPACES}a" 10.9.0.2 200 3>&- &
 	ping=$!
 	for ((n = 0; n < 9 || $(is_gone "$ping"; echo $?); n++)); do
 		# shellcheck disable=SC2086 # words
 		reset ${PAIRS[n % 9]}
 	done
 	wait "$ping"
-	run -0 cat "$T/ping"
-	assert_output --partial "200 packets transmitted, 200 received"
-	refute_output --partial "duplicates"
 	assert_no_shutdown
 	machine_stop
 }

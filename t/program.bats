@@ -77,7 +77,7 @@ programs() {
 	need rootbridge
 	rootbridge --name=one <&- >&- 2>&- 3>&- &
 	PIDS["one"]=$!
-	wait_until 5 has_event ready true
+	wait_until "$PATIENCE" has_event ready true
 	local fd
 	for fd in 0 1 2; do
 		assert_equal "$(readlink "/proc/${PIDS[one]}/fd/$fd")" /dev/null

@@ -50,7 +50,7 @@ expect() {
 	local n=$1 re
 	shift
 	for re; do
-		wait_until 5 told "$n" "$re" || {
+		wait_until "$PATIENCE" told "$n" "$re" || {
 			cat "$T/vm$n"
 			return 1
 		}
@@ -74,7 +74,8 @@ kill_vm() {
 # 0x4000 bytes at 0x10000 for VF 1 of VM 1 and VF 2 of VM 2.
 machine() {
 	device 2
-	start rootbridge rootbridge --vms 3 "$@"
+	# A busy computer is no reason for a timeout.
+	start rootbridge rootbridge --vms 3 --timeout 20s "$@"
 	await device.attached
 	vm 0
 	say 0 'write 0x40100010 00000050' 'write 0x40100004 0600' \

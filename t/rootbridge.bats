@@ -88,7 +88,7 @@ teardown() {
 	for ((i = 0; i < 200; i++)); do
 		echo "read $((0x41000000 + i)) 1"
 	done >&"${SAY[1]}"
-	wait_until 5 rows_are parked 200
+	wait_until "$PATIENCE" rows_are parked 200
 	for ((i = 7; i < 207; i++)); do
 		echo "verdict $i done 5a"
 	done >"$T/verdicts"
@@ -109,11 +109,11 @@ teardown() {
 	machine
 	say 0 channels 'row set 1 0x10000 0x13fff 0x50000000 fenced'
 	expect 0 'channels: ok'
-	wait_until 5 rows_are protection 1 '.access != "allowed"'
+	wait_until "$PATIENCE" rows_are protection 1 '.access != "allowed"'
 	say 1 'write 0x10200 01' 'write 0x10200 02' 'read 0x10200 1'
 	say 2 'read 0x10200 1'
 	expect 2 'read 0x10200: 00'
-	wait_until 5 rows_are parked 3
+	wait_until "$PATIENCE" rows_are parked 3
 	assert_equal "$(table inflight)" ""
 	# Nobody is asked about them.
 	refute grep -q 'vm1 read' "$T/vm0"
@@ -126,14 +126,14 @@ teardown() {
 	machine
 	say 0 channels 'row set 1 0x10000 0x13fff 0x50000000 denied' wait
 	expect 0 'channels: ok'
-	wait_until 5 rows_are protection 1 '.access == "denied"'
+	wait_until "$PATIENCE" rows_are protection 1 '.access == "denied"'
 	say 1 'read 0x10200 1'
 	expect 0 'vm1 read denied 0x10200'
-	wait_until 5 rows_are parked 1 .denied
+	wait_until "$PATIENCE" rows_are parked 1 .denied
 	expect 1 'read 0x10200: ff'
 	await exception.unanswered '.why == "timeout"'
 	say 1 'read 0x10208 1'
-	wait_until 5 rows_are parked 1
+	wait_until "$PATIENCE" rows_are parked 1
 	kill_vm 0
 	expect 1 'read 0x10208: ff'
 	await exception.unanswered '.why == "supervisor gone"'
@@ -157,7 +157,7 @@ teardown() {
 	rpc rootbridge fault '["nic0/vf1", "hold"]'
 	say 1 'read 0x10100 1' 'write 0x10101 0b' 'post 0x10102 0c' \
 		'read 0x10102 1' 'read 0x10103 1'
-	wait_until 5 rows_are held 5
+	wait_until "$PATIENCE" rows_are held 5
 	assert_equal "$(table inflight '.state == "held"' | wc -l)" 4
 	await operation.held '.operator == "vm1" and .kind == "read"'
 	say 2 'read 0x10100 1'
@@ -168,14 +168,14 @@ teardown() {
 	expect 1 'write 0x10101: error EIO'
 	[[ $(held_id 0) == nic0/vf1:p* ]]
 	rpc rootbridge drop "[\"$(held_id 2)\"]"
-	wait_until 5 rows_are inflight 1 '.state == "lost"'
+	wait_until "$PATIENCE" rows_are inflight 1 '.state == "lost"'
 	say 1 'read 0x10104 1'
-	wait_until 5 rows_are held 3
+	wait_until "$PATIENCE" rows_are held 3
 	rpc rootbridge release '["nic0/vf1"]'
 	expect 1 'read 0x10102: 0c' 'read 0x10104: 00'
 	say 1 'read 0x10105 1'
 	expect 1 'read 0x10105: 00'
-	wait_until 5 rows_are held 0
+	wait_until "$PATIENCE" rows_are held 0
 	run -0 rpc_error rootbridge complete '["nic0/vf1:9999"]'
 	assert_output --partial "no operation"
 	run -0 rpc_error rootbridge complete '["nic9/vf1:1"]'
@@ -251,10 +251,10 @@ teardown() {
 	say 2 'read 0x10010 2'
 	expect 2 'read 0x10010: 0000'
 	# Nor does it reach memory until then.
-	wait_until 5 rows_are functions 1 \
+	wait_until "$PATIENCE" rows_are functions 1 \
 		'.function == "nic0/vf1" and .dma == null and .vm == "vm1"'
 	rpc rootbridge uncontain '["nic0/vf1"]'
-	wait_until 5 rows_are functions 1 \
+	wait_until "$PATIENCE" rows_are functions 1 \
 		'.function == "nic0/vf1" and .dma == "vm1"'
 	# The answer to 0x840 is late, and swallowed.
 	say 1 'read 0x10848 2' 'read 0x10020 2'
@@ -267,7 +267,7 @@ teardown() {
 	machine --timeout 0
 	say 1 'read 0x10840 4' 'read 0x10000 1'
 	expect 1 'read 0x10000: 00'
-	wait_until 5 rows_are inflight 1 '.age_us > 200000'
+	wait_until "$PATIENCE" rows_are inflight 1 '.age_us > 200000'
 	say 1 'read 0x10848 1'
 	expect 1 'read 0x10840: 00000000'
 }
@@ -318,19 +318,19 @@ teardown() {
 	say 1 'read 0x10004 1'
 	expect 1 'read 0x10004: 00'
 	# DMA is mapped again.
-	wait_until 5 rows_are functions 1 \
+	wait_until "$PATIENCE" rows_are functions 1 \
 		'.function == "nic0/vf1" and .dma == "vm1"'
 }
 
 @test "remove and attach" {
 	machine
 	say 1 'read 0x10800 2'
-	wait_until 5 rows_are inflight 1
+	wait_until "$PATIENCE" rows_are inflight 1
 	rpc rootbridge remove '["nic0"]'
 	expect 1 'read 0x10800: ffff'
 	run -0 rpc_error rootbridge remove '["nic0"]'
 	rpc rootbridge attach '["nic0"]'
-	wait_until 5 rows_are functions 1 \
+	wait_until "$PATIENCE" rows_are functions 1 \
 		'.function == "nic0/pf0" and .state == "present"'
 	run -0 rpc_error rootbridge attach '["nic0"]'
 	run -0 rpc_error rootbridge attach '["nic7"]'
@@ -406,17 +406,17 @@ teardown() {
 	expect 1 'memory 0x100: 696f766b697421'
 	say 0 'assign 0x101 2' 'assign 0x1ff 2' 'assign 0x101 99'
 	expect 0 'assign: error ENOENT'
-	wait_until 5 rows_are functions 1 \
+	wait_until "$PATIENCE" rows_are functions 1 \
 		'.function == "nic0/vf1" and .dma == "vm2"'
 	say 1 'write 0x10870 0002000000000000' wait 'memory 0x200 2'
 	say 2 'memory 0x200 7'
 	expect 1 'memory 0x200: 0000'
-	wait_until 5 told 2 'memory 0x200: 696f766b697421' || {
+	wait_until "$PATIENCE" told 2 'memory 0x200: 696f766b697421' || {
 		say 2 'memory 0x200 7'
 		expect 2 'memory 0x200: 696f766b697421'
 	}
 	say 0 'assign 0x101 none'
-	wait_until 5 rows_are functions 1 \
+	wait_until "$PATIENCE" rows_are functions 1 \
 		'.function == "nic0/vf1" and .dma == null'
 }
 
@@ -430,6 +430,10 @@ teardown() {
 	await dma.timeout ".pid == ${PIDS[dev]}"
 	await device.gone
 	assert_equal "$(grep -c 'assign: ok' "$T/vm0")" 2
+}
+
+told_twice() {
+	[[ $(grep -c "$1" "$T/vm1") -eq 2 ]]
 }
 
 @test "interrupts find the VM's eventfd, whoever comes first" {
@@ -446,9 +450,9 @@ teardown() {
 	expect 1 'irq 2 6: 1'
 	# Another eventfd for the same interrupt.
 	say 1 'irq 2 6' wait 'write 0x10860 01' wait
-	wait_until 5 grep -c 'irq 2 6: 1' "$T/vm1"
+	wait_until "$PATIENCE" told_twice 'irq 2 6: 1'
 	say 0 'route 0x101 1 none 0' wait
-	wait_until 5 rows_are routes 1
+	wait_until "$PATIENCE" rows_are routes 1
 	say 1 'write 0x10860 01' 'irq 2 5 off' wait 'write 0x10860 00' \
 		'irq 2 200' 'irq 0 0'
 	expect 1 'set_irqs: error EINVAL'
@@ -481,7 +485,7 @@ teardown() {
 		'write 0x3000000: error EINVAL' 'read 0x9000000: error' \
 		'read 0x4000000: error EINVAL' 'read 0: 5653757001000000' \
 		'claim: error ENOENT' 'claim: ok' 'claim: error ESTALE'
-	wait_until 5 rows_are protection 2
+	wait_until "$PATIENCE" rows_are protection 2
 	await claimed '.by == "vm0"'
 }
 
@@ -493,7 +497,7 @@ teardown() {
 	done >"$T/many"
 	rpc rootbridge fault '["nic0/vf1", "hold"]'
 	cat "$T/many" >&"${SAY[1]}"
-	wait_until 5 rows_are inflight 1024
+	wait_until "$PATIENCE" rows_are inflight 1024
 	rpc rootbridge fault '["nic0/vf1", "none"]'
 	rpc rootbridge release '["nic0/vf1"]'
 	say 1 'read 0x10848 1'

@@ -80,7 +80,7 @@ once_together() {
 @test "one VM runs at a time, in turns, and never one that may not" {
 	power_on --schedule vm1=100ms,vm2=100ms,vm3=50ms,vm4=100ms
 	rpc hv schedule '{"vm": "vm4", "executable": false}'
-	wait_until 5 is_stopped "$(pid guest4)"
+	wait_until "$PATIENCE" is_stopped "$(pid guest4)"
 	rpc hv at '["schedule.a2015=trace"]'
 	run -0 once_together 2 "$(pid guest1)" "$(pid guest2)" \
 		"$(pid guest3)" "$(pid guest4)"
@@ -103,12 +103,12 @@ once_together() {
 	done
 	await schedule.idle
 	for i in 1 2 3 4; do
-		wait_until 5 is_stopped "$(pid "guest$i")"
+		wait_until "$PATIENCE" is_stopped "$(pid "guest$i")"
 	done
 	rpc hv schedule '{"vm": 3, "executable": true}'
-	wait_until 5 runs "$(pid guest3)"
+	wait_until "$PATIENCE" runs "$(pid guest3)"
 	had=$(field vm3 slices)
-	wait_until 5 had_slices vm3 $((had + 3))
+	wait_until "$PATIENCE" had_slices vm3 $((had + 3))
 	is_stopped "$(pid guest2)"
 	machine_stop
 }
@@ -128,8 +128,8 @@ once_together() {
 	runs "$(pid guest3)"
 	rpc hv schedule '{"vm": "vm1", "time": "0"}'
 	rpc hv schedule '{"vm": "vm2", "time": "0"}'
-	wait_until 5 runs "$(pid guest1)"
-	wait_until 5 runs "$(pid guest2)"
+	wait_until "$PATIENCE" runs "$(pid guest1)"
+	wait_until "$PATIENCE" runs "$(pid guest2)"
 	run -0 rpc bmc show '["processes"]'
 	run -0 jq -c '[.rows[].reasons[]]' <<<"$output"
 	assert_output '[]'
@@ -156,13 +156,13 @@ once_together() {
 @test "when hvmon dies all go on, and the next one schedules again" {
 	local old
 	power_on --schedule vm1=10ms,vm2=10ms,vm3=10ms,vm4=10ms
-	wait_until 5 had_slices vm4 2
+	wait_until "$PATIENCE" had_slices vm4 2
 	old=$(pid hv)
 	rpc bmc freeze '["guest1", "operator"]'
 	rpc bmc kill '["hv"]'
 	await ready ".src == \"hv\" and .inc != null" 5
-	wait_until 5 test "$(pid hv)" != "$old"
-	wait_until 5 had_slices vm4 2
+	wait_until "$PATIENCE" test "$(pid hv)" != "$old"
+	wait_until "$PATIENCE" had_slices vm4 2
 	rpc bmc thaw '["guest1", "operator"]'
 	rpc hv schedule '{"vm": "vm1", "time": "100ms"}'
 	run -0 once_together 1 "$(pid guest1)" "$(pid guest2)"
@@ -175,7 +175,7 @@ once_together() {
 	power_on --schedule vm1=50ms,vm2=50ms,vm3=50ms,vm4=50ms
 	old=$(pid guest2)
 	rpc bmc kill '["guest2"]'
-	wait_until 5 had_slices vm1 5
+	wait_until "$PATIENCE" had_slices vm1 5
 	rpc bmc start '["guest2"]'
 	assert [ "$(pid guest2)" != "$old" ]
 	run -0 once_together 1 "$(pid guest1)" "$(pid guest2)"

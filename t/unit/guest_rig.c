@@ -279,9 +279,12 @@ bool guest_rig_until(struct guest_rig *rig, bool (*done)(struct guest_rig *))
 {
 	unsigned i;
 
-	for (i = 0; i < 1000 && !done(rig); i++)
+	for (i = 0; i < RIG_PATIENCE; i++) {
+		if (done(rig))
+			return true;
 		guest_rig_run(rig, NS_PER_MS);
-	return done(rig);
+	}
+	return false;
 }
 
 struct vf *guest_rig_vf(struct guest_rig *rig)

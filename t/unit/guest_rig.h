@@ -38,7 +38,8 @@ struct guest_rig {
 /* A guest with these workloads; the VF is there.  Runs until it is ready. */
 void guest_rig_start(struct guest_rig *rig, const char *send);
 void guest_rig_stop(struct guest_rig *rig);
-/* Run the loop until *flag is true in some way, at most a second. */
+#define RIG_PATIENCE 5000u
+/* Run the loop until it is done; false: it never is. */
 bool guest_rig_until(struct guest_rig *rig, bool (*done)(struct guest_rig *));
 /* Run it for a moment. */
 void guest_rig_run(struct guest_rig *rig, uint64_t ns);
