@@ -26,6 +26,7 @@
 
 #include <jansson.h>
 
+#include "libcore/event_line.h"
 #include "libcore/loop.h"
 
 _Static_assert(EVENT_LINE_MAX <= PIPE_BUF, "a line is written whole or not");
@@ -279,23 +280,60 @@ static size_t compose(const struct event_log *log, json_t *o,
 	return len;
 }
 
+/* The same, of any event. */
+static size_t compose_any(const struct event_log *log, uint64_t n, uint64_t t,
+			  const char *ev, const char *fmt, va_list ap,
+			  char line[EVENT_LINE_MAX])
+{
+	json_t *o = envelope(log, n, t, ev);
+	json_t *more = fmt ? members(fmt, ap) : NULL;
+	size_t len = compose(log, o, more, fmt && !more, line);
+
+	json_decref(more);
+	json_decref(o);
+	return len;
+}
+
+/* The same line, written straight; 0: it is not one of the plain ones. */
+static size_t compose_plain(const struct event_log *log, uint64_t n, uint64_t t,
+			    const char *ev, const char *fmt, va_list ap,
+			    char line[EVENT_LINE_MAX])
+{
+	struct event_line l;
+
+	if (log->torn)
+		return 0;
+	event_line_begin(&l, line, EVENT_LINE_MAX);
+	event_line_integer(&l, "v", 1);
+	event_line_integer(&l, "n", (int64_t)n);
+	event_line_integer(&l, "t", (int64_t)t);
+	event_line_string(&l, "src", log->name);
+	event_line_integer(&l, "inc", (int64_t)log->incarnation);
+	event_line_string(&l, "ev", ev);
+	if (log->dropped)
+		event_line_integer(&l, "dropped", (int64_t)log->dropped);
+	if (fmt)
+		event_line_members(&l, fmt, ap);
+	return event_line_end(&l, line);
+}
+
 uint64_t vevent(struct event_log *log, const char *ev, const char *fmt,
 		va_list ap)
 {
 	char line[EVENT_LINE_MAX];
-	json_t *o, *more = NULL;
+	uint64_t n, t;
+	va_list again;
 	size_t len;
-	uint64_t n;
 
 	if (!log)
 		return 0;
 	n = next_number(log);
-	o = envelope(log, n, clock_now_ns(), ev);
-	if (fmt)
-		more = members(fmt, ap);
-	len = compose(log, o, more, fmt && !more, line);
-	json_decref(more);
-	json_decref(o);
+	t = clock_now_ns();
+	va_copy(again, ap);
+	len = compose_plain(log, n, t, ev, fmt, again, line);
+	va_end(again);
+	if (!len)
+		len = compose_any(log, n, t, ev, fmt, ap, line);
 	if (put(log, line, len)) {
 		log->last = n;
 		log->dropped = 0;

@@ -111,6 +111,36 @@ static void test_lines(void)
 	scratch_remove(&s);
 }
 
+/* What is written straight is what a JSON library writes, and what it does
+ * not know is left to one. */
+static void test_plain_lines(void)
+{
+	struct event_log *log;
+	char path[PATH_MAX], text[256] = "";
+	struct scratch s;
+	json_t *lines;
+	FILE *f;
+
+	scratch_make(&s);
+	log = open_log(scratch_path(&s, path, "log"), "hvmon");
+	event(log, "a", "s:s, s:s*, s:I, s:i, s:b, s:b", "x", "y z", "no", NULL,
+	      "low", (json_int_t)INT64_MIN, "zero", 0, "yes", 1, "not", 0);
+	event(log, "b", "s:s?, s:f, s:s", "none", NULL, "real", 0.5, "e",
+	      "\xc3\xa9");
+	event_log_close(log);
+	f = fopen(path, "r");
+	CHECK(f && fgets(text, sizeof(text), f));
+	fclose(f);
+	CHECK_HAS(text, ",\"src\":\"hvmon\",\"inc\":1,\"ev\":\"a\","
+			"\"x\":\"y z\",\"low\":-9223372036854775808,"
+			"\"zero\":0,\"yes\":true,\"not\":false}\n");
+	lines = read_file(path);
+	CHECK(json_is_null(json_object_get(json_array_get(lines, 1), "none")));
+	CHECK_STR(string(lines, 1, "e"), "\xc3\xa9");
+	json_decref(lines);
+	scratch_remove(&s);
+}
+
 static void test_no_log(void)
 {
 	CHECK_INT(event(NULL, "start", "s:i", "x", 1), 0);
@@ -436,6 +466,7 @@ static void test_cannot_open(void)
 
 static const struct unit_case cases[] = {
 	{ "lines", test_lines },
+	{ "plain_lines", test_plain_lines },
 	{ "no_log", test_no_log },
 	{ "envelope_wins", test_envelope_wins },
 	{ "incarnation", test_incarnation },
