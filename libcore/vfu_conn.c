@@ -216,6 +216,10 @@ static void on_event(void *arg, uint32_t events)
 	} else if (is_live(conn) && !conn->held) {
 		if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
 			receive_once(conn);
+		if (is_live(conn) && conn->flush.loop) {
+			loop_defer_cancel(&conn->flush);
+			flush_out(conn);
+		}
 	} else if (is_live(conn) && events & (EPOLLHUP | EPOLLERR)) {
 		/* epoll would tell again and again. */
 		conn->hup = true;
