@@ -3,7 +3,7 @@
  *
  * BAR 0 of a VF: page 0 registers, page 1 doorbells, page 2 MSI-X table, page
  * 3 pending bits.  BAR 0 of the PF has the same four pages, then one block of
- * NIC_PF_VF_SIZE bytes for each VF.  Registers are 32 bits wide, little
+ * NIC_PF_VF_SIZE bytes for each VF, then the window of states.  Registers are 32 bits wide, little
  * endian; an aligned access of several is one to each of them, in order.  A
  * read of anything else gives 0, a write is dropped and, unless it is wider
  * than NIC_WIDE bytes, counted.
@@ -117,5 +117,29 @@
 #define NIC_PF_VF_ANS_BW    0x58 /* rw, 64 bit */
 #define NIC_PF_VF_ANS_LINK  0x60 /* rw */
 #define NIC_PF_VF_NOTIFY    0x64 /* wo: it shall ask anew (1004) */
+
+/* The state of VF n: what a reset takes from it.  Meaningful while the VF is
+ * fenced and quiet.  Whole blocks are written, any number in one access; the
+ * Command registers of all of them come last. */
+#define NIC_PF_STATE_BASE   0x8000
+#define NIC_PF_STATE_SIZE   0x80
+#define NIC_PF_STATE(n)     (NIC_PF_STATE_BASE + ((n)-1) * NIC_PF_STATE_SIZE)
+#define NIC_STATE_VECTORS   0x00 /* MSI-X table */
+#define NIC_STATE_TX        0x40 /* queue registers, NIC_STATE_Q_* */
+#define NIC_STATE_RX        0x50
+#define NIC_STATE_Q_BASE    0x0 /* 64 bit */
+#define NIC_STATE_Q_ENTRIES 0x8
+#define NIC_STATE_Q_VECTOR  0xc
+#define NIC_STATE_MAC       0x60 /* 6 bytes; 0: leave it */
+#define NIC_STATE_ENABLES   0x68 /* NIC_STATE_*_ON, _WAIT */
+#define NIC_STATE_TX_ON     0x01 /* NIC_Q_ENABLE */
+#define NIC_STATE_RX_ON     0x02
+#define NIC_STATE_PF_TX_ON  0x04 /* NIC_PF_VF_TX_ENABLE */
+#define NIC_STATE_PF_RX_ON  0x08
+#define NIC_STATE_WAIT      0x10 /* NIC_PF_VF_WAIT */
+#define NIC_STATE_PENDING   0x6c /* MSI-X pending bits; those set are raised */
+#define NIC_STATE_DEVCTL    0x70 /* 16 bit: config space, Device Control */
+#define NIC_STATE_MSIX      0x74 /* 16 bit: Message Control of MSI-X */
+#define NIC_STATE_COMMAND   0x7c /* 16 bit: Command */
 
 #endif

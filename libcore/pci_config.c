@@ -224,11 +224,15 @@ void pci_config_add_sriov(struct pci_config *cfg, uint16_t vf_device,
 void pci_config_seal(struct pci_config *cfg)
 {
 	memcpy(cfg->initial, cfg->data, sizeof(cfg->initial));
+	cfg->used = PCI_CONFIG_SIZE;
+	while (cfg->used && !cfg->data[cfg->used - 1] &&
+	       !cfg->writable[cfg->used - 1] && !cfg->w1c[cfg->used - 1])
+		cfg->used--;
 }
 
 void pci_config_reset(struct pci_config *cfg)
 {
-	memcpy(cfg->data, cfg->initial, sizeof(cfg->data));
+	memcpy(cfg->data, cfg->initial, cfg->used);
 }
 
 void pci_config_read(const struct pci_config *cfg, uint32_t offset, void *data,

@@ -33,6 +33,7 @@ struct pci_config {
 	uint8_t w1c[PCI_CONFIG_SIZE];      /* 1: writing 1 clears */
 	uint8_t initial[PCI_CONFIG_SIZE];  /* after a reset */
 	uint16_t cap_last, ecap_last, cap_next, ecap_next;
+	uint16_t used;              /* bytes before what is zero for ever */
 	uint16_t pcie, msix, sriov; /* offsets, 0: absent */
 	const struct pci_config_ops *ops;
 	void *arg;

@@ -64,7 +64,8 @@ static void on_command(void *arg, uint16_t command)
 		nic_queue_go_on(&f->queue[NIC_QUEUE_TX]);
 		nic_tx_kick(f);
 	}
-	nic_tx_unstall(f->nic);
+	if (!f->nic->loading)
+		nic_tx_unstall(f->nic);
 }
 
 static void on_flr(void *arg)
@@ -225,8 +226,6 @@ bool function_tells(struct function *f, uint64_t *suppressed)
 
 void function_reset(struct function *f)
 {
-	uint64_t suppressed;
-
 	forget_held(f);
 	access_order_drop(f);
 	nic_queue_reset(&f->queue[NIC_QUEUE_TX]);
@@ -238,19 +237,21 @@ void function_reset(struct function *f)
 	f->todo = 0;
 	f->scratch = 0;
 	f->resets++;
-	if (f->vf)
-		nic_tx_unstall(f->nic);
-	if (function_tells(f, &suppressed))
-		event(f->nic->log, "function.reset", "s:s, s:I, s:I",
-		      "function", f->name, "resets", (json_int_t)f->resets,
-		      "suppressed", (json_int_t)suppressed);
 }
 
 static void reset_whole(struct function *f)
 {
+	unsigned vfs = f->num_vfs;
+	uint64_t suppressed;
+
 	if (!f->vf)
 		sriov_vanish(f->nic);
 	function_reset(f);
+	nic_tx_unstall(f->nic);
+	if (function_tells(f, &suppressed))
+		event(f->nic->log, "function.reset", "s:s, s:I, s:i, s:I",
+		      "function", f->name, "resets", (json_int_t)f->resets,
+		      "vfs", (int)vfs, "suppressed", (json_int_t)suppressed);
 }
 
 static void on_flr_resume(void *arg)

@@ -48,7 +48,8 @@ struct nic {
 	uint64_t dirty;   /* receive queues with something to publish */
 	unsigned turn;    /* who is looked at first */
 	struct loop_timer stall_timer;
-	bool traced; /* a point of the data path is armed */
+	bool traced;  /* a point of the data path is armed */
+	bool loading; /* VFs come back as they were (vf_state.c) */
 	uint8_t scratch[NIC_FRAME_MAX];
 };
 _Static_assert(NIC_VF_MAX == 64, "VFs must fit the masks");
@@ -85,6 +86,9 @@ enum op_result sriov_change(struct function *pf, struct vfu_request *req);
 void sriov_vanish(struct nic *nic);
 /* The PF's address of a VF after a reset. */
 void sriov_default_mac(struct nic *nic, struct function *f);
+
+/* Its address is this one again; an address of zeros changes nothing. */
+void sriov_restore_mac(struct function *f, const uint8_t mac[6]);
 
 /* registers.c: BAR 0. */
 void registers_read(struct function *f, uint64_t offset, uint8_t *data,

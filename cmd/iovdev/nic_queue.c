@@ -81,7 +81,8 @@ static bool attach(struct nic_queue *q, bool quiet)
 		return false;
 	}
 	q->attached = true;
-	if (function_tells(f, &suppressed))
+	/* When VFs come back as they were, one event tells of all. */
+	if (!f->nic->loading && function_tells(f, &suppressed))
 		event(f->nic->log, "queue.running",
 		      "s:s, s:s, s:I, s:I, s:I, s:I", "function", f->name,
 		      "queue", nic_queue_name(q), "entries",
@@ -104,7 +105,7 @@ bool nic_queue_runs(struct nic_queue *q, bool quiet)
 
 void nic_queue_go_on(struct nic_queue *q)
 {
-	if (nic_queue_runs(q, false))
+	if (nic_queue_runs(q, false) && !q->function->nic->loading)
 		nic_queue_publish(q);
 }
 

@@ -71,7 +71,8 @@ void nic_queue_enable(struct nic_queue *q, uint32_t value);
  * `quiet` a ring that is not reachable now is no error. */
 bool nic_queue_runs(struct nic_queue *q, bool quiet);
 /* Bus Master Enable came on: go on with the ring as it stands, and wake a
- * guest that a reset left asleep with something to do. */
+ * guest that a reset left asleep with something to do (not one whose pending
+ * interrupts come back as well). */
 void nic_queue_go_on(struct nic_queue *q);
 /* The guest did something that it may not: stop, say so. */
 void nic_queue_stop(struct nic_queue *q, enum queue_status status);

@@ -6,6 +6,7 @@
 
 #include "cmd/iovdev/nic.h"
 #include "cmd/iovdev/nic_tx.h"
+#include "cmd/iovdev/vf_state.h"
 
 #define NIC_VERSION_VALUE 1u
 #define QUEUE_BLOCK       0x40u
@@ -281,6 +282,10 @@ void registers_read(struct function *f, uint64_t offset, uint8_t *data,
 {
 	uint32_t at = (uint32_t)offset, value, skip, n;
 
+	if (vf_state_covers(f, offset)) {
+		vf_states_read(f, offset, data, count);
+		return;
+	}
 	while (count) {
 		skip = at & 3;
 		n = 4 - skip < count ? 4 - skip : count;
@@ -298,6 +303,10 @@ void registers_write(struct function *f, uint64_t offset, const uint8_t *data,
 	uint32_t at = (uint32_t)offset, value;
 	bool wide = count > NIC_WIDE; /* read-only ones are passed over */
 
+	if (vf_state_covers(f, offset)) {
+		f->refused += !vf_states_write(f, offset, data, count);
+		return;
+	}
 	if ((at | count) & 3) {
 		f->refused++;
 		return;

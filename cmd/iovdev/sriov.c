@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cmd/iovdev/nic.h"
+#include "cmd/iovdev/nic_tx.h"
 
 #define DEFAULT_MAC_0 0x02
 #define DEFAULT_MAC_1 0x69 /* "i" */
@@ -44,6 +45,17 @@ void sriov_default_mac(struct nic *nic, struct function *f)
 	memset(f->mac_low, 0, sizeof(f->mac_low));
 }
 
+void sriov_restore_mac(struct function *f, const uint8_t mac[6])
+{
+	static const uint8_t none[sizeof(f->mac)];
+
+	if (mac[0] & 1 || !memcmp(mac, none, sizeof(none)) ||
+	    !memcmp(mac, f->mac, sizeof(f->mac)))
+		return;
+	memcpy(f->mac, mac, sizeof(f->mac));
+	switch_set_mac(f->nic, f->vf, f->mac);
+}
+
 static int listen_all(struct nic *nic, unsigned n, struct complaint *c)
 {
 	char path[PATH_MAX];
@@ -51,6 +63,8 @@ static int listen_all(struct nic *nic, unsigned n, struct complaint *c)
 	int err;
 
 	for (i = 0; i < n; i++) {
+		if (nic->vf[i]->server)
+			continue;
 		nic_socket_path(nic, i + 1, path);
 		err = function_listen(nic->vf[i], path, c);
 		if (err)
@@ -77,8 +91,9 @@ static void disappear(struct nic *nic)
 	for (i = 0; i < nic->pf->num_vfs; i++) {
 		function_reset(nic->vf[i]);
 		nic->vf[i]->live = false;
-		switch_forget_port(nic, i + 1);
 	}
+	switch_forget_vfs(nic);
+	nic_tx_unstall(nic);
 	nic->pf->num_vfs = 0;
 }
 

@@ -78,6 +78,16 @@ static struct fdb_entry *place_for(struct l2_switch *sw, uint64_t mac)
 	return best;
 }
 
+static void set_entry(struct l2_switch *sw, struct fdb_entry *e, uint64_t mac,
+		      uint64_t seen_ns, unsigned port, bool fixed)
+{
+	if (e->mac)
+		sw->known[e->port]--;
+	if (mac)
+		sw->known[port]++;
+	*e = (struct fdb_entry){ mac, seen_ns, (uint8_t)port, fixed };
+}
+
 static void learn(struct nic *nic, unsigned port, uint64_t mac, uint64_t now)
 {
 	struct fdb_entry *e;
@@ -90,7 +100,7 @@ static void learn(struct nic *nic, unsigned port, uint64_t mac, uint64_t now)
 	if (!e)
 		e = place_for(&nic->fabric, mac);
 	if (e)
-		*e = (struct fdb_entry){ mac, now, (uint8_t)port, false };
+		set_entry(&nic->fabric, e, mac, now, port, false);
 }
 
 static unsigned lookup(struct nic *nic, uint64_t mac, uint64_t now)
@@ -183,17 +193,28 @@ void switch_set_mac(struct nic *nic, unsigned port, const uint8_t mac[6])
 	if (!e)
 		e = place_for(&nic->fabric, value);
 	if (e) /* else its frames are flooded */
-		*e = (struct fdb_entry){ value, 0, (uint8_t)port, true };
+		set_entry(&nic->fabric, e, value, 0, port, true);
 }
 
 void switch_forget_port(struct nic *nic, unsigned port)
 {
-	struct fdb_entry *e = nic->fabric.fdb[0];
+	struct l2_switch *sw = &nic->fabric;
+	struct fdb_entry *e = sw->fdb[0];
+
+	for (; sw->known[port]; e++)
+		if (e->mac && e->port == port)
+			set_entry(sw, e, 0, 0, port, false);
+}
+
+void switch_forget_vfs(struct nic *nic)
+{
+	struct l2_switch *sw = &nic->fabric;
+	struct fdb_entry *e = sw->fdb[0];
 	unsigned i;
 
 	for (i = 0; i < SWITCH_SETS * SWITCH_WAYS; i++)
-		if (e[i].mac && e[i].port == port)
-			e[i].mac = 0;
+		if (e[i].mac && e[i].port != SWITCH_UPLINK)
+			set_entry(sw, &e[i], 0, 0, e[i].port, false);
 }
 
 static json_t *fdb_row(struct nic *nic, const struct fdb_entry *e)

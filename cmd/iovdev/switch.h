@@ -33,6 +33,7 @@ struct fdb_entry {
 
 struct l2_switch {
 	struct fdb_entry fdb[SWITCH_SETS][SWITCH_WAYS];
+	uint16_t known[1 + NIC_VF_MAX]; /* entries of each port */
 	uint64_t forwarded, flooded, filtered;
 };
 
@@ -48,6 +49,8 @@ int switch_forward(struct nic *nic, unsigned port, const struct frame *frame,
 /* A VF's own address appears or goes. */
 void switch_set_mac(struct nic *nic, unsigned port, const uint8_t mac[6]);
 void switch_forget_port(struct nic *nic, unsigned port);
+/* What is known of all ports but the uplink. */
+void switch_forget_vfs(struct nic *nic);
 /* Rows of the table "fdb". */
 json_t *switch_fdb_rows(struct nic *nic);
 

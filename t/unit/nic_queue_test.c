@@ -401,6 +401,55 @@ static void test_restored(void)
 	world_close(&w);
 }
 
+/* The same by the PF's window: one read before, one write after, and an
+ * interrupt that was pending comes. */
+static void test_window(void)
+{
+	uint8_t state[GUESTS][NIC_PF_STATE_SIZE], again[GUESTS][sizeof(*state)];
+	struct world w;
+	struct nic_guest *g = w.guest;
+	struct pollfd p;
+	unsigned i;
+
+	world_open(&w, NULL);
+	reg_write(&w.pf, NIC_PF_VF(3) + NIC_PF_VF_MAC_LOW, 0x44332202);
+	reg_write(&w.pf, NIC_PF_VF(3) + NIC_PF_VF_MAC_HIGH, 0x6655);
+	reg_write(&w.pf, NIC_PF_VF(3) + NIC_PF_VF_RX_ENABLE, 0);
+	check_reaches(&w, 1, 2);
+	for (i = 1; i <= GUESTS; i++)
+		conn_bme(&g[i].conn, false);
+	reg_write(&w.pf, NIC_PF_VF(1) + NIC_PF_VF_MAC_HIGH,
+		  0x1); /* interrupt */
+	reg_write(&w.pf, NIC_PF_VF(1) + NIC_PF_VF_MAC_LOW, 0x006f6902);
+	reg_write(&w.pf, NIC_PF_VF(1) + NIC_PF_VF_MAC_HIGH, 0x0100);
+	regs_read(&w.pf, NIC_PF_STATE(1), state, sizeof(state));
+	CHECK_INT(state[0][NIC_STATE_PENDING], 1 << NIC_VECTOR_EVENT);
+	CHECK_INT(state[0][NIC_STATE_COMMAND], 0);
+	for (i = 0; i < 5; i++)
+		guest_put(&g[1], 2, i, 60);
+	guest_publish(&g[1]);
+	conn_flr(&w.pf);
+	reg_write(&w.pf, NIC_PF_STATE(1), 1); /* no VF */
+	conn_enable_vfs(&w.pf, GUESTS);
+	regs_write(&w.pf, NIC_PF_STATE(1), state, sizeof(state));
+	regs_read(&w.pf, NIC_PF_STATE(1), again, sizeof(again));
+	CHECK(!memcmp(state, again, sizeof(state)));
+	for (i = 0; i < GUESTS; i++)
+		state[i][NIC_STATE_COMMAND] = PCI_COMMAND_MASTER;
+	p = (struct pollfd){ .fd = g[1].irq[NIC_VECTOR_EVENT],
+			     .events = POLLIN };
+	CHECK_INT(poll(&p, 1, 0), 0);
+	regs_write(&w.pf, NIC_PF_STATE(1), state, sizeof(state));
+	CHECK_INT(poll(&p, 1, RIG_PATIENCE_MS), 1);
+	for (i = 0; i < 5; i++)
+		CHECK_INT(guest_receive(&g[2], RIG_PATIENCE_MS), i);
+	check_reaches(&w, 2, 1);
+	CHECK_INT(reg_read(&g[2].conn, NIC_RX + NIC_Q_DROPPED), 0);
+	CHECK_INT(reg_read(&w.pf, NIC_PF_VF(3) + NIC_PF_VF_RX_ENABLE), 0);
+	CHECK_INT(reg_read(&g[3].conn, NIC_MAC_LOW), 0x44332202);
+	world_close(&w);
+}
+
 /* A guest that sleeps, and whose wake-up the reset threw away, is woken. */
 static void test_wake_after_reset(void)
 {
@@ -823,6 +872,7 @@ static const struct unit_case cases[] = {
 	{ "fence_is_bounded", test_fence_is_bounded },
 	{ "reset_goes_on", test_reset_goes_on },
 	{ "restored", test_restored },
+	{ "window", test_window },
 	{ "wake_after_reset", test_wake_after_reset },
 	{ "completion", test_completion },
 	{ "pf_enable", test_pf_enable },

@@ -363,7 +363,7 @@ void regs_write(struct nic_conn *conn, uint32_t offset, const void *data,
 		uint32_t count)
 {
 	struct vfu_region_access access = { offset, VFU_REGION_BAR0, count };
-	uint8_t payload[sizeof(access) + 256];
+	uint8_t payload[sizeof(access) + 4096];
 	struct nic_reply reply;
 
 	memcpy(payload, &access, sizeof(access));
