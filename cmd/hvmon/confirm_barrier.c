@@ -1,6 +1,6 @@
 /* confirm_barrier.c - a110 by one ordered non-posted request to each VF (spec
  * 01, fig. 4): a config read, which a VF answers when all earlier requests and
- * all queue entries that it took are finished.  It saves the VF's config. */
+ * all queue entries that it took are finished. */
 #include <config.h>
 
 #include "cmd/hvmon/reset_procedure.h"
@@ -9,5 +9,5 @@
 void confirm_barrier(struct procedure *p)
 {
 	reset_point(p, POINT_RESET_A300);
-	vf_states_read(p);
+	vf_states_barrier(p);
 }

@@ -105,5 +105,5 @@ void confirm_interrupt(struct procedure *p)
 				     NIC_COMPLETION_ARM |
 					     NIC_VECTOR_COMPLETION);
 	}
-	vf_states_read(p);
+	vf_states_barrier(p);
 }

@@ -16,7 +16,7 @@
 static void lost(struct reset *r, unsigned i)
 {
 	struct vf *vf = r->p.vfs.vf[i];
-	bool awaited = !vf_state_is_known(&r->record.vfs[i]);
+	bool awaited = !vf_is_quiet(&r->p, i);
 
 	vf->contained = true;
 	r->n_contained++;
@@ -57,9 +57,7 @@ static void expired(void *arg)
 	/* What is done here may end the step. */
 	step_get(&r->p);
 	for (i = 0; i < r->p.vfs.n; i++)
-		if (!r->p.vfs.vf[i]->contained &&
-		    r->record.vfs[i].config[PCI_HEADER_TYPE] ==
-			    VF_STATE_UNKNOWN)
+		if (!r->p.vfs.vf[i]->contained && !vf_has_answered(&r->p, i))
 			contain_one(r, i);
 	step_put(&r->p);
 }

@@ -17,10 +17,8 @@ static void poll(struct procedure *p)
 {
 	struct reset *r = reset_of(p);
 
-	step_config_read(p, p->device->bdf, PCI_VENDOR_ID, r->pf_id,
-			 sizeof(r->pf_id));
-	step_config_read(p, p->device->bdf, PCI_COMMAND, r->pf_command,
-			 sizeof(r->pf_command));
+	step_config_read(p, p->device->bdf, PCI_VENDOR_ID, r->pf_header,
+			 sizeof(r->pf_header));
 }
 
 static void reset_vf(struct procedure *p)
@@ -34,17 +32,17 @@ static void reset_vf(struct procedure *p)
 		step_fail(p, -ENOTSUP, "%s has no FLR", p->function);
 		return;
 	}
-	if (vf_state_is_known(saved))
-		control = pci_get16(saved->config, pcie + PCI_EXP_DEVCTL);
+	if (saved->known)
+		control = saved->device_control;
 	step_config_write16(p, vf->bdf, pcie + PCI_EXP_DEVCTL,
 			    control | PCI_EXP_DEVCTL_BCR_FLR);
 }
 
-/* The row allows the write for as long as it takes; nothing comes between.
- * Nothing is asked behind it before it is answered either: the reset would
- * throw that away. */
+/* The row allows this one write and is denied again by itself.  Nothing is
+ * asked behind it before it is answered: the reset would throw that away. */
 void flr_start(struct procedure *p)
 {
+	struct sup_row rows[PF_GUARD_ROWS]; /* the first is of its DEVCTL */
 	struct reset *r = reset_of(p);
 
 	r->flr = true;
@@ -52,19 +50,20 @@ void flr_start(struct procedure *p)
 		reset_vf(p);
 		return;
 	}
-	step_guard_pf(p, p->device, SUP_ROW_ALLOWED);
+	(void)pf_guard_rows(p->device, SUP_ROW_ONCE, rows);
+	step_sup_write(p, SUP_ROWS, rows, sizeof(rows[0]), 0);
 	step_config_write16(
 		p, p->device->bdf, r->pcie + PCI_EXP_DEVCTL,
 		pci_get16(p->device->config, r->pcie + PCI_EXP_DEVCTL) |
 			PCI_EXP_DEVCTL_BCR_FLR);
-	step_guard_pf(p, p->device, SUP_ROW_DENIED);
 }
 
 static bool pf_is_settled(const struct reset *r)
 {
-	uint32_t command = pci_get32(r->pf_command, 0);
+	uint32_t command = pci_get32(r->pf_header, PCI_COMMAND);
 
-	return pci_get32(r->pf_id, 0) != ALL_ONES && command != ALL_ONES &&
+	return pci_get32(r->pf_header, PCI_VENDOR_ID) != ALL_ONES &&
+	       command != ALL_ONES &&
 	       !(command & (PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY));
 }
 

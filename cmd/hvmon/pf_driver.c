@@ -47,7 +47,7 @@ bool pf_driver_matches(const struct device *device)
 {
 	return pci_get16(device->config, PCI_VENDOR_ID) == NIC_VENDOR_ID &&
 	       pci_get16(device->config, PCI_DEVICE_ID) == NIC_PF_DEVICE &&
-	       device->bar_size[0] >= NIC_PF_BAR_SIZE / 2;
+	       device->bar_size[0] >= NIC_PF_BAR_SIZE;
 }
 
 /* Whether VF n's block lies in the BAR that the PF has. */
@@ -63,7 +63,7 @@ uint64_t vf_block(const struct vf *vf)
 	return has_block(vf) ? vf->device->bar[0] + NIC_PF_VF(vf->number) : 0;
 }
 
-static bool is_allocated(struct hvmon *hv, const struct vf *vf)
+bool vf_is_allocated(struct hvmon *hv, const struct vf *vf)
 {
 	struct function_name name;
 
@@ -271,7 +271,7 @@ static int driver_write(struct procedure *p)
 		if (!has_block(vf))
 			continue;
 		write_mac(p, vf, d->vf[i]);
-		want = is_allocated(p->hv, vf);
+		want = vf_is_allocated(p->hv, vf);
 		if (pci_get32(d->vf[i][2], 0) != want ||
 		    pci_get32(d->vf[i][3], 0) != want)
 			step_vf_enable(p, vf, want);

@@ -13,6 +13,8 @@ bool pf_driver_matches(const struct device *device);
 void step_pf_driver(struct procedure *p, struct device *device);
 /* Where VF's block of the PF's registers is; 0: there is none. */
 uint64_t vf_block(const struct vf *vf);
+/* Whether some VM has it. */
+bool vf_is_allocated(struct hvmon *hv, const struct vf *vf);
 /* Set a VF's transmit and receive enables at the PF, where there is a driver.
  */
 void step_vf_enable(struct procedure *p, const struct vf *vf, bool on);

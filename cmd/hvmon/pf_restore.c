@@ -67,66 +67,27 @@ int pf_restore(struct procedure *p)
 	return STEP_NEXT;
 }
 
-static bool is_allocated(struct procedure *p, const struct vf *vf)
-{
-	struct function_name name;
-
-	vf_name(vf, &name);
-	return vf_allocations_find(&p->hv->allocations, &name);
-}
-
 void pf_transmit(struct procedure *p, bool on)
 {
 	struct device *d = p->device;
 	unsigned i;
 
 	for (i = 0; i < d->num_vfs; i++)
-		if (vf_block(&d->vf[i]) && is_allocated(p, &d->vf[i]))
+		if (vf_block(&d->vf[i]) && vf_is_allocated(p->hv, &d->vf[i]))
 			step_write32(p,
 				     vf_block(&d->vf[i]) + NIC_PF_VF_TX_ENABLE,
 				     on);
 }
 
-/* Nobody sends before all can receive. */
+/* What it had set of the VFs comes back with their states. */
 int pf_restore_driver(struct procedure *p)
 {
-	struct reset *r = reset_of(p);
 	struct device *d = p->device;
-	unsigned i;
 
-	if (!r->is_pf || !d->has_driver)
-		return STEP_NEXT;
-	step_write32(p, d->bar[0] + NIC_MSIX_TABLE + PCI_MSIX_ENTRY_VECTOR_CTRL,
-		     0);
-	pf_transmit(p, false);
-	memset(r->mac, 0xff, sizeof(r->mac));
-	for (i = 0; i < d->num_vfs; i++) {
-		if (!vf_block(&d->vf[i]))
-			continue;
-		if (!is_allocated(p, &d->vf[i]))
-			step_vf_enable(p, &d->vf[i], false);
-		else if (d->vf[i].mac_known)
-			step_read(p, vf_block(&d->vf[i]) + NIC_PF_VF_MAC_LOW,
-				  r->mac[i], sizeof(r->mac[i]));
-	}
-	return STEP_NEXT;
-}
-
-void pf_restore_macs(struct procedure *p)
-{
-	struct reset *r = reset_of(p);
-	struct device *d = p->device;
-	const struct vf *vf;
-	unsigned i;
-
-	for (i = 0; r->is_pf && i < d->num_vfs; i++) {
-		vf = &d->vf[i];
-		if (!vf->mac_known || !vf_block(vf) || !is_allocated(p, vf) ||
-		    (vf->mac[0] == pci_get32(r->mac[i], 0) &&
-		     vf->mac[1] == pci_get32(r->mac[i], 4)))
-			continue;
-		/* Writing the high part takes both over. */
-		step_write32(p, vf_block(vf) + NIC_PF_VF_MAC_LOW, vf->mac[0]);
-		step_write32(p, vf_block(vf) + NIC_PF_VF_MAC_HIGH, vf->mac[1]);
-	}
+	if (reset_of(p)->is_pf && d->has_driver)
+		step_write32(p,
+			     d->bar[0] + NIC_MSIX_TABLE +
+				     PCI_MSIX_ENTRY_VECTOR_CTRL,
+			     0);
+	return STEP_FLOW;
 }

@@ -11,8 +11,9 @@
  * flight and a few round trips for all VFs together.  Each choice of a105 and
  * a110 has a file of its own.
  *
- * Transmission is let go at the PF last, when every VF can receive: so nothing
- * that one of them sends is lost.
+ * What the VFs lose is read and written at the PF, of all VFs at once: so a
+ * VF that is asked nothing else is asked twice, to stop and to answer, and none
+ * sends before all can receive, so that nothing is lost.
  *
  * One VF is reset in the same way; the others of its device only do not
  * transmit while it cannot receive.
@@ -198,14 +199,20 @@ static int reset_confirmed(struct procedure *p)
 {
 	struct reset *r = reset_of(p);
 
+	if (!p->round)
+		r->confirmed_ns = clock_now_ns();
 	if (r->choice.confirm == CONFIRM_BARRIER)
 		reset_point(p, POINT_RESET_A305);
-	/* After a wait, it is only now that the registers are read; after
-	 * nothing, reading them would be a confirmation. */
-	if (!r->saved && r->choice.confirm != CONFIRM_NONE) {
+	/* After nothing, reading registers would be a confirmation. */
+	if (r->choice.confirm == CONFIRM_NONE)
+		return STEP_NEXT;
+	/* After a wait, those that are not quiet make themselves felt now. */
+	if (!r->asked) {
 		drain_limit_start(p);
-		vf_states_read(p);
+		vf_states_barrier(p);
+		return STEP_AGAIN;
 	}
+	vf_states_read(p);
 	return STEP_NEXT;
 }
 
@@ -214,7 +221,7 @@ static int reset_save(struct procedure *p)
 	struct reset *r = reset_of(p);
 
 	drain_limit_cancel(p);
-	r->confirmed_ns = clock_now_ns();
+	vf_states_note(p);
 	if (r->saved && has_part(p, PART_SAVE))
 		reset_record_write(r, RESET_PHASE_SAVED);
 	if (r->is_pf || !p->device->has_driver)
@@ -245,8 +252,6 @@ static int reset_again(struct procedure *p)
 
 	if (r->is_pf && p->device->contained)
 		return step_fail(p, -EHOSTDOWN, "%s is contained", p->function);
-	/* As long as it was not looked at, it has not settled. */
-	memset(r->pf_command, 0xff, sizeof(r->pf_command));
 	r->granted = can_grant(r);
 	r->flr = true;
 	if (r->granted)
@@ -318,10 +323,8 @@ static int reset_resume(struct procedure *p)
 	/* It failed before a115: the queues go on. */
 	if (r->suspended && !r->flr && there)
 		vf_states_bus_master(p);
-	if (r->flr && !r->broken && p->device->has_driver && there && !p->err) {
+	if (!r->is_pf && r->flr && p->device->has_driver && there && !p->err)
 		pf_transmit(p, true);
-		vf_states_interrupt(p);
-	}
 	for (i = 0; i < p->vfs.n; i++)
 		p->vfs.vf[i]->suspended = false;
 	p->device->resetting = false;
@@ -334,7 +337,7 @@ static int reset_resume(struct procedure *p)
 	suspend_vcpu_back(p);
 	if (!p->err)
 		reset_record_clear(p, p->device);
-	return STEP_NEXT;
+	return STEP_FLOW;
 }
 
 /* Setting a PF up told its VMs already. */

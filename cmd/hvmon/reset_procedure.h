@@ -40,16 +40,16 @@ struct reset {
 	struct vm_list vms;  /* a500 */
 	bool suspended;      /* a105 was begun */
 	bool stopped;        /* the VMs were */
+	bool asked;          /* the VFs were, by a barrier */
 	bool saved;          /* registers are being read, or were */
 	bool flr;            /* a115 was begun */
-	bool restored;       /* the VFs are what they were */
 	unsigned interrupts; /* a605 */
 	struct loop_timer drain;
 	uint64_t suspended_ns, confirmed_ns;
 	unsigned n_contained;
 
-	uint8_t pf_word[4], pf_id[4], pf_command[4], pf_control[2];
-	uint8_t mac[FUNCTION_VF_MAX][8];
+	uint8_t pf_word[4], pf_header[8], pf_control[2];
+	uint8_t msix[FUNCTION_VF_MAX][4]; /* of VFs without a window */
 	struct sup_load loads[FUNCTION_VF_MAX * 2];
 	struct reset_record record; /* vfs[i] is of p.vfs.vf[i] */
 };
@@ -89,15 +89,18 @@ void confirm_interrupt_lost(struct reset *r);
 void drain_limit_start(struct procedure *p);
 void drain_limit_cancel(struct procedure *p);
 
-/* Registers of the VFs: one config read each, answered after all earlier
- * requests, and what follows it. */
+/* One config read to each VF, and to the PF, answered after all earlier
+ * requests. */
+void vf_states_barrier(struct procedure *p);
+/* Whether VF i answered it; and not with all ones, as one that is contained. */
+bool vf_has_answered(struct procedure *p, unsigned i);
+bool vf_is_quiet(struct procedure *p, unsigned i);
+/* The registers of VFs that are quiet; what was read, for the record. */
 void vf_states_read(struct procedure *p);
-bool vf_state_is_known(const struct vf_saved *saved);
+void vf_states_note(struct procedure *p);
 /* Steps: write them back; Bus Master Enable comes last. */
 int vf_states_write(struct procedure *p);
 int vf_states_bus_master(struct procedure *p);
-/* Interrupts that were pending when the reset took them. */
-void vf_states_interrupt(struct procedure *p);
 
 /* a115 and after it. */
 void flr_start(struct procedure *p);
@@ -105,7 +108,6 @@ int flr_settle(struct procedure *p);
 /* Steps: configure the PF as before, its driver's part included. */
 int pf_restore(struct procedure *p);
 int pf_restore_driver(struct procedure *p);
-void pf_restore_macs(struct procedure *p);
 /* The PF's transmit enable of all its allocated VFs. */
 void pf_transmit(struct procedure *p, bool on);
 

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-/* Of those whose registers lie in what is saved. */
-#define CAP_LAST  (VF_CONFIG_SIZE - 20u)
+/* The last place of a capability whose registers count. */
+#define CAP_LAST  (PCI_CFG_SPACE_SIZE - 20u)
 
 #define SUM_START offsetof(struct reset_record, size)
 
@@ -14,8 +14,7 @@
 static uint64_t sum_of(const struct reset_record *record, size_t size)
 {
 	const uint8_t *at = (const uint8_t *)record;
-	uint64_t sum = 0xcbf29ce484222325u;
-	uint32_t word;
+	uint64_t sum = 0xcbf29ce484222325u, word;
 	size_t i;
 
 	for (i = SUM_START; i + sizeof(word) <= size; i += sizeof(word)) {
@@ -25,17 +24,19 @@ static uint64_t sum_of(const struct reset_record *record, size_t size)
 	return sum;
 }
 
-static size_t size_of(unsigned n_vfs)
+static size_t size_of(const struct reset_record *record)
 {
-	return offsetof(struct reset_record, vfs) +
-	       n_vfs * sizeof(struct vf_saved);
+	if (record->phase == RESET_PHASE_SUSPENDING)
+		return offsetof(struct reset_record, pf_config);
+	return offsetof(struct reset_record, state) +
+	       record->n_states * sizeof(record->state[0]);
 }
 
 uint32_t reset_record_seal(struct reset_record *record)
 {
 	record->magic = RESET_RECORD_MAGIC;
 	record->version = RESET_RECORD_VERSION;
-	record->size = (uint32_t)size_of(record->n_vfs);
+	record->size = (uint32_t)size_of(record);
 	record->sum = sum_of(record, record->size);
 	return record->size;
 }
@@ -48,7 +49,8 @@ bool reset_record_is_valid(const struct reset_record *record, uint16_t bdf)
 	    record->version != RESET_RECORD_VERSION || record->rsvd0 ||
 	    record->bdf != bdf || record->n_vfs > FUNCTION_VF_MAX ||
 	    record->vf > FUNCTION_VF_MAX ||
-	    record->size != size_of(record->n_vfs) ||
+	    record->n_states > FUNCTION_VF_MAX ||
+	    record->size != size_of(record) ||
 	    record->sum != sum_of(record, record->size))
 		return false;
 	if (record->phase != RESET_PHASE_SUSPENDING &&

@@ -12,24 +12,20 @@
 #include <stdint.h>
 
 #include "libcore/function_name.h"
+#include "libcore/nic_regs.h"
 #include "libcore/pci_config.h"
 
-#define VF_QUEUES_SIZE   0xc0u /* of both queue blocks, NIC_TX on */
-#define VF_MSIX_SIZE     64u
-#define VF_CONFIG_SIZE   256u
-#define VF_STATE_UNKNOWN 0xaau /* as header type: not read yet */
-
-/* A VF's registers. */
+/* What is known of a VF beside its state. */
 struct vf_saved {
 	uint16_t number; /* of the VF, from 1 */
 	uint16_t bus_master;
 	uint16_t pcie, msix; /* offsets of the capabilities; 0: none */
-	uint8_t config[VF_CONFIG_SIZE];
-	uint8_t queues[VF_QUEUES_SIZE];
-	uint8_t vectors[VF_MSIX_SIZE]; /* MSI-X table */
-	uint8_t pending[8];            /* MSI-X pending bits */
+	/* Of config space, when its registers were read. */
+	uint16_t known;
+	uint16_t device_control, msix_control;
+	uint16_t rsvd0;
 };
-_Static_assert(sizeof(struct vf_saved) == 528, "vf_saved");
+_Static_assert(sizeof(struct vf_saved) == 16, "vf_saved");
 
 enum reset_phase {
 	RESET_PHASE_SUSPENDING = 1, /* the VFs may be fenced, nothing else */
@@ -37,7 +33,7 @@ enum reset_phase {
 };
 
 #define RESET_RECORD_MAGIC   0x74655372u /* "rSet" */
-#define RESET_RECORD_VERSION 1u
+#define RESET_RECORD_VERSION 2u
 
 struct reset_record {
 	uint32_t magic, version;
@@ -47,12 +43,17 @@ struct reset_record {
 	uint16_t vf;  /* which is reset; 0: the PF */
 	uint16_t phase;
 	uint16_t n_vfs;
-	uint32_t rsvd0;
-	uint8_t pf_config[PCI_CONFIG_SIZE];
+	uint16_t n_states; /* of VF 1 to this one */
+	uint16_t rsvd0;
 	struct vf_saved vfs[FUNCTION_VF_MAX];
+	/* From here on only of RESET_PHASE_SAVED. */
+	uint8_t pf_config[PCI_CONFIG_SIZE];
+	uint8_t state[FUNCTION_VF_MAX][NIC_PF_STATE_SIZE]; /* by VF number */
 };
-_Static_assert(offsetof(struct reset_record, pf_config) == 32, "record");
-_Static_assert(offsetof(struct reset_record, vfs) == 32 + 4096, "record");
+_Static_assert(offsetof(struct reset_record, vfs) == 32, "record");
+_Static_assert(offsetof(struct reset_record, pf_config) == 32 + 1024, "record");
+_Static_assert(offsetof(struct reset_record, state) == 32 + 1024 + 4096,
+	       "record");
 
 #define RESET_RECORD_ROOM 0x10000u
 #define RESET_RECORDS     64u

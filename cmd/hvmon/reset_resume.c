@@ -26,31 +26,37 @@ static uint64_t record_offset(const struct device *device)
 	return RESET_RECORD_OFFSET(device->bdf >> 8);
 }
 
-void reset_record_write(struct reset *r, enum reset_phase phase)
+/* As adoption shall find it. */
+static void save_pf_config(struct reset_record *record, const struct device *d)
 {
-	const struct device *d = r->p.device;
-	struct reset_record *record = &r->record;
 	unsigned cap = d->sriov.cap;
-	uint32_t size;
 
-	record->phase = (uint16_t)phase;
 	memcpy(record->pf_config, d->config, sizeof(record->pf_config));
-	/* As adoption shall find it. */
 	pci_put16(record->pf_config, PCI_COMMAND,
 		  PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	if (cap)
 		pci_put16(record->pf_config, cap + PCI_SRIOV_CTRL,
 			  PCI_SRIOV_CTRL_ARI | PCI_SRIOV_CTRL_VFE |
 				  PCI_SRIOV_CTRL_MSE);
+}
+
+void reset_record_write(struct reset *r, enum reset_phase phase)
+{
+	const struct device *d = r->p.device;
+	struct reset_record *record = &r->record;
+	uint32_t size;
+
+	record->phase = (uint16_t)phase;
+	if (phase == RESET_PHASE_SAVED)
+		save_pf_config(record, d);
 	size = reset_record_seal(record);
 	/* vm0's memory may be too small: then the guests help themselves. */
 	step_region_write(&r->p, PLATFORM_REGION_MEMORY, record_offset(d),
 			  record, size, STEP_MAY_FAIL);
 }
-
 void reset_record_clear(struct procedure *p, const struct device *device)
 {
-	static const uint8_t none[offsetof(struct reset_record, pf_config)];
+	static const uint8_t none[offsetof(struct reset_record, vfs)];
 
 	step_region_write(p, PLATFORM_REGION_MEMORY, record_offset(device),
 			  none, sizeof(none), STEP_MAY_FAIL);
@@ -196,8 +202,6 @@ static int resume_registers(struct procedure *p)
 /* The PF driver sets its enables right when it is adopted. */
 static int resume_done(struct procedure *p)
 {
-	if (is_saved(p))
-		vf_states_interrupt(p);
 	reset_record_clear(p, p->device);
 	return STEP_NEXT;
 }

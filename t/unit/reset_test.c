@@ -49,10 +49,10 @@ static struct reset_record *new_record(unsigned n_vfs)
 		abort();
 	record->bdf = 0x100;
 	record->phase = RESET_PHASE_SAVED;
-	record->n_vfs = (uint16_t)n_vfs;
+	record->n_vfs = record->n_states = (uint16_t)n_vfs;
 	for (i = 0; i < n_vfs; i++) {
 		record->vfs[i].number = (uint16_t)(i + 1);
-		memset(record->vfs[i].queues, (int)i, VF_QUEUES_SIZE);
+		memset(record->state[i], (int)i, sizeof(record->state[i]));
 	}
 	return record;
 }
@@ -64,8 +64,8 @@ static void records(void)
 	uint8_t *bytes = (uint8_t *)record;
 	uint32_t size = reset_record_seal(record), i;
 
-	CHECK_INT(size, offsetof(struct reset_record, vfs) +
-				2 * sizeof(struct vf_saved));
+	CHECK_INT(size,
+		  offsetof(struct reset_record, state) + 2 * NIC_PF_STATE_SIZE);
 	CHECK(reset_record_is_valid(record, 0x100));
 	CHECK(!reset_record_is_valid(record, 0x200));
 	for (i = 0; i < size; i++) {
@@ -90,7 +90,7 @@ static void wild_records(void)
 	(void)reset_record_seal(record);
 	CHECK(!reset_record_is_valid(record, 0x100));
 	record->vfs[0].number = 1;
-	record->vfs[0].msix = VF_CONFIG_SIZE - 2;
+	record->vfs[0].msix = PCI_CFG_SPACE_SIZE - 2;
 	(void)reset_record_seal(record);
 	CHECK(!reset_record_is_valid(record, 0x100));
 	record->vfs[0].msix = 0x70;
@@ -98,7 +98,10 @@ static void wild_records(void)
 	(void)reset_record_seal(record);
 	CHECK(!reset_record_is_valid(record, 0x100));
 	record->phase = RESET_PHASE_SUSPENDING;
-	(void)reset_record_seal(record);
+	CHECK_INT(reset_record_seal(record),
+		  offsetof(struct reset_record, pf_config));
+	CHECK(reset_record_is_valid(record, 0x100));
+	record->pf_config[0] ^= 1; /* not there yet */
 	CHECK(reset_record_is_valid(record, 0x100));
 	free(record);
 }
