@@ -30,6 +30,8 @@ fake_programs() {
 			--never) exec sleep 1000 ;;
 			--once) once=1 ;;
 			--deaf) trap '' TERM ;;
+			--ask=*) ask=${word#*=} ;;
+			--when=*) [[ -e ${word#*=} ]] || exit 7 ;;
 			--say=*) echo "${word#*=}" >&2 ;;
 			--shutdown=*)
 				printf '\2\0\0\0%s\0' "${word#*=}" |
@@ -42,11 +44,15 @@ fake_programs() {
 		echo out of "$name"
 		echo >&"$fd"
 		[[ ${once:-} ]] && exit 0
+		[[ ${ask:-} ]] && eval "exec socat -t 10 \
+			OPEN:$ask,rdonly,ignoreeof!!OPEN:$ask.out,creat,append \
+			UNIX-CONNECT:$IOVKIT_MACHINE/ctl/bmc.sock $fd>&-"
 		eval "exec sleep 1000 $fd>&-"
 	END
 	chmod +x "$T/bin/guestd"
 	ln "$T/bin/guestd" "$T/bin/rootbridge"
 	ln "$T/bin/guestd" "$T/bin/iovdev"
+	ln "$T/bin/guestd" "$T/bin/hvmon"
 	PATH=$T/bin:$PATH
 }
 
@@ -433,6 +439,161 @@ has_two_stops() {
 	machine_stop
 }
 
+# pids NAME...: on one line.
+pids() {
+	local name
+	for name; do
+		pid "$name"
+	done | paste -sd' '
+}
+
+@test "a soft reset kills hypervisor and guests, and starts them in line order" {
+	fake_programs
+	machine_start <<-'END'
+		bridge: rootbridge
+		nic: iovdev
+		g1: guestd
+		hv: hvmon
+		g2: RESTART=always guestd --deaf
+		done: guestd --once
+		off: RESTART=always guestd
+		crashed: guestd
+		x: /bin/sleep 1000
+	END
+	await program.gone '.name == "done"'
+	iovctl stop off
+	iovctl kill crashed
+	kill -STOP "$(pid g2)"
+	await program.frozen '.name == "g2"'
+	before=$(pids bridge nic x)
+	was=$(pids g1 hv g2)
+	run -0 iovctl soft-reset
+	assert_line "killed 3"
+	await soft-reset.done '.killed == 3'
+	assert_equal "$(pids bridge nic x)" "$before"
+	for i in g1 hv g2 crashed; do
+		[[ $(row processes bmc $i ready) == true ]]
+	done
+	for i in $(pids g1 hv g2); do
+		[[ " $was " != *" $i "* ]]
+	done
+	[[ $(row processes bmc off pid) == null ]]
+	[[ $(row processes bmc "done" pid) == null ]]
+	# All gone before the first starts; each starts when the last is ready.
+	sed '1,/"soft-reset.begin"/d' "$M/events/bmc.jsonl" |
+		jq -r '"\(.ev) \(.name)"' >"$T/after"
+	run -0 head -3 "$T/after"
+	refute_line --regexp '^program.[^g]'
+	run -0 sed -n '4,/soft-reset.done/p' "$T/after"
+	assert_output "$(
+		for i in g1 hv g2 crashed; do
+			printf '%s\n' "soft-reset.start $i" \
+				"program.start $i" "program.ready $i"
+		done
+		echo soft-reset.done null
+	)"
+	machine_stop
+}
+
+has_lines() {
+	[[ $(grep -c -- "$2" "$3") -eq $1 ]]
+}
+
+# request FILE METHOD PARAMS: what a program with --ask=FILE sends to bmc.
+request() {
+	printf '{"jsonrpc":"2.0","id":1,"method":"%s","params":%s}\n' \
+		"$2" "$3" >>"$T/$1"
+}
+
+@test "a soft reset spares the guest that asks, and drops the hypervisor's reasons" {
+	fake_programs
+	request hv freeze '["x", "schedule"]'
+	: >"$T/g1"
+	machine_start <<-END
+		x: /bin/sleep 1000
+		hv: hvmon --ask=$T/hv
+		g2: guestd
+		g1: guestd --ask=$T/g1
+	END
+	wait_until 5 grep -q '"frozen"' "$T/hv.out"
+	was=$(pids x g1)
+	request g1 soft-reset '[]'
+	await soft-reset.done '.killed == 2'
+	assert_equal "$(pids x g1)" "$was"
+	run -0 cat "$T/g1.out"
+	assert_output --partial '"killed":2'
+	# The new one stopped it again, which shows that it ran in between.
+	wait_until 5 has_lines 2 '"frozen"' "$T/hv.out"
+	# Fenced, it holds nobody any more.
+	rpc bmc fence '["hv"]'
+	await program.fenced '.name == "hv"'
+	[[ $(row processes bmc x state) == running ]]
+	request hv freeze '["x", "schedule"]'
+	wait_until 5 grep -q 'hv is fenced' "$T/hv.out"
+	[[ $(row processes bmc x state) == running ]]
+	run -0 rpc_error bmc fence '["nobody"]'
+	machine_stop
+}
+
+@test "a soft reset again, during one, and without a hypervisor" {
+	fake_programs
+	touch "$T/ok"
+	machine_start <<-END
+		g1: guestd
+		hv: hvmon --when=$T/ok
+		g2: RESTART=always guestd
+		g3: guestd --when=$T/ok
+	END
+	iovctl at bmc soft-reset.start=hold:2
+	iovctl soft-reset
+	await soft-reset.start '.name == "hv"'
+	run -0 rpc_error bmc start '["g2"]'
+	assert_output --partial "about to start"
+	run -0 iovctl soft-reset
+	assert_line "killed 1"
+	await soft-reset.done '.killed == 1'
+	for i in g1 hv g2 g3; do
+		[[ $(row processes bmc $i ready) == true ]]
+	done
+	rm "$T/ok"
+	run -0 iovctl soft-reset
+	assert_line "killed 4"
+	await soft-reset.failed '.name == "hv"'
+	[[ $(row processes bmc g1 ready) == true ]]
+	[[ $(row processes bmc g2 pid) == null ]]
+	touch "$T/ok"
+	iovctl soft-reset
+	wait_until 5 has_lines 2 '"soft-reset.done"' "$M/events/bmc.jsonl"
+	# A guest that does not come up is passed over.
+	iovctl at bmc soft-reset.start=fail:1
+	iovctl soft-reset
+	wait_until 5 has_lines 3 '"soft-reset.done"' "$M/events/bmc.jsonl"
+	[[ $(row processes bmc g1 pid) == null ]]
+	[[ $(row processes bmc g3 ready) == true ]]
+	iovctl at bmc soft-reset.start=hold
+	iovctl soft-reset
+	machine_stop
+}
+
+table_state() {
+	rpc bmc show '["state"]' |
+		jq -r '.rows[] | "\(.of) \(.vm) \(.heartbeat) \(.pid)"'
+}
+
+@test "a soft reset asked for while the machine starts waits until it is up" {
+	fake_programs
+	request g1 soft-reset '[]'
+	machine_start <<-END
+		hv: hvmon
+		g1: guestd --ask=$T/g1
+		g2: guestd
+	END
+	await soft-reset.done '.killed == 2'
+	run -0 table_state
+	assert_line "hypervisor vm0 0 null"
+	machine_stop
+}
+
 @test "a program is stopped, started and restarted on request" {
 	fake_programs
 	machine_start <<-'END'
@@ -549,13 +710,16 @@ has_two_stops() {
 	machine_file <<-'END'
 		bridge: rootbridge
 		x: RESTART=on-failure /bin/sleep 1000
+		g: guestd
 	END
 	local point command='
 		rpc() {
-			printf "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"$1\",\"params\":[\"$2\"]}\n" |
+			printf "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"$1\",\"params\":[$2]}\n" |
 				socat -t 10 - UNIX-CONNECT:$IOVKIT_MACHINE/ctl/bmc.sock
 		}
-		rpc freeze x; rpc thaw x; rpc kill x; [ ! "$LOST" ] || rpc kill bridge'
+		rpc soft-reset
+		for method in freeze thaw kill; do rpc $method "\"x\""; done
+		[ ! "$LOST" ] || rpc kill "\"bridge\""'
 	for point in $(bmc --list-points | cut -d' ' -f1); do
 		LOST=
 		[[ $point != power.lost ]] || LOST=1

@@ -8,6 +8,7 @@
 #include "cmd/bmc/machine_file.h"
 #include "cmd/bmc/power.h"
 #include "cmd/bmc/process.h"
+#include "cmd/bmc/soft_reset.h"
 #include "libcore/program.h"
 
 enum bmc_point {
@@ -22,6 +23,7 @@ enum bmc_point {
 	POINT_RESTART,
 	POINT_FREEZE,
 	POINT_THAW,
+	POINT_SOFT_RESET_START,
 	BMC_POINT_N
 };
 
@@ -35,6 +37,7 @@ struct bmc {
 	struct process *process; /* file.n of them, in line order */
 	unsigned n;
 	struct power power;
+	struct soft_reset soft_reset;
 	struct captive captive;
 };
 

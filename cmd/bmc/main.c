@@ -26,6 +26,8 @@ static const struct point_desc points[BMC_POINT_N] = {
 	[POINT_FREEZE] = { "program.freeze",
 			   "before a reason to stop is added" },
 	[POINT_THAW] = { "program.thaw", "before a reason to stop is removed" },
+	[POINT_SOFT_RESET_START] = { "soft-reset.start",
+				     "before a program starts again after one" },
 };
 
 static const struct program_desc desc = {
@@ -190,6 +192,7 @@ static int init_processes(struct bmc *b)
 	for (i = 0; i < b->file.n; i++)
 		process_init(&b->process[i], b, &b->file.line[i]);
 	b->n = b->file.n;
+	soft_reset_init(&b->soft_reset);
 	return 0;
 }
 

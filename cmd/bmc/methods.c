@@ -209,11 +209,25 @@ static pid_t holder_of(struct bmc *b, const struct control_call *call)
 	return bmc_find_pid(b, pid) ? pid : 0;
 }
 
+/* One that is fenced stops and continues nobody. */
+static bool is_refused(struct bmc *b, struct control_call *call)
+{
+	const struct process *asker = bmc_find_pid(b, control_peer(call));
+
+	if (!asker || !asker->fenced)
+		return false;
+	control_fail(call, RPC_DENIED, "%s is fenced", asker->line->name);
+	return true;
+}
+
 static void answer_freeze(void *arg, struct control_call *call, json_t *params)
 {
 	struct bmc *b = arg;
-	struct process *p = target(b, call, params);
+	struct process *p;
 
+	if (is_refused(b, call))
+		return;
+	p = target(b, call, params);
 	if (p)
 		process_freeze(p, control_string(params, "reason", "operator"),
 			       holder_of(b, call), call);
@@ -222,11 +236,48 @@ static void answer_freeze(void *arg, struct control_call *call, json_t *params)
 static void answer_thaw(void *arg, struct control_call *call, json_t *params)
 {
 	struct bmc *b = arg;
-	struct process *p = target(b, call, params);
+	struct process *p;
 
+	if (is_refused(b, call))
+		return;
+	p = target(b, call, params);
 	if (p)
 		process_thaw(p, control_string(params, "reason", "operator"),
 			     !holder_of(b, call), call);
+}
+
+static void answer_soft_reset(void *arg, struct control_call *call,
+			      json_t *params)
+{
+	struct bmc *b = arg;
+
+	(void)params;
+	if (b->power.state > POWER_UP)
+		control_fail(call, RPC_DENIED, "the machine is powered off");
+	else
+		soft_reset_ask(b, call);
+}
+
+/* Somebody else took its place: what it stopped goes on. */
+static void answer_fence(void *arg, struct control_call *call, json_t *params)
+{
+	struct bmc *b = arg;
+	struct process *p = target(b, call, params);
+	unsigned i;
+
+	if (!p)
+		return;
+	if (!process_runs(p)) {
+		control_fail(call, RPC_MISSING, "%s does not run",
+			     p->line->name);
+		return;
+	}
+	p->fenced = true;
+	for (i = 0; i < b->n; i++)
+		process_drop_holder(&b->process[i], p->pid);
+	event(b->program.log, "program.fenced", "s:s, s:i", "name",
+	      p->line->name, "pid", (int)p->pid);
+	control_reply(call, process_to_json(p));
 }
 
 static void answer_power(void *arg, struct control_call *call, json_t *params)
@@ -264,6 +315,12 @@ static const struct control_param reason_params[] = {
 	{ NULL },
 };
 
+static const struct control_param fence_params[] = {
+	{ "name", 's', true, "NAME of the machine file, or a pid" },
+	{ "pid", 'i', true, "instead of name" },
+	{ NULL },
+};
+
 static const struct control_param power_params[] = {
 	{ "state", 's', false, "off" },
 	{ NULL },
@@ -286,6 +343,13 @@ static const struct control_method methods[] = {
 	  "there are others",
 	  answer_thaw, reason_params },
 	{ "power", "power the machine off", answer_power, power_params },
+	{ "soft-reset",
+	  "kill and start again the hypervisor and all guests but the one that "
+	  "asks; answered when they are gone",
+	  answer_soft_reset, NULL },
+	{ "fence",
+	  "a program's stop reasons are dropped, and its later ones refused",
+	  answer_fence, fence_params },
 	{ NULL },
 };
 

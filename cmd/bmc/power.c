@@ -35,8 +35,8 @@ enum power_event {
 
 typedef void power_fn(struct bmc *b, struct process *p);
 
-static power_fn nothing, start_next, gone_starting, gone_up, begin_off,
-	begin_lost, command_ended, stop_next, lost_next;
+static power_fn nothing, start_next, ready_up, gone_starting, gone_up,
+	begin_off, begin_lost, command_ended, stop_next, lost_next;
 
 static power_fn *const actions[POWER_STATE_N][POWER_EVENT_N] = {
 	[POWER_STARTING] = {
@@ -47,7 +47,7 @@ static power_fn *const actions[POWER_STATE_N][POWER_EVENT_N] = {
 		[EV_COMMAND] = nothing,
 	},
 	[POWER_UP] = {
-		[EV_READY] = nothing,
+		[EV_READY] = ready_up,
 		[EV_GONE] = gone_up,
 		[EV_OFF] = begin_off,
 		[EV_LOST] = begin_lost,
@@ -105,6 +105,7 @@ static void enter(struct bmc *b, enum power_state state)
 	point_hold_cancel(&b->power.hold);
 	if (state < POWER_STOPPING)
 		return;
+	soft_reset_cancel(b);
 	for (i = 0; i < b->n; i++) {
 		point_hold_cancel(&b->process[i].hold);
 		if (!process_runs(&b->process[i]))
@@ -161,12 +162,12 @@ static void all_ready(void *arg)
 
 	enter(b, POWER_UP);
 	program_ready(&b->program);
-	if (!b->captive.argv)
-		return;
-	err = captive_start(&b->captive, b);
+	err = b->captive.argv ? captive_start(&b->captive, b) : 0;
 	if (err)
 		power_off(b, STATUS_INTERNAL, "cannot run %s: %s",
 			  b->captive.argv[0], strerror(-err));
+	else
+		soft_reset_up(b);
 }
 
 static void start_this(void *arg)
@@ -228,6 +229,11 @@ static void start_next(struct bmc *b, struct process *p)
 			  p->line->name);
 }
 
+static void ready_up(struct bmc *b, struct process *p)
+{
+	soft_reset_ready(b, p);
+}
+
 static void start_first(void *arg)
 {
 	start_at(arg);
@@ -265,15 +271,21 @@ static void gone_up(struct bmc *b, struct process *p)
 	const char *cause = state_area_cause(b->program.state);
 	char end[32];
 
-	if (cause)
+	if (cause) {
 		power_lost(b, "shut down: %s", cause);
-	else if (is_rootbridge(p))
+		return;
+	}
+	if (is_rootbridge(p)) {
 		power_lost(b, "shut down: %s ended (%s)", p->line->name,
 			   process_end_text(p, end, sizeof(end)));
-	else if (p->ending && p->again)
+		return;
+	}
+	if (!p->doomed && p->ending && p->again)
 		restart_now(p);
-	else if (!p->ending && restart_applies(p))
+	else if (!p->doomed && !p->ending && restart_applies(p))
 		restart_by_rule(p);
+	if (b->power.state == POWER_UP)
+		soft_reset_gone(b, p);
 }
 
 /* The machine cannot come up: with the program's own status if it has one. */

@@ -211,6 +211,7 @@ static void begin(struct process *p)
 {
 	p->state = PROCESS_STARTING;
 	p->ending = p->again = p->late = false;
+	p->resetting = p->fenced = false;
 	p->exec_errno = 0;
 	p->started_ns = clock_now_ns();
 	if (p->bmc->start_timeout_ns)

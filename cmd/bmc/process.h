@@ -58,6 +58,9 @@ struct process {
 	unsigned restarts;
 	bool ending;            /* it was asked to end */
 	bool again;             /* and is started again then */
+	bool doomed;            /* killed by a soft reset, not yet gone */
+	bool resetting;         /* a soft reset is to start it */
+	bool fenced;            /* what it asks for others is refused */
 	bool slicing;           /* last frozen or thawed for its time slice */
 	bool late;              /* killed because it was not ready in time */
 	int exec_errno;         /* why it could not be executed */
@@ -109,7 +112,7 @@ void process_saw(struct process *p, enum stop_event ev);
 /* Whether it does not run but is about to start again. */
 static inline bool process_restarts(const struct process *p)
 {
-	return !p->pid && (p->hold.points || p->timer.loop);
+	return !p->pid && (p->hold.points || p->timer.loop || p->resetting);
 }
 
 /* "running", "frozen", ... */

@@ -1,5 +1,6 @@
-/* process.c - the commands kill, freeze, thaw, start, stop, power: by bmc where
- * it runs, else by a pidfd of whoever listens at the control socket. */
+/* process.c - the commands kill, freeze, thaw, start, stop, power, soft-reset:
+ * by bmc where it runs, else by a pidfd of whoever listens at the control
+ * socket. */
 #include <config.h>
 
 #include <errno.h>
@@ -201,6 +202,15 @@ static int do_power(struct iovctl *ctl)
 	return by_bmc(ctl, bmc, json_pack("{s:s}", "state", ctl->args[0]));
 }
 
+static int do_soft_reset(struct iovctl *ctl)
+{
+	char bmc[64];
+
+	if (!find_bmc(ctl, "", bmc))
+		return fail(ctl, STATUS_MISSING, "no bmc runs");
+	return by_bmc(ctl, bmc, NULL);
+}
+
 const struct command process_commands[] = {
 	{ .name = "kill",
 	  .usage = "NAME [SIGNAL]",
@@ -245,5 +255,10 @@ const struct command process_commands[] = {
 	  .min_args = 1,
 	  .max_args = 1,
 	  .fn = do_power },
+	{ .name = "soft-reset",
+	  .usage = "",
+	  .what = "kill and start again the hypervisor and the guests",
+	  .help = "Answered when they are gone.",
+	  .fn = do_soft_reset },
 	{ NULL },
 };
