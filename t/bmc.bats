@@ -590,7 +590,15 @@ table_state() {
 	END
 	await soft-reset.done '.killed == 2'
 	run -0 table_state
-	assert_line "hypervisor vm0 0 null"
+	assert_output "hypervisor vm0 0 null"
+	# Heartbeats 258 of hvmon and 7 of a second successor, pid 9, VM 3.
+	printf '\2\1' |
+		dd of="$M/state" bs=1 seek=128 conv=notrunc status=none
+	printf '\7\0\0\0\0\0\0\0\11\0\0\0\3' |
+		dd of="$M/state" bs=1 seek=$((512 + 64)) conv=notrunc status=none
+	run -0 table_state
+	assert_line "hypervisor vm0 258 null"
+	assert_line "successor 2 vm3 7 9"
 	machine_stop
 }
 
