@@ -216,6 +216,17 @@ static void followed(void *arg, const uint8_t *data, uint32_t count)
 		relay_data(op, NULL, 0);
 }
 
+/* A reset waits for everybody's requests but ours. */
+static void own_reads_again(struct device *d)
+{
+	unsigned n;
+
+	relay_own_again(d->pf);
+	for (n = 1; n <= FUNCTION_VF_MAX; n++)
+		if (d->vf[n])
+			relay_own_again(d->vf[n]);
+}
+
 void bars_written(struct operation *op)
 {
 	struct function *pf = op->function;
@@ -227,6 +238,7 @@ void bars_written(struct operation *op)
 		      pf->name, "by", operation_operator(op));
 		claim_nothing(d);
 		relay_data(op, NULL, 0);
+		own_reads_again(d);
 		relay_own_read(pf, 0, size, refreshed, d);
 		return;
 	}

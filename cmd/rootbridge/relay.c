@@ -595,6 +595,33 @@ void relay_fence(struct function *f, const struct vm *vm)
 	relay_next(f);
 }
 
+/* Nobody holds what the bridge itself wants to know. */
+static void own_submit(struct operation *op)
+{
+	if (TAILQ_EMPTY(&op->function->waiting) && relay_admit(op))
+		relay_send(op, NULL);
+	else if (op->state == OPERATION_NEW)
+		relay_wait(op, NULL);
+}
+
+void relay_own_again(struct function *f)
+{
+	struct operations again = TAILQ_HEAD_INITIALIZER(again);
+	struct operation *op, *next;
+
+	TAILQ_FOREACH_SAFE (op, &f->inflight.rows, inflight, next) {
+		if (op->vm || op->state != OPERATION_SENT)
+			continue;
+		relay_unlist(op);
+		op->state = OPERATION_NEW;
+		TAILQ_INSERT_TAIL(&again, op, queue);
+	}
+	while ((op = TAILQ_FIRST(&again))) {
+		TAILQ_REMOVE(&again, op, queue);
+		own_submit(op);
+	}
+}
+
 static void own_read(struct function *f, bool config, uint32_t offset,
 		     uint32_t count, operation_fn *fn, void *arg)
 {
@@ -615,13 +642,7 @@ static void own_read(struct function *f, bool config, uint32_t offset,
 		      (config ? platform_config(f->bdf) : bars_address(f, 0));
 	op->offset = offset;
 	op->count = count;
-	/* Nobody holds what the bridge itself wants to know. */
-	if (!TAILQ_EMPTY(&f->waiting) || !relay_admit(op)) {
-		if (op->state == OPERATION_NEW)
-			relay_wait(op, NULL);
-		return;
-	}
-	relay_send(op, NULL);
+	own_submit(op);
 }
 
 void relay_own_read(struct function *f, uint32_t offset, uint32_t count,
