@@ -19,7 +19,7 @@
 /* Regions of a bus socket (vfio-user region indexes). */
 #define PLATFORM_REGION_IO         0u
 #define PLATFORM_REGION_MEMORY     1u
-#define PLATFORM_REGION_SUPERVISOR 9u /* vm0 only */
+#define PLATFORM_REGION_SUPERVISOR 9u /* of vm0, and of its successors */
 /* Memory that the VM shares with one of the first PLATFORM_SHARED_VMS VMs
  * (SUP_SHARES). */
 #define PLATFORM_REGION_SHARED 16u

@@ -1,5 +1,6 @@
 /* supervisor.h - region 9 of vm0's bus socket: what the hypervisor tells the
- * root bridge, and back.  Boundary between hvmon and rootbridge.
+ * root bridge, and back.  Boundary between hvmon and rootbridge, and between a
+ * successor (guestd) and rootbridge.
  *
  * Commands are REGION_WRITEs of arrays, offset SUP_OFFSET(kind); each array
  * is checked whole, then applied whole before the reply (EINVAL, EEXIST,
@@ -34,9 +35,12 @@ enum sup_kind {
 	SUP_CONTAIN,   /* write: struct sup_contain */
 	SUP_SETTLE,    /* write: struct sup_settle */
 	SUP_LOADS,     /* read: struct sup_load */
-	/* Failover (spec 02).  A VM that is listed here finds region 9 too:
-	 * SUP_INFO, SUP_FUNCTIONS, SUP_VMS, and, of a PF that it claimed,
-	 * SUP_ROUTES to itself, SUP_VM_UNMAP and SUP_WATCH. */
+	/* Failover (spec 02).  A VM that is listed here finds region 9 too,
+	 * without channels: it reads SUP_INFO, SUP_FUNCTIONS, SUP_VMS,
+	 * SUP_SUCCESSORS and SUP_SHARES, writes SUP_CLAIM and, while it owns
+	 * a PF, SUP_ROUTES of the PF's vectors to its own PLATFORM_IRQ_PF,
+	 * SUP_VM_UNMAP of others and SUP_WATCH; else EPERM.  A vm0 that lost
+	 * a PF to a successor gets EPERM for everything here. */
 	SUP_SUCCESSORS, /* read, write: struct sup_successor */
 	SUP_SHARES,     /* read, write: struct sup_share */
 	SUP_WATCH,      /* write: struct sup_watch */
@@ -158,10 +162,13 @@ _Static_assert(sizeof(struct sup_route) == 16, "sup_route");
 
 enum {
 	/* Take the PF: the epoch goes up by one, the former holder's
-	 * connection is fenced.  A successor takes it from anybody, the
-	 * hypervisor only from nobody (EBUSY). */
+	 * connection is fenced, without interrupts and DMA of the device
+	 * before the reply.  A successor takes it from anybody, the
+	 * hypervisor only from nobody (EBUSY), and writes no register of the
+	 * PF while somebody else owns it (EPERM). */
 	SUP_CLAIM_TAKE = 0,
-	/* Hand it over: nobody's, with its routes; SUP_EX_RELEASED. */
+	/* Hand it over: nobody's, without the owner's routes; the epoch stays,
+	 * nobody is fenced; SUP_EX_RELEASED. */
 	SUP_CLAIM_RELEASE = 1,
 };
 
