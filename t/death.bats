@@ -1143,3 +1143,19 @@ ion timeout: operation nic0/[pv]f[0-9]:[0-9]+ of)"
 	assert_nothing_lost
 	machine_stop
 }
+
+@test "a soft reset at work, also of a frozen hypervisor: all come back" {
+	local n
+	machine_text no >"$T/machine"
+	start bmc bmc "$T/machine"
+	for n in 1 2; do
+		assert_flows
+		((n == 1)) || kill -STOP "$(pid_of hv)"
+		run -0 iovctl soft-reset
+		assert_line "killed 3"
+		run -0 iovctl wait -t "${PATIENCE}s" \
+			--since "${lines[1]#since }" soft-reset.done
+	done
+	assert_flows
+	machine_stop
+}
