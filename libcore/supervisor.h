@@ -165,7 +165,8 @@ enum {
 	 * connection is fenced, without interrupts and DMA of the device
 	 * before the reply.  A successor takes it from anybody, the
 	 * hypervisor only from nobody (EBUSY), and writes no register of the
-	 * PF while somebody else owns it (EPERM). */
+	 * PF and routes none of its vectors while somebody else owns it
+	 * (EPERM). */
 	SUP_CLAIM_TAKE = 0,
 	/* Hand it over: nobody's, without the owner's routes; the epoch stays,
 	 * nobody is fenced; SUP_EX_RELEASED. */

@@ -114,16 +114,18 @@ shares=0xd000000
 	expect 1 'claim: ok' 'read 0x50000010: 00'
 	vm 0
 	say 0 channels wait 'claim 0x100 2' 'write 0x50000010 01' \
-		'read 0x40100000 2' 'read 0x100003c 4 9' 'read 0xc000000 4 9' \
-		wait
+		'route 0x100 0 0 1' 'read 0x40100000 2' 'read 0xc000000 4 9' \
+		'route 0x102 0 2 5' wait
 	expect 0 'claim: error EBUSY' 'write 0x50000010: error EPERM' \
+		'route: error EPERM' 'route: ok' \
 		'read 0x40100000: 361b' 'read 0xc000000: 00010100'
 	say 1 'release 0x100 1' 'release 0x100 2' 'release 0x100 2' \
 		'read 0x50000010 1' 'read 0x10010 1' wait
 	expect 1 'release: error ESTALE' 'release: ok' 'release: error EPERM' \
 		'read 0x50000010: error EPERM' 'read 0x10010: 00'
 	expect 0 'exception released vm1 bdf 0x0100'
-	rows_are routes 0
+	rows_are routes 1
+	rows_are routes 0 '.function == "nic0/pf0"'
 	say 0 'claim 0x100 2' 'write 0x50000010 01' wait
 	expect 0 'claim: ok' 'write 0x50000010: ok'
 	await claimed '.by == "vm0" and .epoch == 3'

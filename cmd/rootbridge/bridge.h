@@ -447,7 +447,8 @@ bool ownership_any(const struct vm *vm);
 /* Whether an owner row (SUP_ROW_OWNER) lets the VM through to f, or, NULL, to
  * nothing. */
 bool ownership_row(const struct vm *vm, const struct function *f);
-/* Whether f is a PF that is not the hypervisor's to write. */
+/* Whether vm is the hypervisor, and f a PF that somebody else owns.  Writes the
+ * event `fenced`, too. */
 bool ownership_bars(struct vm *vm, const struct function *f);
 /* Write the event `fenced`. */
 void ownership_refused(struct vm *vm, const struct function *f);

@@ -297,11 +297,11 @@ void interrupts_withdraw(struct function *f, const struct vm *vm,
 }
 
 /* A successor routes a PF that it owns to itself, and nothing else. */
-static bool may_route(const struct vm *vm, const struct function *f,
+static bool may_route(struct vm *vm, const struct function *f,
 		      const struct sup_route *route)
 {
 	if (vm->number == PLATFORM_HYPERVISOR)
-		return true;
+		return !ownership_bars(vm, f);
 	return !f->vf && f->device->owner == vm &&
 	       (route->vm == PLATFORM_VM_NONE ||
 		(route->vm == vm->number && route->irq == PLATFORM_IRQ_PF));
