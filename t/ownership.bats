@@ -80,6 +80,7 @@ shares=0xd000000
 	say 1 'claim 0x100 1' wait
 	expect 1 'claim: ok'
 	await claimed '.by == "vm1" and .epoch == 2 and .from == "vm0"'
+	await fence.done '.epoch == 2'
 	expect 0 'write 0x50000020: error EPERM'
 	iovctl fault nic0/pf0 none
 	rows_are functions 1 \

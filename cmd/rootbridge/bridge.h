@@ -166,9 +166,12 @@ struct device {
 	/* Config writes answered when all enabled VFs are attached. */
 	struct operations vf_waits;
 	struct loop_timer vf_timer;
-	uint32_t epoch;    /* of the ownership; 0: never claimed */
-	struct vm *owner;  /* whose connection holds it; NULL: nobody's */
-	uint64_t reset_ns; /* when the last reset of its PF was relayed */
+	uint32_t epoch;       /* of the ownership; 0: never claimed */
+	struct vm *owner;     /* whose connection holds it; NULL: nobody's */
+	struct change *claim; /* under way, until the former holder has lost
+			       * its interrupts and DMA */
+	uint64_t claim_ns;    /* since when */
+	uint64_t reset_ns;    /* when the last reset of its PF was relayed */
 };
 
 struct vm {

@@ -54,6 +54,22 @@ static void fence(struct device *d, struct vm *vm)
 	parking_supervisor_gone(b);
 }
 
+/* Nothing is left to the former holder. */
+static void fence_done(struct change *change)
+{
+	struct bridge *b = change->vm->bridge;
+	struct device *d;
+
+	LIST_FOREACH (d, &b->devices, entry) {
+		if (d->claim != change)
+			continue;
+		d->claim = NULL;
+		event(b->log, "fence.done", "s:s, s:i, s:I", "device", d->name,
+		      "epoch", (int)d->epoch, "took_ns",
+		      (json_int_t)(clock_now_ns() - d->claim_ns));
+	}
+}
+
 static void take(struct device *d, struct vm *vm, struct change *change)
 {
 	struct vm *hypervisor = &vm->bridge->vms[PLATFORM_HYPERVISOR];
@@ -66,6 +82,9 @@ static void take(struct device *d, struct vm *vm, struct change *change)
 	      former && former != vm ? former->name : NULL);
 	if (vm == hypervisor || !is_in_force(vm->bridge))
 		return;
+	d->claim = change;
+	d->claim_ns = clock_now_ns();
+	change->done = fence_done;
 	if (former && former != vm) {
 		fence(d, former);
 		withdraw(d, former, change);
