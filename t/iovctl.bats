@@ -413,3 +413,11 @@ size_is() {
 	iovctl wait --since "$since" reset.done function=nic1/vf1
 	run ! iovctl reset nic1/vf9
 }
+
+@test "nobody frozen is waited for who is not concerned" {
+	full_machine
+	iovctl freeze guest1
+	# Its program is looked for, since it has another name than its role.
+	run -0 timeout "$PATIENCE" iovctl -t 60s reset nic1/vf2
+	iovctl thaw guest1
+}

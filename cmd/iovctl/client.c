@@ -406,28 +406,52 @@ bool is_listening(const struct iovctl *ctl, const char *name)
 	return fd >= 0 || fd == -EAGAIN;
 }
 
-/* The one program whose status has this member; 0, or its absence. */
+bool clients_rest_is_stopped(const struct client *clients, unsigned n)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		if (client_is_waiting(&clients[i]) &&
+		    !pid_is_stopped(clients[i].pid))
+			return false;
+	return true;
+}
+
+static bool take_name(const struct clients *all, const char *key,
+		      const char *value, char name[64])
+{
+	const char *text;
+	unsigned i;
+
+	for (i = 0; i < all->n; i++) {
+		text = json_string_value(json_object_get(
+			json_object_get(all->client[i].reply, "result"), key));
+		if (!text || strcmp(text, value))
+			continue;
+		strlcpy(name, all->client[i].name, 64);
+		return true;
+	}
+	return false;
+}
+
+/* The one program whose status has this member; 0, or its absence.  One that
+ * is stopped may be it, if nobody else is. */
 static int find_by_status(struct iovctl *ctl, const char *key,
 			  const char *value, char name[64])
 {
+	uint64_t deadline = clock_now_ns() + iovctl_answer_timeout(ctl);
 	struct clients all;
-	const char *text;
 	unsigned i;
 	int status;
 
 	status = clients_init_all(ctl, &all, "status", NULL);
 	if (status)
 		return status;
-	clients_run(ctl, all.client, all.n,
-		    clock_now_ns() + iovctl_answer_timeout(ctl), NULL);
-	status = STATUS_MISSING;
-	for (i = 0; i < all.n && status; i++) {
-		text = json_string_value(json_object_get(
-			json_object_get(all.client[i].reply, "result"), key));
-		if (!text || strcmp(text, value))
-			continue;
-		strlcpy(name, all.client[i].name, 64);
-		status = STATUS_OK;
+	clients_run(ctl, all.client, all.n, deadline, clients_rest_is_stopped);
+	if (!take_name(&all, key, value, name)) {
+		clients_run(ctl, all.client, all.n, deadline, NULL);
+		if (!take_name(&all, key, value, name))
+			status = STATUS_MISSING;
 	}
 	for (i = 0; i < all.n && status; i++)
 		if (client_is_waiting(&all.client[i]))

@@ -48,6 +48,8 @@ void clients_run(const struct iovctl *ctl, struct client *clients, unsigned n,
  * ctl->cause otherwise. */
 int client_result(struct iovctl *ctl, const struct client *client,
 		  json_t **result);
+/* For clients_run(): all who did not answer yet are stopped processes. */
+bool clients_rest_is_stopped(const struct client *clients, unsigned n);
 /* Whether the process is stopped by a signal. */
 bool pid_is_stopped(pid_t pid);
 

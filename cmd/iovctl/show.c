@@ -220,18 +220,6 @@ static int do_show(struct iovctl *ctl)
 
 /* ps */
 
-/* Nobody waits for one that is stopped; ps is there to say so. */
-static bool is_enough(const struct client *clients, unsigned n)
-{
-	unsigned i;
-
-	for (i = 0; i < n; i++)
-		if (client_is_waiting(&clients[i]) &&
-		    !pid_is_stopped(clients[i].pid))
-			return false;
-	return true;
-}
-
 static const json_t *find_row(const json_t *rows, const char *name)
 {
 	const char *text;
@@ -343,7 +331,8 @@ int fetch_programs(struct iovctl *ctl, json_t **rows)
 	if (status)
 		return status;
 	clients_run(ctl, all.client, all.n,
-		    clock_now_ns() + iovctl_answer_timeout(ctl), is_enough);
+		    clock_now_ns() + iovctl_answer_timeout(ctl),
+		    clients_rest_is_stopped);
 	for (i = 0; i < all.n; i++) {
 		const char *role = json_string_value(
 			json_object_get(result_of(&all.client[i]), "role"));
