@@ -111,19 +111,21 @@ void vf_set_of_device(struct vf_set *set, struct device *device)
 
 void step_inject_vms(struct procedure *p, const struct vf_set *set)
 {
-	uint32_t told[FUNCTION_VF_MAX];
+	struct sup_inject told[FUNCTION_VF_MAX];
 	const struct vf_allocation *row;
 	unsigned i, k, n = 0;
 
 	for (i = 0; i < set->n; i++) {
 		row = allocation_of(p, set->vf[i]);
-		for (k = 0; row && k < n && told[k] != row->vm; k++)
+		for (k = 0; row && k < n && told[k].vm != row->vm; k++)
 			;
-		if (!row || k < n)
-			continue;
-		told[n++] = row->vm;
-		step_inject(p, row->vm, PLATFORM_IRQ_PLATFORM);
+		if (row && k == n)
+			told[n++] =
+				(struct sup_inject){ row->vm,
+						     PLATFORM_IRQ_PLATFORM };
 	}
+	step_sup_write(p, SUP_INJECT, told, n * (uint32_t)sizeof(told[0]),
+		       STEP_MAY_FAIL);
 }
 
 /* The procedure "give". */

@@ -16,6 +16,7 @@
 void vf_allocations_init(struct vf_allocations *table)
 {
 	TAILQ_INIT(&table->list);
+	table->next = NULL;
 }
 
 void vf_allocations_fini(struct vf_allocations *table)
@@ -30,18 +31,22 @@ void vf_allocations_remove(struct vf_allocations *table,
 			   struct vf_allocation *row)
 {
 	TAILQ_REMOVE(&table->list, row, entry);
+	table->next = NULL;
 	free(row);
 }
 
+/* Whoever goes through the VFs of a device finds each at once. */
 struct vf_allocation *vf_allocations_find(struct vf_allocations *table,
 					  const struct function_name *vf)
 {
-	struct vf_allocation *row;
+	struct vf_allocation *row = table->next;
 
-	TAILQ_FOREACH (row, &table->list, entry)
-		if (function_name_equal(&row->vf, vf))
-			return row;
-	return NULL;
+	if (!row || !function_name_equal(&row->vf, vf))
+		TAILQ_FOREACH (row, &table->list, entry)
+			if (function_name_equal(&row->vf, vf))
+				break;
+	table->next = row ? TAILQ_NEXT(row, entry) : NULL;
+	return row;
 }
 
 struct vf_allocation *vf_allocations_at(struct vf_allocations *table,

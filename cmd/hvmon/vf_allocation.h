@@ -40,6 +40,7 @@ struct vf_allocation {
 
 struct vf_allocations {
 	TAILQ_HEAD(vf_allocation_list, vf_allocation) list;
+	struct vf_allocation *next; /* that is looked for, as a rule */
 };
 
 void vf_allocations_init(struct vf_allocations *table);

@@ -3,9 +3,9 @@
  *
  * Theory of operation.  What a register accepts of a write is the device's to
  * say.  So a config write of a PF that touches what decides about decoding is
- * relayed, then the PF's config space is read anew, and the write is answered
- * when the bridge follows it; one that leaves VF Enable set, when all VFs are
- * attached.
+ * relayed, behind it the PF's config space is read anew, once for all writes
+ * that leave together, and they are answered when the bridge follows them;
+ * those that leave VF Enable set, when all VFs are attached.
  *
  * A reset (Initiate FLR) is answered at once: from then on the PF claims its
  * config space only, and such a read shows what is left of the rest.
@@ -199,21 +199,55 @@ static void refreshed(void *arg, const uint8_t *data, uint32_t count)
 		bars_update(d, data);
 }
 
-/* The same; arg is the write, which is answered now. */
+static bool awaits_look(const struct device *d, const struct operation *op)
+{
+	return (int32_t)(op->look - d->looks_done) > 0;
+}
+
+/* The same, for the writes that this look follows: they are answered now. */
 static void followed(void *arg, const uint8_t *data, uint32_t count)
 {
-	struct operation *op = arg;
+	struct device *d = arg;
+	struct operation *op, *next;
+
+	d->looks_done++;
+	refreshed(d, data, count);
+	TAILQ_FOREACH_SAFE (op, &d->written, queue, next) {
+		if (awaits_look(d, op))
+			continue;
+		TAILQ_REMOVE(&d->written, op, queue);
+		if (!data)
+			relay_unsupported(op);
+		else if (d->has_sriov && d->sriov.vf_enable)
+			device_enable_vfs(d, op);
+		else
+			relay_data(op, NULL, 0);
+	}
+}
+
+static void look(void *arg)
+{
+	struct device *d = arg;
+
+	d->looks++;
+	relay_own_read(d->pf, 0,
+		       (uint32_t)d->pf->region_size[VFU_REGION_CONFIG],
+		       followed, d);
+}
+
+/* The next look leaves behind all that is sent to the device now. */
+static void look_behind(struct operation *op)
+{
 	struct device *d = op->function->device;
 
-	if (!data) {
-		relay_unsupported(op);
-		return;
-	}
-	refreshed(d, data, count);
-	if (d->has_sriov && d->sriov.vf_enable)
-		device_enable_vfs(d, op);
-	else
-		relay_data(op, NULL, 0);
+	op->look = d->looks + 1;
+	loop_defer(d->bridge->loop, &d->look, look, d);
+}
+
+void bars_sent(struct operation *op)
+{
+	if (op->snoop & SNOOP_DECODE)
+		look_behind(op);
 }
 
 /* A reset waits for everybody's requests but ours. */
@@ -231,7 +265,6 @@ void bars_written(struct operation *op)
 {
 	struct function *pf = op->function;
 	struct device *d = pf->device;
-	uint32_t size = (uint32_t)pf->region_size[VFU_REGION_CONFIG];
 
 	if (op->snoop & SNOOP_FLR) {
 		event(d->bridge->log, "function.reset", "s:s, s:s", "function",
@@ -239,8 +272,24 @@ void bars_written(struct operation *op)
 		claim_nothing(d);
 		relay_data(op, NULL, 0);
 		own_reads_again(d);
-		relay_own_read(pf, 0, size, refreshed, d);
+		relay_own_read(pf, 0,
+			       (uint32_t)pf->region_size[VFU_REGION_CONFIG],
+			       refreshed, d);
 		return;
 	}
-	relay_own_read(pf, 0, size, followed, op);
+	/* A device that answered the look first may have looked too early. */
+	if (!awaits_look(d, op))
+		look_behind(op);
+	TAILQ_INSERT_TAIL(&d->written, op, queue);
+}
+
+void bars_stop(struct device *d)
+{
+	struct operation *op;
+
+	loop_defer_cancel(&d->look);
+	while ((op = TAILQ_FIRST(&d->written))) {
+		TAILQ_REMOVE(&d->written, op, queue);
+		relay_unsupported(op);
+	}
 }

@@ -163,6 +163,11 @@ struct device {
 	struct function *by_devfn[256]; /* that decode config space now */
 	bool has_sriov;
 	struct pci_sriov sriov;
+	/* Config writes that change what it decodes wait for a look at it
+	 * (bars.c). */
+	struct operations written;
+	struct loop_deferred look;
+	uint32_t looks, looks_done; /* that were sent, and answered */
 	/* Config writes answered when all enabled VFs are attached. */
 	struct operations vf_waits;
 	struct loop_timer vf_timer;
@@ -235,7 +240,9 @@ struct bridge {
 
 	LIST_HEAD(, device) devices;
 	struct device *bus[BRIDGE_BUSES];
-	unsigned n_buses; /* given out; 0 is the bridge's */
+	unsigned n_buses;      /* given out; 0 is the bridge's */
+	struct function *walk; /* supervisor.c: the last one, and its number */
+	unsigned walk_next;    /* plus 1 */
 	int inotify_fd, dev_wd;
 	struct loop_watch inotify;
 
@@ -500,8 +507,12 @@ bool function_decodes(const struct function *f);
 /* The effects of a config write, from where it goes and what it writes. */
 uint8_t bars_snoop(const struct function *pf, uint64_t offset, uint32_t count,
 		   const uint8_t *data);
+/* A config write with effects is sent now. */
+void bars_sent(struct operation *op);
 /* The device took a config write with effects: follow, then answer op. */
 void bars_written(struct operation *op);
+/* Nothing is followed any more. */
+void bars_stop(struct device *d);
 /* The PF's config space as it is now. */
 void bars_update(struct device *d, const uint8_t *config);
 void bars_rebuild(struct bridge *b);

@@ -190,6 +190,7 @@ static struct device *device_new(struct bridge *b, const char *name)
 	snprintf(d->name, sizeof(d->name), "%s", name);
 	d->bus = (uint8_t)(b->n_buses + 1);
 	d->wd = -1;
+	TAILQ_INIT(&d->written);
 	TAILQ_INIT(&d->vf_waits);
 	d->pf = d->vf[0] = function_new(d, 0);
 	if (!d->pf) {
@@ -337,6 +338,7 @@ void device_stop(struct bridge *b)
 	while ((d = LIST_FIRST(&b->devices))) {
 		d->removed = true;
 		end_vf_waits(d, false);
+		bars_stop(d);
 		for (i = FUNCTION_VF_MAX + 1; i--; d->vf[i] = NULL)
 			function_free(d->vf[i]);
 		b->bus[d->bus] = NULL;

@@ -56,6 +56,7 @@ struct operation {
 	uint32_t region;
 	uint32_t count;
 	uint32_t connection; /* of the function, to which it was sent */
+	uint32_t look;       /* which one at the device follows it (bars.c) */
 	uint16_t id;   /* of the message to the device; posted: see posted_id */
 	uint8_t state; /* enum operation_state */
 	bool write, posted, config, denied, duplicate, swap;

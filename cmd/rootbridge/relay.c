@@ -315,6 +315,7 @@ void relay_send(struct operation *op, const uint8_t *data)
 		return;
 	}
 	op->state = OPERATION_SENT;
+	bars_sent(op);
 	if (vfu_client_send(f->client, op->id,
 			    op->write ? VFU_REGION_WRITE : VFU_REGION_READ, iov,
 			    op->write ? 2 : 1, NULL, 0) < 0)

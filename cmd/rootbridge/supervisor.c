@@ -51,15 +51,27 @@ static bool read_info(struct bridge *b, unsigned i, void *entry)
 	return true;
 }
 
-static bool read_function(struct bridge *b, unsigned i, void *entry)
+/* Function i of all; the next one after the last that was asked for is at
+ * hand. */
+static struct function *function_at(struct bridge *b, unsigned i)
 {
-	struct sup_function *sup = entry;
-	struct function *f = NULL;
-	unsigned bar;
+	struct function *f = i && i == b->walk_next ? b->walk : NULL;
+	unsigned k = f ? i : 0;
 
 	do {
 		f = bridge_next_function(b, f);
-	} while (f && i--);
+	} while (f && k++ < i);
+	b->walk = f;
+	b->walk_next = i + 1;
+	return f;
+}
+
+static bool read_function(struct bridge *b, unsigned i, void *entry)
+{
+	struct function *f = function_at(b, i);
+	struct sup_function *sup = entry;
+	unsigned bar;
+
 	if (!f)
 		return false;
 	*sup = (struct sup_function){
@@ -81,12 +93,9 @@ static bool read_function(struct bridge *b, unsigned i, void *entry)
 
 static bool read_load(struct bridge *b, unsigned i, void *entry)
 {
+	struct function *f = function_at(b, i);
 	struct sup_load *load = entry;
-	struct function *f = NULL;
 
-	do {
-		f = bridge_next_function(b, f);
-	} while (f && i--);
 	if (!f)
 		return false;
 	*load = (struct sup_load){ .bdf = f->bdf, .in_flight = f->inflight.n };
@@ -346,6 +355,7 @@ static void read_array(struct bridge *b, unsigned kind, uint64_t offset,
 	unsigned i = (unsigned)(offset / size);
 
 	_Static_assert(sizeof(entry) >= sizeof(struct sup_row), "entry");
+	b->walk_next = 0; /* there may be new ones */
 	for (; count && kinds[kind].read(b, i, entry); i++) {
 		part = size - skip < count ? size - skip : count;
 		memcpy(data, entry + skip, part);
