@@ -1,5 +1,7 @@
 /* link_state.h - the link states of a device's VFs (spec 02, fig. 3), as the
- * PF driver keeps them: hvmon's, and 130A in the first guest.
+ * PF driver keeps them: hvmon's, and 130A in the first guest.  What either does
+ * at 1001 to 1004 and 1101 to 1103 is here; each has its own way to the
+ * registers.
  *
  * The table lies in memory that hvmon and a successor share
  * (platform_shared_region()), so that hvmon may keep 130A up to date (1803,
@@ -14,6 +16,7 @@
 #include <stdint.h>
 
 #include "libcore/function_name.h"
+#include "libcore/nic_regs.h"
 #include "libcore/platform.h"
 
 #define LINK_PAGE_MAGIC   0x6b6c5649u /* "IVlk" */
@@ -73,8 +76,45 @@ struct emergency_page {
 	_Atomic uint32_t seen; /* the guest sent nothing since it saw it */
 };
 
-/* Whether the VM that has the VF must be told (1003). */
+/* Registers of the PF, each read as one: from 0 on, why it interrupts; in a
+ * VF's block (NIC_PF_VF()) its state; and what answers a request. */
+#define LINK_PF_SIZE     0x70u
+#define LINK_VF_AT       NIC_PF_VF_LINK
+#define LINK_VF_SIZE     (NIC_PF_VF_BW + 8u - LINK_VF_AT)
+#define LINK_ANSWER_AT   NIC_PF_VF_ANS_MAX
+#define LINK_ANSWER_SIZE (NIC_PF_VF_ANSWER + 4u - LINK_ANSWER_AT)
+
+/* Why the PF interrupts.  VF n at bit n - 1. */
+struct link_causes {
+	uint64_t changed; /* 1001 */
+	uint64_t asked;   /* 1101 */
+	bool pf_changed;
+	struct link_values pf; /* its own physical link */
+};
+
+static inline bool link_vf_in(uint64_t set, unsigned vf)
+{
+	return set >> (vf - 1) & 1;
+}
+
+/* From the PF's registers; false: it does not answer as a PF. */
+bool link_causes_take(struct link_causes *causes,
+		      const uint8_t regs[LINK_PF_SIZE]);
+/* 1001: from a VF's block; false: refused. */
+bool link_values_take(struct link_values *physical,
+		      const uint8_t regs[LINK_VF_SIZE]);
+/* 1002; whether it is another than before. */
+bool link_state_store(struct link_state *state,
+		      const struct link_values *physical);
+/* 1003: whether the VM that has the VF must be told (1004). */
 bool link_state_differs(const struct link_state *state);
+/* 1102: the VM knows the physical state from now on. */
+void link_state_notified(struct link_state *state);
+/* 1103: what to write into the VF's block. */
+void link_answer_put(const struct link_state *state, uint32_t request,
+		     uint8_t regs[LINK_ANSWER_SIZE]);
+/* 1706: nobody told the VM anything: down, no bandwidth. */
+void link_state_forget(struct link_state *state);
 
 /* Read an entry whole; -EAGAIN: its writer never finished.  -EINVAL: no such
  * VF. */

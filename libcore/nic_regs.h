@@ -38,8 +38,8 @@
 #define NIC_BANDWIDTH_MAX  0x020 /* PF, ro, 64 bit: bit/s, 0 unlimited */
 #define NIC_BANDWIDTH      0x028 /* PF, ro, 64 bit: allocated */
 
-/* Mailbox of a VF: it writes a request (a nonzero word that is not the last
- * one), and has its answer when NIC_MBX_ANSWER reads the same.  The answer and
+/* Mailbox of a VF: it writes a request (a word that is not the last one,
+ * nor 0 nor all ones), and has its answer when NIC_MBX_ANSWER reads the same.  The answer and
  * each notice come with an interrupt of NIC_VECTOR_EVENT.  A request waits
  * for whoever drives the PF. */
 #define NIC_MBX_REQUEST       0x030 /* rw */
@@ -86,7 +86,9 @@
 #define NIC_PF_RESET_KEY 0x52534554 /* "TESR" */
 #define NIC_PF_NUM_VFS   0x044      /* ro: enabled VFs */
 /* Why NIC_VECTOR_EVENT of the PF fired; it fires anew when it gets another
- * eventfd while a bit is set.  64 bit, VF n at bit n - 1. */
+ * eventfd while a bit is set.  64 bit, VF n at bit n - 1.  A write of 1 does
+ * not clear what changed after its NIC_PF_VF_LINK (of the PF: NIC_STATUS) was
+ * read last, so who stores before he clears misses nothing. */
 #define NIC_PF_LINK_CHANGED 0x048 /* rw1c: link or bandwidth, 601 */
 #define NIC_PF_MBX_PENDING  0x060 /* ro: requests not answered */
 #define NIC_PF_CHANGED      0x068 /* rw1c, 32 bit: 1: the PF's own link */
@@ -112,11 +114,11 @@
 #define NIC_PF_VF_BW_MAX    0x38 /* ro, 64 bit: physical, bit/s */
 #define NIC_PF_VF_BW        0x40 /* ro, 64 bit: physical, allocated */
 #define NIC_PF_VF_MBX       0x48 /* ro: its request */
-#define NIC_PF_VF_ANSWER    0x4c /* wo: the request that is answered, by: */
-#define NIC_PF_VF_ANS_MAX   0x50 /* rw, 64 bit */
+#define NIC_PF_VF_ANS_MAX   0x50 /* rw, 64 bit: what the answer says */
 #define NIC_PF_VF_ANS_BW    0x58 /* rw, 64 bit */
 #define NIC_PF_VF_ANS_LINK  0x60 /* rw */
-#define NIC_PF_VF_NOTIFY    0x64 /* wo: it shall ask anew (1004) */
+#define NIC_PF_VF_ANSWER    0x64 /* wo: the request that is answered by it */
+#define NIC_PF_VF_NOTIFY    0x68 /* wo: it shall ask anew (1004) */
 
 /* The state of VF n: what a reset takes from it.  Meaningful while the VF is
  * fenced and quiet.  Whole blocks are written, any number in one access; the

@@ -60,6 +60,10 @@ suite() {
 	suite guest_memory
 }
 
+@test "link state" {
+	suite link_state
+}
+
 @test "loop" {
 	suite loop
 }
@@ -74,6 +78,10 @@ suite() {
 
 @test "nic" {
 	suite nic
+}
+
+@test "nic link" {
+	suite nic_link
 }
 
 @test "nic queue" {

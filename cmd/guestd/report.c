@@ -25,6 +25,13 @@ static json_t *bandwidth(uint64_t bps)
 	return json_string(units_format_bitrate(text, sizeof(text), bps));
 }
 
+static const char *link_name(const struct vf *vf)
+{
+	if (!vf->link_known)
+		return "unknown";
+	return vf->link_up ? "up" : "down";
+}
+
 static json_t *vf_row(struct vf *vf)
 {
 	char mac[MAC_TEXT_MAX];
@@ -33,14 +40,28 @@ static json_t *vf_row(struct vf *vf)
 	o = json_pack("{s:s, s:i, s:s, s:s, s:s, s:o, s:o, s:o, s:I, s:s}",
 		      "vf", vf->name, "slot", vf->pci.slot, "mac",
 		      mac_format(mac, vf->mac), "state",
-		      vf_state_name(vf->state), "link",
-		      !vf->link_known ? "unknown"
-		      : vf->link_up   ? "up"
-				      : "down",
-		      "max", bandwidth(vf->bandwidth_max), "allocated",
+		      vf_state_name(vf->state), "link", link_name(vf), "max",
+		      bandwidth(vf->bandwidth_max), "allocated",
 		      bandwidth(vf->bandwidth), "bar0",
 		      json_sprintf("0x%llx", (unsigned long long)vf->pci.bar0),
 		      "resets", (json_int_t)vf->resets, "why", vf->why);
+	return o;
+}
+
+/* fig. 4 */
+static json_t *link_row(const struct vf *vf)
+{
+	const struct vf_counters *n = &vf->counters;
+	json_t *o;
+
+	o = json_pack("{s:s, s:o, s:s, s:o, s:o}", "function", vf->name, "vm",
+		      json_sprintf("vm%u", vf->guest->options.vm), "link",
+		      link_name(vf), "max", bandwidth(vf->bandwidth_max),
+		      "allocated", bandwidth(vf->bandwidth));
+	set_int(o, "queries", n->link_queries);
+	set_int(o, "answers", n->link_answers);
+	set_int(o, "wait_ns", n->link_wait_ns);
+	set_int(o, "open_ns", vf->asked_ns ? clock_now_ns() - vf->asked_ns : 0);
 	return o;
 }
 
@@ -55,9 +76,10 @@ static json_t *queue_row(struct vf *vf, bool tx)
 	write = atomic_load_explicit(&q->ring->write.index,
 				     memory_order_relaxed);
 	read = atomic_load_explicit(&q->ring->read.index, memory_order_relaxed);
-	o = json_pack("{s:s, s:s, s:i, s:I, s:I, s:I, s:b}", "vf", vf->name,
-		      "queue", tx ? "tx" : "rx", "entries", vf->n, "write",
-		      (json_int_t)write, "read", (json_int_t)read, "filled",
+	o = json_pack("{s:s, s:s, s:i, s:b, s:I, s:I, s:I, s:b}", "vf",
+		      vf->name, "queue", tx ? "tx" : "rx", "entries", vf->n,
+		      "enable", queue_enabled(q), "write", (json_int_t)write,
+		      "read", (json_int_t)read, "filled",
 		      (json_int_t)(uint32_t)(write - read), "stopped",
 		      tx ? vf->tx_stopped : vf->rx_stopped);
 	set_int(o, "frames", tx ? n->tx_frames : n->rx_frames);
@@ -95,6 +117,18 @@ static json_t *vf_rows(void *arg)
 	for (i = 0; i < PLATFORM_SLOTS; i++)
 		if (g->vf[i])
 			json_array_append_new(rows, vf_row(g->vf[i]));
+	return rows;
+}
+
+static json_t *link_rows(void *arg)
+{
+	struct guest *g = arg;
+	json_t *rows = json_array();
+	unsigned i;
+
+	for (i = 0; i < PLATFORM_SLOTS; i++)
+		if (g->vf[i])
+			json_array_append_new(rows, link_row(g->vf[i]));
 	return rows;
 }
 
@@ -151,6 +185,7 @@ static const struct control_column queue_columns[] = {
 	{ "vf", "VF" },
 	{ "queue", "QUEUE" },
 	{ "entries", "ENTRIES" },
+	{ "enable", "ENABLE" },
 	{ "write", "WRITE INDEX" },
 	{ "read", "READ INDEX" },
 	{ "filled", "FILLED" },
@@ -176,6 +211,14 @@ static const struct control_column vf_columns[] = {
 	{ NULL, NULL },
 };
 
+static const struct control_column link_columns[] = {
+	{ "function", "FUNCTION" },   { "vm", "VM" },
+	{ "link", "LINK" },           { "max", "MAX" },
+	{ "allocated", "ALLOCATED" }, { "queries", "QUERIES" },
+	{ "answers", "ANSWERS" },     { "wait_ns", "LONGEST WAIT NS" },
+	{ "open_ns", "OPEN NS" },     { NULL, NULL },
+};
+
 static const struct control_column stream_columns[] = {
 	{ "stream", "STREAM" },
 	{ "received", "RECEIVED" },
@@ -193,8 +236,9 @@ const struct control_table report_tables[] = {
 	  workload_rows },
 	{ "queues", "queues of a guest's VFs (fig. 5)", queue_columns,
 	  queue_rows },
-	{ "vf", "a guest's VFs and their virtual link state (fig. 4)",
-	  vf_columns, vf_rows },
+	{ "vf", "a guest's VFs", vf_columns, vf_rows },
+	{ "link", "virtual link state of a guest's VFs (fig. 4)", link_columns,
+	  link_rows },
 	{ "streams", "numbered frames that a guest received", stream_columns,
 	  stream_rows },
 	{ NULL, NULL, NULL, NULL },
@@ -202,10 +246,10 @@ const struct control_table report_tables[] = {
 
 json_t *report_to_json(struct guest *g)
 {
-	return json_pack("{s:i, s:o, s:o, s:o, s:o}", "vm", g->options.vm,
-			 "vfs", vf_rows(g), "queues", queue_rows(g), "frames",
-			 checker_to_json(&g->checker), "workloads",
-			 workload_rows(g));
+	return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o}", "vm", g->options.vm,
+			 "vfs", vf_rows(g), "link", link_rows(g), "queues",
+			 queue_rows(g), "frames", checker_to_json(&g->checker),
+			 "workloads", workload_rows(g));
 }
 
 void report_reset(struct guest *g)

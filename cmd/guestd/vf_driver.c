@@ -7,6 +7,10 @@
  * is programmed.  The rings are never laid out again: they are the queues'
  * whole state, and the device goes on where they stand.
  *
+ * Link and bandwidth are asked of whoever drives the PF, by the mailbox: the
+ * question lies in a register until it is answered, however long that takes;
+ * meanwhile an interrupt is all that this waits for.
+ *
  * An interrupt of the platform that comes while a setup runs is remembered
  * and leads to another look afterwards.  A VF that is absent or answers with
  * all ones is away until the platform interrupts again.
@@ -27,6 +31,7 @@
 #include "cmd/guestd/vf_registers.h"
 #include "cmd/guestd/vf_rings.h"
 #include "cmd/guestd/vf_send.h"
+#include "libcore/pci_caps.h"
 
 static const char *const state_names[] = {
 	[VF_NEW] = "new",
@@ -142,6 +147,8 @@ static int check_identify(struct vf *vf)
 	if (!vf->pci.msix_cap || !vf->pci.msix_in_bar0)
 		return setup_error(vf, -EPROTO, "no MSI-X table in BAR 0");
 	take_mac(vf);
+	/* That of a former driver of this VF is not ours to ask. */
+	vf->request = (uint32_t)vf->regs.request;
 	if (vf_is_running(vf))
 		return STEP_ASK;
 	if (vf->n)
@@ -168,11 +175,11 @@ static int queue_refused(struct vf *vf, const char *queue, uint64_t status)
 			   (unsigned)status);
 }
 
-static int check_ask(struct vf *vf)
+static int check_queues(struct vf *vf)
 {
 	const struct vf_regs *r = &vf->regs;
 
-	if (r->tx_enable == UINT32_MAX || r->status == UINT32_MAX)
+	if (r->tx_enable == UINT32_MAX)
 		return setup_error(vf, -ENODEV, "refused");
 	if (r->tx_enable != 1 || r->tx_status)
 		return queue_refused(vf, "tx", r->tx_status);
@@ -181,20 +188,54 @@ static int check_ask(struct vf *vf)
 	return check_next(vf);
 }
 
+static uint32_t mailbox32(const struct vf *vf, uint32_t offset)
+{
+	return pci_get32(vf->regs.mailbox, offset - VF_MAILBOX);
+}
+
+static uint64_t mailbox64(const struct vf *vf, uint32_t offset)
+{
+	return mailbox32(vf, offset) | (uint64_t)mailbox32(vf, offset + 4)
+					       << 32;
+}
+
+static int check_answer(struct vf *vf)
+{
+	int next = check_queues(vf);
+
+	if (next >= 0 && mailbox32(vf, NIC_MBX_ANSWER) != vf->request)
+		return STEP_ANSWER; /* the next interrupt may be it */
+	return next;
+}
+
+static void note_answer(struct vf *vf)
+{
+	uint64_t took = clock_now_ns() - vf->asked_ns;
+
+	vf->asked_ns = 0;
+	vf->counters.link_answers++;
+	if (took > vf->counters.link_wait_ns)
+		vf->counters.link_wait_ns = took;
+	/* The question is older than the last notice. */
+	if (mailbox32(vf, NIC_MBX_NOTICES) != vf->regs.notices)
+		vf->ask_again = true;
+}
+
 /* 1303 */
 static int check_keep(struct vf *vf)
 {
-	const struct vf_regs *r = &vf->regs;
-	bool up = r->status & NIC_STATUS_LINK_UP;
+	bool up = mailbox32(vf, NIC_MBX_LINK) & 1;
+	uint64_t max = mailbox64(vf, NIC_MBX_BANDWIDTH_MAX);
+	uint64_t allocated = mailbox64(vf, NIC_MBX_BANDWIDTH);
 	bool changed = !vf->link_known || up != vf->link_up ||
-		       r->bandwidth != vf->bandwidth ||
-		       r->bandwidth_max != vf->bandwidth_max;
+		       allocated != vf->bandwidth || max != vf->bandwidth_max;
 
+	note_answer(vf);
 	vf->link_known = true;
 	vf->link_up = up;
-	vf->bandwidth = r->bandwidth;
-	vf->bandwidth_max = r->bandwidth_max;
-	vf->resets = r->resets;
+	vf->bandwidth = allocated;
+	vf->bandwidth_max = max;
+	vf->resets = vf->regs.resets;
 	if (changed)
 		event(log_of(vf), "link", "s:s, s:b, s:I, s:I", "vf", vf->name,
 		      "up", up, "bandwidth_max", (json_int_t)vf->bandwidth_max,
@@ -223,7 +264,8 @@ static const struct vf_step_desc {
 			   check_program },
 	[STEP_MSIX] = { NO_POINT, vf_issue_msix, check_next },
 	[STEP_ENABLE] = { NO_POINT, vf_issue_enable, check_next },
-	[STEP_ASK] = { POINT_DRIVER_1302, vf_issue_ask, check_ask },
+	[STEP_ASK] = { POINT_DRIVER_1302, vf_issue_ask, check_queues },
+	[STEP_ANSWER] = { NO_POINT, vf_issue_answer, check_answer },
 	[STEP_KEEP] = { POINT_DRIVER_1303, NULL, check_keep },
 	[STEP_1301] = { POINT_DRIVER_1301, NULL, check_1301 },
 };
@@ -234,6 +276,7 @@ static void setup_begin(struct vf *vf, enum vf_step step)
 	vf->busy = true;
 	vf->step = step;
 	vf->passed = vf->issued = vf->programmed = false;
+	vf->waiting = false;
 	vf->op_error = 0;
 	vf->why[0] = '\0';
 	vf_setup_run(vf);
@@ -250,7 +293,7 @@ static void vf_away(struct vf *vf, const char *why)
 
 static void take_look(struct vf *vf)
 {
-	vf->look_again = false;
+	vf->look_again = vf->busy = vf->waiting = false;
 	vf->pci = vf->next_pci;
 	if (vf->pci.present)
 		setup_begin(vf, STEP_CONFIG);
@@ -261,14 +304,13 @@ static void take_look(struct vf *vf)
 /* What came while the setup ran. */
 static void setup_over(struct vf *vf)
 {
-	vf->busy = false;
-	if (vf->look_again) {
-		vf->ask_again = false;
+	bool ask = vf->ask_again && vf->state == VF_UP;
+
+	vf->busy = vf->ask_again = false;
+	if (vf->look_again)
 		take_look(vf);
-	} else if (vf->ask_again) {
-		vf->ask_again = false;
+	else if (ask)
 		setup_begin(vf, STEP_1301);
-	}
 }
 
 static void setup_failed(struct vf *vf, int err)
@@ -320,10 +362,21 @@ static enum point_verdict pass_step(struct vf *vf)
 
 	vf->passed = true;
 	/* Only a find is a probe. */
-	if (p == NO_POINT || (p == POINT_DRIVER_PROBE && vf->state != VF_NEW))
+	if (p == NO_POINT || (p == POINT_DRIVER_PROBE && vf->probed))
 		return POINT_GO;
+	vf->probed |= p == POINT_DRIVER_PROBE;
 	return point(vf->guest->program.points, p, &vf->hold, on_release, vf,
 		     "s:s, s:i", "vf", vf->name, "slot", vf->pci.slot);
+}
+
+/* Nothing to do before the next interrupt, unless one came already. */
+static bool must_wait(struct vf *vf)
+{
+	if (vf->step != STEP_ANSWER || vf->issued)
+		return false;
+	vf->waiting = !vf->ask_again;
+	vf->ask_again = false;
+	return vf->waiting;
 }
 
 void vf_setup_run(struct vf *vf)
@@ -339,6 +392,8 @@ void vf_setup_run(struct vf *vf)
 			setup_failed(vf, setup_error(vf, -EIO, "made to fail"));
 			return;
 		}
+		if (must_wait(vf))
+			return;
 		if (!vf->issued && steps[vf->step].issue) {
 			vf->issued = true;
 			vf->n_ops = 0;
@@ -362,17 +417,20 @@ void vf_setup_run(struct vf *vf)
 
 void vf_link_interrupt(struct vf *vf)
 {
-	if (vf->busy)
-		vf->ask_again = true;
-	else if (vf->state == VF_UP)
+	if (!vf->busy && vf->state == VF_UP) {
 		setup_begin(vf, STEP_1301);
+		return;
+	}
+	vf->ask_again = vf->busy;
+	if (vf->waiting)
+		vf_setup_run(vf);
 }
 
 void vf_look(struct vf *vf, const struct pci_slot *slot)
 {
 	vf->next_pci = *slot;
 	vf->look_again = true;
-	if (!vf->busy)
+	if (!vf->busy || vf->waiting)
 		take_look(vf);
 }
 

@@ -35,7 +35,8 @@ enum vf_step {
 	STEP_PROGRAM,  /* queue registers, MSI-X table */
 	STEP_MSIX,     /* MSI-X Enable */
 	STEP_ENABLE,   /* queues */
-	STEP_ASK,      /* 1302: link, bandwidth, whether the queues run */
+	STEP_ASK,      /* 1302: link and bandwidth; whether the queues run */
+	STEP_ANSWER,   /* an interrupt came: is it the answer? */
 	STEP_KEEP,     /* 1303 */
 	STEP_1301,     /* a link interrupt came: go to STEP_ASK */
 	STEP_N
@@ -44,11 +45,16 @@ enum vf_step {
 #define VF_OPS     24u
 #define VF_VECTORS 3u
 
+/* The registers of the mailbox, read as one. */
+#define VF_MAILBOX      NIC_MBX_REQUEST
+#define VF_MAILBOX_SIZE (NIC_MBX_BANDWIDTH + 8u - VF_MAILBOX)
+
 /* Registers as read; all ones: refused. */
 struct vf_regs {
 	uint64_t command, msix_control; /* config space */
-	uint64_t id, version, status, mac_low, mac_high, resets;
-	uint64_t bandwidth_max, bandwidth;
+	uint64_t id, version, mac_low, mac_high, resets;
+	uint64_t request, notices; /* of the mailbox, before it was asked */
+	uint8_t mailbox[VF_MAILBOX_SIZE];
 	uint64_t tx_enable, rx_enable, tx_status, rx_status;
 	uint64_t tx_base, rx_base, tx_vector, rx_vector;
 	uint64_t masked[VF_VECTORS];
@@ -65,7 +71,9 @@ struct vf_counters {
 	uint64_t rx_waits;  /* a workload had no room */
 	uint64_t rx_doorbells, rx_interrupts;
 	uint64_t link_interrupts;
-	uint64_t refused; /* register accesses answered with all ones */
+	uint64_t link_queries, link_answers;
+	uint64_t link_wait_ns; /* the longest until an answer */
+	uint64_t refused;      /* register accesses answered with all ones */
 };
 
 /* Somebody who waits until he may send (again). */
@@ -87,10 +95,14 @@ struct vf {
 	/* virtual link state (301, 302) */
 	bool link_up, link_known;
 	uint64_t bandwidth_max, bandwidth;
+	uint32_t request;  /* our last one */
+	uint64_t asked_ns; /* since when no answer came; 0: it did */
 	uint64_t resets;
 
 	/* setup */
 	bool busy;       /* a setup or link query runs */
+	bool waiting;    /* it does nothing until an interrupt comes */
+	bool probed;     /* its finding was told */
 	bool passed;     /* the step's point was passed */
 	bool issued;     /* the step's requests are out */
 	bool look_again; /* next_pci is newer than pci */
@@ -102,7 +114,7 @@ struct vf {
 	int op_error;
 	struct vf_op {
 		struct vf *vf;
-		uint64_t *out;
+		void *out; /* uint64_t, or bytes if it is larger */
 		uint32_t size;
 	} ops[VF_OPS];
 	struct vf_regs regs;

@@ -44,8 +44,12 @@ static void on_op(void *arg, const struct vfu_reply *reply)
 			op_done(vf, -EBADMSG);
 			return;
 		}
-		memcpy(&value, data, op->size);
-		*op->out = le64toh(value);
+		memcpy(&value, data,
+		       op->size < sizeof(value) ? op->size : sizeof(value));
+		if (op->size > sizeof(value))
+			memcpy(op->out, data, op->size);
+		else
+			*(uint64_t *)op->out = le64toh(value);
 		vf->counters.refused += op->size == 4 && value == UINT32_MAX;
 	}
 	op_done(vf, reply->err);
@@ -60,7 +64,7 @@ static void op_sent(struct vf *vf, int err)
 		vf->pending++;
 }
 
-static struct vf_op *op_next(struct vf *vf, uint64_t *out, uint32_t size)
+static struct vf_op *op_next(struct vf *vf, void *out, uint32_t size)
 {
 	struct vf_op *op = &vf->ops[vf->n_ops++];
 
@@ -68,8 +72,7 @@ static struct vf_op *op_next(struct vf *vf, uint64_t *out, uint32_t size)
 	return op;
 }
 
-static void reg_read(struct vf *vf, uint32_t offset, uint32_t size,
-		     uint64_t *out)
+static void reg_read(struct vf *vf, uint32_t offset, uint32_t size, void *out)
 {
 	op_sent(vf, bus_read(&vf->guest->bus, vf->pci.bar0 + offset, size,
 			     on_op, op_next(vf, out, size)));
@@ -130,6 +133,7 @@ void vf_issue_identify(struct vf *vf)
 
 	reg_read(vf, NIC_ID, 4, &r->id);
 	reg_read(vf, NIC_VERSION, 4, &r->version);
+	reg_read(vf, NIC_MBX_REQUEST, 4, &r->request);
 	reg_read(vf, NIC_MAC_LOW, 4, &r->mac_low);
 	reg_read(vf, NIC_MAC_HIGH, 4, &r->mac_high);
 	reg_read(vf, NIC_TX + NIC_Q_ENABLE, 4, &r->tx_enable);
@@ -253,18 +257,34 @@ void vf_issue_enable(struct vf *vf)
 	reg_write32(vf, NIC_TX + NIC_Q_ENABLE, 1);
 }
 
-void vf_issue_ask(struct vf *vf)
+static void read_queue_states(struct vf *vf)
 {
 	struct vf_regs *r = &vf->regs;
 
-	reg_read(vf, NIC_STATUS, 4, &r->status);
-	reg_read(vf, NIC_BANDWIDTH_MAX, 8, &r->bandwidth_max);
-	reg_read(vf, NIC_BANDWIDTH, 8, &r->bandwidth);
-	reg_read(vf, NIC_RESETS, 4, &r->resets);
 	reg_read(vf, NIC_TX + NIC_Q_ENABLE, 4, &r->tx_enable);
 	reg_read(vf, NIC_RX + NIC_Q_ENABLE, 4, &r->rx_enable);
 	reg_read(vf, NIC_TX + NIC_Q_STATUS, 4, &r->tx_status);
 	reg_read(vf, NIC_RX + NIC_Q_STATUS, 4, &r->rx_status);
+}
+
+void vf_issue_ask(struct vf *vf)
+{
+	reg_read(vf, NIC_RESETS, 4, &vf->regs.resets);
+	read_queue_states(vf);
+	/* A notice that comes after this makes the answer an old one. */
+	reg_read(vf, NIC_MBX_NOTICES, 4, &vf->regs.notices);
+	if (++vf->request == UINT32_MAX || !vf->request)
+		vf->request = 1;
+	reg_write32(vf, NIC_MBX_REQUEST, vf->request);
+	vf->counters.link_queries++;
+	if (!vf->asked_ns)
+		vf->asked_ns = clock_now_ns();
+}
+
+void vf_issue_answer(struct vf *vf)
+{
+	reg_read(vf, VF_MAILBOX, VF_MAILBOX_SIZE, vf->regs.mailbox);
+	read_queue_states(vf);
 }
 
 static void on_irq(void *arg, uint32_t events)

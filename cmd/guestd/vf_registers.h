@@ -14,6 +14,7 @@ void vf_issue_program(struct vf *vf);
 void vf_issue_msix(struct vf *vf);
 void vf_issue_enable(struct vf *vf);
 void vf_issue_ask(struct vf *vf);
+void vf_issue_answer(struct vf *vf);
 
 /* By what identify read: the queues run as we programmed them. */
 bool vf_is_running(const struct vf *vf);

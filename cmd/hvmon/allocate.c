@@ -16,6 +16,7 @@
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/pf_driver.h"
+#include "cmd/hvmon/pf_link.h"
 #include "cmd/hvmon/vf_quiet.h"
 
 static struct vf_allocation *row_of(struct procedure *p)
@@ -172,7 +173,8 @@ void allocate_method(void *arg, struct control_call *call, json_t *params)
 	p->vfs.vf[p->vfs.n++] = vf;
 	function_name_format(p->function, sizeof(p->function), &name);
 	procedure_about(p, vf->device);
-	procedure_start(p, device_lane(vf->device));
+	pf_link_forget(vf);
+	procedure_start(p, device_vf_lane(vf->device));
 }
 
 /* The procedure "free". */
@@ -273,7 +275,7 @@ void free_method(void *arg, struct control_call *call, json_t *params)
 		return;
 	}
 	p->vfs.vf[p->vfs.n++] = vf;
-	procedure_start(p, device_lane(vf->device));
+	procedure_start(p, device_vf_lane(vf->device));
 }
 
 /* inject {vm} */

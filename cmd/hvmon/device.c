@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "cmd/hvmon/hvmon.h"
 
@@ -105,9 +104,6 @@ void devices_fini(struct hvmon *hv)
 
 	while ((device = TAILQ_FIRST(&hv->devices))) {
 		TAILQ_REMOVE(&hv->devices, device, entry);
-		loop_watch_del(&device->event);
-		if (device->event_fd >= 0)
-			close(device->event_fd);
 		free(device->record);
 		free(device);
 	}
@@ -170,8 +166,19 @@ uint64_t vf_bar_address(const struct vf *vf, unsigned bar)
 
 uint64_t device_lane(const struct device *device)
 {
+	return device_vf_lane(device) | device_pf_lane(device);
+}
+
+uint64_t device_vf_lane(const struct device *device)
+{
 	return 1ull << device->index;
 }
+
+uint64_t device_pf_lane(const struct device *device)
+{
+	return 1ull << (DEVICE_MAX + device->index);
+}
+_Static_assert(2 * DEVICE_MAX <= 64, "two lanes a device");
 
 void device_set_vfs(struct device *device, unsigned num_vfs)
 {
@@ -231,8 +238,8 @@ json_t *device_rows(void *arg)
 				  "link",
 				  !d->has_driver || d->state == DEVICE_AWAY
 					  ? "unknown"
-				  : d->link_up ? "up"
-					       : "down",
+				  : d->link[0].physical.up ? "up"
+							   : "down",
 				  "adopted", d->adopted));
 	}
 	return rows;

@@ -10,6 +10,8 @@
 #include <jansson.h>
 
 #include "libcore/function_name.h"
+#include "libcore/limiter.h"
+#include "libcore/link_state.h"
 #include "libcore/loop.h"
 #include "libcore/pci_caps.h"
 #include "libcore/pci_config.h"
@@ -40,6 +42,8 @@ struct vf {
 	unsigned vectors; /* that are routed */
 	bool mac_known;   /* mac is what the VF shall have */
 	uint32_t mac[2];  /* as in the registers */
+	struct limiter asks;
+	bool link_known;
 };
 
 struct device {
@@ -47,7 +51,7 @@ struct device {
 	struct hvmon *hv;
 	char name[DEVICE_NAME_MAX + 1];
 	uint16_t bdf;        /* of the PF */
-	unsigned index;      /* its lane, and its slot of vm0 */
+	unsigned index;      /* its lanes, and its slot of vm0 */
 	unsigned generation; /* counts how often it went away */
 	enum device_state state;
 	bool claimed;
@@ -63,12 +67,13 @@ struct device {
 	unsigned num_vfs; /* enabled */
 	struct vf vf[FUNCTION_VF_MAX];
 
-	/* The PF driver (pf_driver.c). */
+	/* The PF driver (pf_driver.c, pf_link.c). */
 	bool has_driver;
 	int event_fd;
 	struct loop_watch event;
 	bool event_running, event_again;
-	bool link_up;
+	struct loop_timer event_later;
+	struct link_state link[1 + FUNCTION_VF_MAX]; /* fig. 3; 0: the PF */
 
 	/* Resets (reset.c). */
 	struct reset *reset; /* which runs, or NULL */
@@ -103,7 +108,11 @@ char *vf_format(char *buf, const struct vf *vf);
 bool vf_is_there(const struct vf *vf);
 /* Machine-physical address of a BAR of the VF. */
 uint64_t vf_bar_address(const struct vf *vf, unsigned bar);
+/* Lanes of procedures: of the whole device; for what concerns VFs only; and for
+ * what reaches the PF only. */
 uint64_t device_lane(const struct device *device);
+uint64_t device_vf_lane(const struct device *device);
+uint64_t device_pf_lane(const struct device *device);
 
 /* Take the layout of the VFs from device->sriov: routing IDs, count. */
 void device_set_vfs(struct device *device, unsigned num_vfs);

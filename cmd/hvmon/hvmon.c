@@ -11,6 +11,7 @@
 #include "cmd/hvmon/config_emulation.h"
 #include "cmd/hvmon/enumerate.h"
 #include "cmd/hvmon/methods.h"
+#include "cmd/hvmon/pf_link.h"
 #include "libcore/guest_memory.h"
 
 void hvmon_init(struct hvmon *hv, struct program *program)
@@ -58,6 +59,7 @@ void hvmon_fini(struct hvmon *hv)
 	procedure_queue_fini(&hv->queue);
 	TAILQ_FOREACH (device, &hv->devices, entry) {
 		completion_close(device);
+		pf_link_close(device);
 		config_emulation_forget(device);
 	}
 	bridge_link_close(&hv->bridge);

@@ -5,6 +5,7 @@
 
 #include "cmd/hvmon/allocate.h"
 #include "cmd/hvmon/hvmon.h"
+#include "cmd/hvmon/pf_link.h"
 #include "cmd/hvmon/reset.h"
 #include "cmd/hvmon/schedule.h"
 #include "cmd/hvmon/wait_time.h"
@@ -74,6 +75,18 @@ static const struct control_column device_columns[] = {
 	{ "adopted", "ADOPTED" }, { NULL },
 };
 
+static const struct control_column link_columns[] = {
+	{ "function", "FUNCTION" },
+	{ "vm", "VM" },
+	{ "physical", "PHYSICAL" },
+	{ "physical_max", "MAX" },
+	{ "physical_allocated", "ALLOCATED" },
+	{ "notified", "NOTIFIED" },
+	{ "notified_max", "MAX" },
+	{ "notified_allocated", "ALLOCATED" },
+	{ NULL },
+};
+
 static const struct control_column vm_columns[] = {
 	{ "vm", "VM" },       { "state", "STATE" },
 	{ "pid", "PID" },     { "incarnation", "INCARNATION" },
@@ -95,6 +108,8 @@ static const struct control_table tables[] = {
 	{ "schedule", "which VM runs, for how long (fig. 17)", schedule_columns,
 	  schedule_rows },
 	{ "devices", "devices on the bus", device_columns, device_rows },
+	{ "link", "links, and what their VMs were told (fig. 3)", link_columns,
+	  pf_link_rows },
 	{ "vm", "virtual machines and their slots", vm_columns, vm_rows },
 	{ NULL },
 };

@@ -8,40 +8,24 @@
 #include "cmd/hvmon/pf_driver.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <sys/eventfd.h>
 
 #include "cmd/hvmon/bridge_link.h"
 #include "cmd/hvmon/completion.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
+#include "cmd/hvmon/pf_link.h"
 #include "libcore/nic_regs.h"
 #include "libcore/platform.h"
 
-#define ALL_ONES 0xffffffffu
-
-/* Of a VF's block: MAC low and high, transmit and receive enable. */
-#define VF_WORDS 4u
+/* Of a VF's block: MAC, enables, link. */
+#define VF_SIZE (LINK_VF_AT + LINK_VF_SIZE)
 
 struct driver {
 	struct procedure p;
-	uint8_t id[4], version[4], status[4];
-	uint8_t vf[FUNCTION_VF_MAX][VF_WORDS][4];
+	uint8_t id[4], version[4];
+	uint8_t pf[LINK_PF_SIZE];
+	uint8_t vf[FUNCTION_VF_MAX][VF_SIZE];
 };
-
-struct driver_event {
-	struct procedure p;
-	uint8_t status[4];
-};
-
-static const uint32_t vf_word[VF_WORDS] = {
-	NIC_PF_VF_MAC_LOW,
-	NIC_PF_VF_MAC_HIGH,
-	NIC_PF_VF_TX_ENABLE,
-	NIC_PF_VF_RX_ENABLE,
-};
-
-static const struct procedure_desc event_desc;
 
 bool pf_driver_matches(const struct device *device)
 {
@@ -83,87 +67,6 @@ void step_vf_wait(struct procedure *p, const struct vf *vf, bool on)
 {
 	if (has_block(vf))
 		step_write32(p, vf_block(vf) + NIC_PF_VF_WAIT, on);
-}
-
-static void note_link(struct device *device, uint32_t status)
-{
-	bool up = status & NIC_STATUS_LINK_UP;
-	char name[FUNCTION_NAME_MAX];
-
-	if (status == ALL_ONES || up == device->link_up)
-		return;
-	device->link_up = up;
-	snprintf(name, sizeof(name), "%s/pf0", device->name);
-	event(device->hv->program->log, "pf.link", "s:s, s:b", "function", name,
-	      "up", up);
-}
-
-/* The PF's interrupt: one at a time, and once more if it came meanwhile. */
-
-static void event_start(struct device *device)
-{
-	struct driver_event *e;
-
-	device->event_running = true;
-	device->event_again = false;
-	e = procedure_new(device->hv, &event_desc, sizeof(*e));
-	procedure_about(&e->p, device);
-	procedure_start(&e->p, 0);
-}
-
-static int event_read(struct procedure *p)
-{
-	struct driver_event *e = (struct driver_event *)p;
-
-	step_read(p, p->device->bar[0] + NIC_STATUS, e->status,
-		  sizeof(e->status));
-	return STEP_NEXT;
-}
-
-static void event_end(struct procedure *p)
-{
-	struct driver_event *e = (struct driver_event *)p;
-	struct device *device = p->device;
-
-	device->event_running = false;
-	if (!p->err)
-		note_link(device, pci_get32(e->status, 0));
-	if (device->event_again)
-		event_start(device);
-}
-
-static const struct step event_steps[] = {
-	{ POINT_DRIVER_EVENT, event_read },
-	{ 0, NULL },
-};
-
-static const struct procedure_desc event_desc = {
-	.name = "driver event",
-	.steps = event_steps,
-	.end = event_end,
-};
-
-static void on_event(void *arg, uint32_t events)
-{
-	struct device *device = arg;
-	eventfd_t count;
-
-	(void)events;
-	if (eventfd_read(device->event_fd, &count) < 0)
-		return;
-	if (device->event_running)
-		device->event_again = true;
-	else if (device->state != DEVICE_AWAY)
-		event_start(device);
-}
-
-static int open_event(struct device *device)
-{
-	device->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (device->event_fd < 0)
-		return -errno;
-	return loop_watch_add(device->hv->program->loop, &device->event,
-			      device->event_fd, EPOLLIN, on_event, device);
 }
 
 /* The procedure "driver". */
@@ -211,7 +114,7 @@ static int driver_interrupts(struct procedure *p)
 	    pci_get32(d->version, 0) != 1)
 		return step_fail(p, -ENODEV, "%s is no nic of version 1",
 				 p->function);
-	err = device->event_fd < 0 ? open_event(device) : 0;
+	err = pf_link_open(device);
 	if (err)
 		return err;
 	err = step_completion(p, device);
@@ -234,34 +137,53 @@ static int driver_read(struct procedure *p)
 {
 	struct driver *d = (struct driver *)p;
 	struct device *device = p->device;
-	unsigned i, k;
+	unsigned i;
 
 	for (i = 0; i < device->num_vfs; i++)
-		for (k = 0; k < VF_WORDS && has_block(&device->vf[i]); k++)
-			step_read(p, vf_block(&device->vf[i]) + vf_word[k],
-				  d->vf[i][k], sizeof(d->vf[i][k]));
-	step_read(p, device->bar[0] + NIC_STATUS, d->status, sizeof(d->status));
+		if (has_block(&device->vf[i]))
+			step_read(p, vf_block(&device->vf[i]), d->vf[i],
+				  sizeof(d->vf[i]));
+	step_read(p, device->bar[0], d->pf, sizeof(d->pf));
 	return STEP_NEXT;
 }
 
-static void write_mac(struct procedure *p, struct vf *vf, uint8_t (*word)[4])
+static void write_mac(struct procedure *p, struct vf *vf, const uint8_t *block)
 {
+	uint32_t low = pci_get32(block, NIC_PF_VF_MAC_LOW);
+	uint32_t high = pci_get32(block, NIC_PF_VF_MAC_HIGH);
+
 	if (!vf->mac_known) {
-		vf->mac[0] = pci_get32(word[0], 0);
-		vf->mac[1] = pci_get32(word[1], 0);
+		vf->mac[0] = low;
+		vf->mac[1] = high;
 		vf->mac_known = true;
-	} else if (vf->mac[0] != pci_get32(word[0], 0) ||
-		   vf->mac[1] != pci_get32(word[1], 0)) {
+	} else if (vf->mac[0] != low || vf->mac[1] != high) {
 		/* Writing the high part takes both over. */
 		step_write32(p, vf_block(vf) + NIC_PF_VF_MAC_LOW, vf->mac[0]);
 		step_write32(p, vf_block(vf) + NIC_PF_VF_MAC_HIGH, vf->mac[1]);
 	}
 }
 
+/* Links as they are; those that changed unseen are told of again. */
+static void take_links(struct driver *d)
+{
+	struct device *device = d->p.device;
+	struct link_causes causes;
+	struct link_values values;
+	unsigned i;
+
+	if (link_causes_take(&causes, d->pf))
+		pf_link_take(device, &causes.pf);
+	for (i = 0; i < device->num_vfs; i++)
+		if (has_block(&device->vf[i]) &&
+		    link_values_take(&values, d->vf[i] + LINK_VF_AT))
+			pf_link_take_vf(&device->vf[i], &values);
+}
+
 static int driver_write(struct procedure *p)
 {
 	struct driver *d = (struct driver *)p;
 	struct device *device = p->device;
+	const uint8_t *block;
 	bool want;
 	struct vf *vf;
 	unsigned i;
@@ -270,13 +192,14 @@ static int driver_write(struct procedure *p)
 		vf = &device->vf[i];
 		if (!has_block(vf))
 			continue;
-		write_mac(p, vf, d->vf[i]);
+		block = d->vf[i];
+		write_mac(p, vf, block);
 		want = vf_is_allocated(p->hv, vf);
-		if (pci_get32(d->vf[i][2], 0) != want ||
-		    pci_get32(d->vf[i][3], 0) != want)
+		if (pci_get32(block, NIC_PF_VF_TX_ENABLE) != want ||
+		    pci_get32(block, NIC_PF_VF_RX_ENABLE) != want)
 			step_vf_enable(p, vf, want);
 	}
-	note_link(device, pci_get32(d->status, 0));
+	take_links(d);
 	return STEP_NEXT;
 }
 

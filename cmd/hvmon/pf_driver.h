@@ -1,5 +1,5 @@
 /* pf_driver.h - the driver of the nic's PF: MACs and enables of the VFs, the
- * PF's interrupt, the link. */
+ * PF's interrupt.  What that is about is in pf_link.h. */
 #ifndef IOVKIT_HVMON_PF_DRIVER_H
 #define IOVKIT_HVMON_PF_DRIVER_H
 

@@ -540,5 +540,6 @@ void reset_method(void *arg, struct control_call *call, json_t *params)
 	}
 	r = reset_new(device, name.vf, &choice);
 	r->p.call = call;
-	procedure_start(&r->p, device_lane(device));
+	procedure_start(&r->p,
+			name.vf ? device_vf_lane(device) : device_lane(device));
 }

@@ -18,6 +18,7 @@
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/pf_driver.h"
+#include "cmd/hvmon/pf_link.h"
 #include "cmd/hvmon/vf_quiet.h"
 
 #define VM_RESET_RETRY_NS NS_PER_S
@@ -61,9 +62,10 @@ static int reset_list(struct procedure *p)
 		return STEP_DONE;
 	TAILQ_FOREACH (row, &p->hv->allocations.list, entry) {
 		vf = row->vm == p->vm ? vf_find(p->hv, &row->vf) : NULL;
-		if (!vf || !(device_lane(vf->device) & p->lanes) ||
+		if (!vf || !(device_vf_lane(vf->device) & p->lanes) ||
 		    p->vfs.n == PLATFORM_SLOTS)
 			continue;
+		pf_link_forget(vf);
 		p->vfs.vf[p->vfs.n++] = vf;
 	}
 	return STEP_NEXT;
@@ -145,7 +147,7 @@ static uint64_t lanes_of(struct hvmon *hv, uint32_t vm)
 	TAILQ_FOREACH (row, &hv->allocations.list, entry) {
 		vf = row->vm == vm ? vf_find(hv, &row->vf) : NULL;
 		if (vf)
-			lanes |= device_lane(vf->device);
+			lanes |= device_vf_lane(vf->device);
 	}
 	return lanes;
 }

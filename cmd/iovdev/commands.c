@@ -1,11 +1,14 @@
-/* commands.c - control methods of a device: capture, fault, release. */
+/* commands.c - control methods of a device: capture, fault, release, link,
+ * bandwidth. */
 #include <config.h>
 
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cmd/iovdev/nic.h"
 #include "cmd/iovdev/queue_faults.h"
+#include "libcore/units.h"
 
 /* The function that the call names; NULL: it is answered. */
 static struct function *function_of(struct nic *nic, struct control_call *call,
@@ -118,6 +121,87 @@ static void do_release(void *arg, struct control_call *call, json_t *params)
 				      since));
 }
 
+/* What the function's link is from now on. */
+static void set_link(struct function *f, struct control_call *call,
+		     const struct link_values *values)
+{
+	json_int_t since = event_now(f->nic);
+
+	link_set(f, values);
+	control_reply(call,
+		      json_pack("{s:I, s:s, s:b, s:I, s:I}", "since", since,
+				"function", f->name, "up", values->up,
+				"bandwidth_max", (json_int_t)values->max,
+				"bandwidth", (json_int_t)values->allocated));
+}
+
+static void do_link(void *arg, struct control_call *call, json_t *params)
+{
+	const char *state = control_string(params, "state", "");
+	struct function *f = function_of(arg, call, params);
+	struct link_values values;
+
+	if (!f)
+		return;
+	values = f->link.now;
+	values.up = !strcmp(state, "up");
+	if (!values.up && strcmp(state, "down"))
+		control_fail(call, RPC_PARAMS,
+			     "no link state '%.32s' (up or "
+			     "down)",
+			     state);
+	else
+		set_link(f, call, &values);
+}
+
+static int take_rate(uint64_t *to, const char *text, struct complaint *c)
+{
+	int err = text ? units_bitrate(text, to, c) : 0;
+
+	if (!err && *to > LINK_RATE_MAX)
+		return complain(c, ERANGE, "%s is more than 1000 Tbit/s", text);
+	return err;
+}
+
+static void do_bandwidth(void *arg, struct control_call *call, json_t *params)
+{
+	struct function *f = function_of(arg, call, params);
+	struct link_values values;
+	struct complaint c;
+	int err;
+
+	if (!f)
+		return;
+	values = f->link.now;
+	err = take_rate(&values.allocated, control_string(params, "rate", NULL),
+			&c);
+	if (!err)
+		err = take_rate(&values.max,
+				control_string(params, "max", NULL), &c);
+	if (!err && values.max && values.allocated > values.max)
+		err = complain(&c, ERANGE,
+			       "more than the %llu bit/s that %s "
+			       "has at most",
+			       (unsigned long long)values.max, f->name);
+	if (err)
+		control_fail(call, RPC_PARAMS, "bandwidth: %s", c.text);
+	else
+		set_link(f, call, &values);
+}
+
+static const struct control_param link_params[] = {
+	{ "function", 's', false, "PF or VF" },
+	{ "state", 's', false, "up or down" },
+	{ NULL },
+};
+
+static const struct control_param bandwidth_params[] = {
+	{ "function", 's', false, "PF or VF" },
+	{ "rate", 's', false, "bit/s (10Gbit) that it may send, or unlimited" },
+	{ "max", 's', true, "of these at most" },
+	{ NULL },
+};
+
 static const struct control_param capture_params[] = {
 	{ "function", 's', false, "whose frames" },
 	{ "count", 'i', true, "end after so many (0: never)" },
@@ -145,6 +229,10 @@ const struct control_method nic_commands[] = {
 	  do_capture, capture_params },
 	{ "fault", "plant a fault at a queue's entries", do_fault,
 	  fault_params },
+	{ "link", "connect or disconnect a function's link", do_link,
+	  link_params },
+	{ "bandwidth", "allocate bandwidth to a function", do_bandwidth,
+	  bandwidth_params },
 	{ "release", "let held queue entries, or what is held at points, go on",
 	  do_release, release_params },
 	{ NULL },

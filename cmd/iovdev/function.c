@@ -42,8 +42,8 @@ uint64_t function_fenced_until(struct function *f)
 	const struct nic_queue *rx = &f->queue[NIC_QUEUE_RX];
 	uint64_t until = f->bme_since_ns + FENCE_NS;
 
-	if (function_bme(f) || !f->wait || !f->live || !rx->enable ||
-	    !rx->pf_enable || until <= loop_now_ns(f->nic->loop))
+	if (function_bme(f) || !f->wait || !f->live || !f->link.now.up ||
+	    !rx->enable || !rx->pf_enable || until <= loop_now_ns(f->nic->loop))
 		return 0;
 	return until;
 }
@@ -56,10 +56,11 @@ static void on_command(void *arg, uint16_t command)
 	if (bme == f->bme)
 		return;
 	set_bme(f, bme);
+	if (bme)
+		interrupts_update(f);
 	if (!f->vf)
 		return;
 	if (bme) { /* every ring is looked at once without a doorbell */
-		interrupts_update(f);
 		nic_queue_go_on(&f->queue[NIC_QUEUE_RX]);
 		nic_queue_go_on(&f->queue[NIC_QUEUE_TX]);
 		nic_tx_kick(f);
@@ -144,6 +145,7 @@ int function_new(struct function **result, struct nic *nic, unsigned vf)
 	access_order_init(&f->order, vf);
 	f->order.latency = nic->options->latency[vf];
 	interrupts_init(&f->irq);
+	link_init(&f->link);
 	nic_queue_init(&f->queue[NIC_QUEUE_TX], f, NIC_QUEUE_TX);
 	nic_queue_init(&f->queue[NIC_QUEUE_RX], f, NIC_QUEUE_RX);
 	err = vf ? doorbells_open(f) : 0;
@@ -232,6 +234,8 @@ void function_reset(struct function *f)
 	nic_queue_reset(&f->queue[NIC_QUEUE_RX]);
 	interrupts_reset(&f->irq);
 	completion_reset(f);
+	if (f->vf)
+		mailbox_reset(f);
 	pci_config_reset(&f->config);
 	set_bme(f, false);
 	f->todo = 0;
@@ -247,6 +251,8 @@ static void reset_whole(struct function *f)
 	if (!f->vf)
 		sriov_vanish(f->nic);
 	function_reset(f);
+	if (!f->vf) /* pending until it can interrupt again */
+		link_raise(f->nic);
 	nic_tx_unstall(f->nic);
 	if (function_tells(f, &suppressed))
 		event(f->nic->log, "function.reset", "s:s, s:I, s:i, s:I",

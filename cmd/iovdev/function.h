@@ -10,6 +10,8 @@
 #include "cmd/iovdev/completion.h"
 #include "cmd/iovdev/doorbells.h"
 #include "cmd/iovdev/interrupts.h"
+#include "cmd/iovdev/link.h"
+#include "cmd/iovdev/mailbox.h"
 #include "cmd/iovdev/nic_queue.h"
 #include "libcore/function_name.h"
 #include "libcore/guest_memory.h"
@@ -45,6 +47,8 @@ struct function {
 	struct interrupts irq;
 	struct completion completion;
 	struct doorbells bells;
+	struct link link;
+	struct mailbox mailbox;              /* VFs only */
 	struct nic_queue queue[NIC_QUEUE_N]; /* VFs only */
 	struct captures captures;
 	unsigned todo;

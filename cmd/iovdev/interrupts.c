@@ -114,9 +114,10 @@ static void assign(struct interrupts *irq, unsigned vector, int *fd)
 	*fd = -1;
 }
 
-static int set_eventfds(struct interrupts *irq, const struct vfu_irq_set *set,
+static int set_eventfds(struct function *f, const struct vfu_irq_set *set,
 			int *fds, unsigned n_fds)
 {
+	struct interrupts *irq = &f->irq;
 	unsigned i;
 
 	if (!(set->flags & VFU_IRQ_ACTION_TRIGGER))
@@ -129,6 +130,9 @@ static int set_eventfds(struct interrupts *irq, const struct vfu_irq_set *set,
 			assign(irq, set->start + i, &fds[i]);
 		else
 			set_fd(irq, set->start + i, -1);
+	/* Whoever drives the PF now was not told. */
+	if (n_fds && set->start == NIC_VECTOR_EVENT && !f->vf)
+		link_raise(f->nic);
 	return 0;
 }
 
@@ -146,7 +150,7 @@ int interrupts_set(struct function *f, const struct vfu_irq_set *set, int *fds,
 	if (!set->count)
 		interrupts_release(irq);
 	else if (set->flags & VFU_IRQ_DATA_EVENTFD)
-		err = set_eventfds(irq, set, fds, n_fds);
+		err = set_eventfds(f, set, fds, n_fds);
 	else if (set->flags & VFU_IRQ_ACTION_MASK)
 		irq->client_mask |= chosen;
 	else if (set->flags & VFU_IRQ_ACTION_UNMASK)

@@ -46,7 +46,9 @@ struct nic {
 	uint64_t active;  /* transmit queues that are looked at */
 	uint64_t stalled; /* they wait for a fenced receiver */
 	uint64_t dirty;   /* receive queues with something to publish */
-	unsigned turn;    /* who is looked at first */
+	uint64_t link_changed, mbx_pending; /* why the PF interrupts */
+	bool pf_changed;
+	unsigned turn; /* who is looked at first */
 	struct loop_timer stall_timer;
 	bool traced;  /* a point of the data path is armed */
 	bool loading; /* VFs come back as they were (vf_state.c) */

@@ -170,7 +170,8 @@ void nic_rx_deliver(struct function *f, const struct frame *frame)
 	struct outcome out;
 
 	(void)nic_step(f->nic, POINT_RX_901, f);
-	if (!nic_queue_runs(rx, false)) { /* 904, 905 */
+	/* 904, 905 */
+	if (!f->link.now.up || !nic_queue_runs(rx, false)) {
 		(void)nic_step(f->nic, POINT_RX_905, f);
 		rx->dropped++;
 		return;

@@ -5,7 +5,8 @@
  * ring ends in the sleep handshake; then a doorbell makes the VF active
  * again.  A frame for a receiver that is fenced for a reset stays in its ring
  * and its queue waits (stalled), so a reset loses nothing; for how long is
- * bounded.
+ * bounded.  So does a queue wait that has used up its bandwidth; one whose link
+ * is down is idle until the link is up.
  */
 #include <config.h>
 
@@ -67,6 +68,21 @@ static void stall(struct function *f, uint64_t until_ns)
 			      on_stall_over, nic);
 }
 
+/* Whether the link lets one more entry be taken now; else the queue waits. */
+static bool link_is_open(struct function *f)
+{
+	uint64_t until;
+
+	if (!f->link.now.up) {
+		nic_tx_idle(&f->queue[NIC_QUEUE_TX]);
+		return false;
+	}
+	until = link_busy_until(f, loop_now_ns(f->nic->loop));
+	if (until)
+		stall(f, until);
+	return !until;
+}
+
 /* 805: through the switch, once or twice; -EAGAIN: a receiver is fenced. */
 static int send_frame(struct nic_queue *tx, const uint8_t *data, uint32_t size,
 		      const struct taken *t)
@@ -86,6 +102,7 @@ static int send_frame(struct nic_queue *tx, const uint8_t *data, uint32_t size,
 		stall(f, until);
 		return -EAGAIN;
 	}
+	link_take(f, size, loop_now_ns(nic->loop));
 	if (t && t->kinds & FAULT_DUPLICATE)
 		(void)switch_forward(nic, f->vf, &frame, &until);
 	if (!LIST_EMPTY(&f->captures))
@@ -146,7 +163,8 @@ static uint32_t burst(struct nic_queue *tx)
 	n = queue_available(&tx->q, TX_BATCH); /* 801, 802 */
 	if (n < 0)
 		nic_queue_stop(tx, QUEUE_BAD_INDEX);
-	while (!got && (int)i < n && i < TX_BATCH) {
+	while (!got && (int)i < n && i < TX_BATCH &&
+	       link_is_open(tx->function)) {
 		got = send_entry(tx, i, NULL);
 		i += got >= 0;
 	}
@@ -221,7 +239,7 @@ static uint32_t burst_with_faults(struct nic_queue *tx)
 		nic_queue_stop(tx, QUEUE_BAD_INDEX);
 		return 0;
 	}
-	while (fl->n < (uint32_t)n) {
+	while (fl->n < (uint32_t)n && link_is_open(tx->function)) {
 		v = queue_faults_draw(tx, tx->q.own + fl->n);
 		if (!queue_faults_take(tx, &v))
 			break;

@@ -120,7 +120,7 @@ static uint32_t queue_state(const struct function *vf)
 	return state;
 }
 
-static uint32_t read_block(const struct function *vf, uint32_t offset)
+static uint32_t read_block(struct function *vf, uint32_t offset)
 {
 	const struct nic_queue *tx = &vf->queue[NIC_QUEUE_TX];
 	const struct nic_queue *rx = &vf->queue[NIC_QUEUE_RX];
@@ -151,8 +151,17 @@ static uint32_t read_block(const struct function *vf, uint32_t offset)
 	case NIC_PF_VF_WRITTEN:
 	case NIC_PF_VF_WRITTEN + 4:
 		return half(rx->written, offset);
+	case NIC_PF_VF_LINK:
+		link_read(vf);
+		return vf->link.now.up;
+	case NIC_PF_VF_BW_MAX:
+	case NIC_PF_VF_BW_MAX + 4:
+		return half(vf->link.now.max, offset);
+	case NIC_PF_VF_BW:
+	case NIC_PF_VF_BW + 4:
+		return half(vf->link.now.allocated, offset);
 	}
-	return 0;
+	return mailbox_read_block(vf, offset);
 }
 
 /* The PF's enable; switching off is answered when nothing is in hand. */
@@ -209,6 +218,50 @@ static bool write_block(struct function *pf, struct function *vf,
 		nic_tx_unstall(pf->nic);
 		return true;
 	}
+	return mailbox_write_block(vf, offset, value);
+}
+
+/* Link and bandwidth, and why the PF interrupts. */
+static uint32_t read_link(struct function *pf, uint32_t offset)
+{
+	const struct link_values *now = &pf->link.now;
+	const struct nic *nic = pf->nic;
+
+	switch (offset) {
+	case NIC_STATUS:
+		link_read(pf);
+		return now->up ? NIC_STATUS_LINK_UP : 0;
+	case NIC_BANDWIDTH_MAX:
+	case NIC_BANDWIDTH_MAX + 4:
+		return half(now->max, offset);
+	case NIC_BANDWIDTH:
+	case NIC_BANDWIDTH + 4:
+		return half(now->allocated, offset);
+	case NIC_PF_LINK_CHANGED:
+	case NIC_PF_LINK_CHANGED + 4:
+		return half(nic->link_changed, offset);
+	case NIC_PF_MBX_PENDING:
+	case NIC_PF_MBX_PENDING + 4:
+		return half(nic->mbx_pending, offset);
+	case NIC_PF_CHANGED:
+		return nic->pf_changed;
+	}
+	return 0;
+}
+
+static bool write_link(struct function *pf, uint32_t offset, uint32_t value)
+{
+	switch (offset) {
+	case NIC_PF_LINK_CHANGED:
+		link_clear(pf->nic, value);
+		return true;
+	case NIC_PF_LINK_CHANGED + 4:
+		link_clear(pf->nic, (uint64_t)value << 32);
+		return true;
+	case NIC_PF_CHANGED:
+		link_clear_pf(pf->nic, value);
+		return true;
+	}
 	return false;
 }
 
@@ -231,8 +284,6 @@ static uint32_t read_one(struct function *f, uint32_t offset)
 		return NIC_ID_VALUE;
 	case NIC_VERSION:
 		return NIC_VERSION_VALUE;
-	case NIC_STATUS:
-		return NIC_STATUS_LINK_UP;
 	case NIC_SCRATCH:
 		return f->scratch;
 	case NIC_MAC_LOW:
@@ -246,7 +297,8 @@ static uint32_t read_one(struct function *f, uint32_t offset)
 	case NIC_PF_NUM_VFS:
 		return f->vf ? 0 : f->num_vfs;
 	}
-	return 0;
+	/* Of its link a VF knows what it is told. */
+	return f->vf ? mailbox_read(f, offset) : read_link(f, offset);
 }
 
 /* False: nothing there can be written. */
@@ -272,6 +324,12 @@ static bool write_one(struct function *f, uint32_t offset, uint32_t value)
 		return completion_write(f, value);
 	if (offset == NIC_PF_RESET && !f->vf && value == NIC_PF_RESET_KEY) {
 		f->todo |= TODO_FLR;
+		return true;
+	}
+	if (!f->vf)
+		return write_link(f, offset, value);
+	if (offset == NIC_MBX_REQUEST) {
+		mailbox_request(f, value);
 		return true;
 	}
 	return doorbells_write(f, offset);

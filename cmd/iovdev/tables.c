@@ -133,6 +133,37 @@ static json_t *counter_rows(void *arg)
 	return each_function(arg, counter_row, false);
 }
 
+static json_t *rate_json(uint64_t bps)
+{
+	char text[32];
+
+	if (!bps)
+		return json_string("unlimited");
+	return json_string(units_format_bitrate(text, sizeof(text), bps));
+}
+
+static void link_row(json_t *rows, struct function *f)
+{
+	const struct nic *nic = f->nic;
+	const struct mailbox *m = &f->mailbox;
+	bool changed = f->vf ? nic->link_changed & nic_bit(f) : nic->pf_changed;
+
+	json_array_append_new(
+		rows, json_pack("{s:s, s:s, s:o, s:o, s:b, s:I, s:I, s:I}",
+				"function", f->name, "link",
+				f->link.now.up ? "up" : "down", "max",
+				rate_json(f->link.now.max), "allocated",
+				rate_json(f->link.now.allocated), "changed",
+				changed, "request", (json_int_t)m->request,
+				"answer", (json_int_t)m->answer, "notices",
+				(json_int_t)m->notices));
+}
+
+static json_t *link_rows(void *arg)
+{
+	return each_function(arg, link_row, false);
+}
+
 static json_t *fdb_rows(void *arg)
 {
 	return switch_fdb_rows(arg);
@@ -198,6 +229,18 @@ static const struct control_column counter_columns[] = {
 	{ "unsupported", "UR" },        { NULL, NULL },
 };
 
+static const struct control_column link_columns[] = {
+	{ "function", "FUNCTION" },
+	{ "link", "LINK" },
+	{ "max", "MAX" },
+	{ "allocated", "ALLOCATED" },
+	{ "changed", "CHANGED" },
+	{ "request", "REQUEST" },
+	{ "answer", "ANSWER" },
+	{ "notices", "NOTICES" },
+	{ NULL, NULL },
+};
+
 static const struct control_column fdb_columns[] = {
 	{ "mac", "MAC" },       { "port", "PORT" }, { "kind", "KIND" },
 	{ "age_ms", "AGE/MS" }, { NULL, NULL },
@@ -219,6 +262,8 @@ const struct control_table nic_tables[] = {
 	  queue_rows },
 	{ "device-counters", "of PF and VFs, since power on", counter_columns,
 	  counter_rows },
+	{ "device-link", "physical links of PF and VFs, and mailboxes",
+	  link_columns, link_rows },
 	{ "fdb", "addresses that the switch knows", fdb_columns, fdb_rows },
 	{ "lan", "the switch and its uplink", lan_columns, lan_rows },
 	{ NULL, NULL, NULL, NULL },

@@ -56,12 +56,40 @@ void guest_rig_reset(struct guest_rig *rig)
 	memset(rig->bar, 0, sizeof(rig->bar));
 	guest_rig_set(rig, NIC_ID, NIC_ID_VALUE);
 	guest_rig_set(rig, NIC_VERSION, 1);
-	guest_rig_set(rig, NIC_STATUS, NIC_STATUS_LINK_UP);
 	guest_rig_set(rig, NIC_MAC_LOW, 0x016f6902);
 	guest_rig_set(rig, NIC_MAC_HIGH, 0x0200);
 	for (i = 0; i < NIC_VECTORS; i++)
 		guest_rig_set(rig, NIC_MSIX_TABLE + 16 * i + 12, 1);
 	config_fill(rig);
+}
+
+static void link_interrupt(struct guest_rig *rig)
+{
+	if (rig->irq_fd[platform_irq(RIG_SLOT, NIC_VECTOR_EVENT)] >= 0)
+		guest_rig_interrupt(rig,
+				    platform_irq(RIG_SLOT, NIC_VECTOR_EVENT));
+}
+
+void guest_rig_answer(struct guest_rig *rig)
+{
+	guest_rig_set(rig, NIC_MBX_LINK, rig->link);
+	guest_rig_set(rig, NIC_MBX_BANDWIDTH, 1000);
+	guest_rig_set(rig, NIC_MBX_ANSWER, guest_rig_reg(rig, NIC_MBX_REQUEST));
+	link_interrupt(rig);
+}
+
+void guest_rig_notify(struct guest_rig *rig)
+{
+	guest_rig_set(rig, NIC_MBX_NOTICES,
+		      guest_rig_reg(rig, NIC_MBX_NOTICES) + 1);
+	link_interrupt(rig);
+}
+
+static void on_request(struct guest_rig *rig)
+{
+	rig->requests++;
+	if (!rig->silent)
+		guest_rig_answer(rig);
 }
 
 static uint8_t *place(struct guest_rig *rig, const struct vfu_request *req)
@@ -94,6 +122,8 @@ static void on_access(void *arg, struct vfu_request *req)
 				 at == rig->bar + NIC_RX + NIC_Q_ENABLE) &&
 				*at == 1;
 		vfu_request_ok(req);
+		if (at == rig->bar + NIC_MBX_REQUEST)
+			on_request(rig);
 	}
 }
 
@@ -226,7 +256,7 @@ void guest_rig_start(struct guest_rig *rig, const char *send)
 	if (loop_new(&p->loop) < 0 ||
 	    points_new(&p->points, points, POINT_N, NULL) < 0)
 		abort();
-	rig->present = true;
+	rig->present = rig->link = true;
 	guest_rig_reset(rig);
 	bus_start(rig);
 	g->options.vm = 1;

@@ -33,6 +33,10 @@ struct guest_rig {
 	uint8_t config[PCI_CONFIG_SIZE];
 	uint8_t bar[NIC_VF_BAR_SIZE];
 	unsigned enables; /* writes of 1 to NIC_Q_ENABLE */
+	/* Whoever drives the PF. */
+	bool silent;       /* does not answer */
+	bool link;         /* what it answers */
+	unsigned requests; /* what it was asked */
 };
 
 /* A guest with these workloads; the VF is there.  Runs until it is ready. */
@@ -49,6 +53,9 @@ uint32_t guest_rig_reg(const struct guest_rig *rig, uint32_t offset);
 void guest_rig_set(struct guest_rig *rig, uint32_t offset, uint32_t value);
 /* What a reset does to the VF. */
 void guest_rig_reset(struct guest_rig *rig);
+/* The PF's driver answers what it was asked, or asks to be asked. */
+void guest_rig_answer(struct guest_rig *rig);
+void guest_rig_notify(struct guest_rig *rig);
 void guest_rig_interrupt(struct guest_rig *rig, uint32_t irq);
 /* Whether the guest rang; 0 transmit, 1 receive. */
 bool guest_rig_rang(struct guest_rig *rig, unsigned bell);

@@ -67,6 +67,14 @@ static unsigned take_frames(struct guest_rig *rig, struct queue *tx,
 	return n > 0 ? (unsigned)n : 0;
 }
 
+/* The device takes whatever there is. */
+static void take_all(struct guest_rig *rig)
+{
+	struct queue_ring *ring = guest_rig_tx(rig).ring;
+
+	ring->read.index = ring->write.index;
+}
+
 static enum vf_state state(struct guest_rig *rig)
 {
 	return guest_rig_vf(rig)->state;
@@ -247,14 +255,94 @@ static void test_link_down(void)
 
 	guest_rig_start(&rig, "to=nic1/vf1,rate=10000");
 	vf = guest_rig_vf(&rig);
-	guest_rig_set(&rig, NIC_STATUS, 0);
-	guest_rig_interrupt(&rig, platform_irq(RIG_SLOT, NIC_VECTOR_EVENT));
+	rig.link = false;
+	guest_rig_notify(&rig);
 	CHECK_SOON(&rig, !vf->link_up && vf->counters.tx_link_down);
 	sent = vf->counters.tx_frames;
 	guest_rig_tx(&rig).ring->read.index = (uint32_t)sent;
-	guest_rig_set(&rig, NIC_STATUS, NIC_STATUS_LINK_UP);
-	guest_rig_interrupt(&rig, platform_irq(RIG_SLOT, NIC_VECTOR_EVENT));
+	rig.link = true;
+	guest_rig_notify(&rig);
 	CHECK_SOON(&rig, vf->link_up && vf->counters.tx_frames > sent);
+	guest_rig_stop(&rig);
+}
+
+static bool has_answer(struct guest_rig *rig)
+{
+	return guest_rig_vf(rig)->counters.link_answers == 2;
+}
+
+static bool is_waiting(struct guest_rig *rig)
+{
+	return guest_rig_vf(rig)->waiting;
+}
+
+/* Nobody drives the PF: the VF stays as it was, and its question lies there. */
+static void test_question_waits(void)
+{
+	struct guest_rig rig;
+	uint64_t sent;
+	struct vf *vf;
+
+	guest_rig_start(&rig, "to=nic1/vf1,rate=1000");
+	vf = guest_rig_vf(&rig);
+	CHECK_INT(rig.requests, 1);
+	CHECK_INT(vf->bandwidth, 1000);
+	rig.silent = true;
+	rig.link = false;
+	guest_rig_notify(&rig);
+	CHECK(guest_rig_until(&rig, is_waiting));
+	take_all(&rig);
+	sent = vf->counters.tx_frames;
+	/* Another interrupt is not the answer. */
+	guest_rig_interrupt(&rig, platform_irq(RIG_SLOT, NIC_VECTOR_EVENT));
+	guest_rig_run(&rig, 10 * NS_PER_MS);
+	CHECK_SOON(&rig, vf->counters.tx_frames > sent && is_waiting(&rig));
+	CHECK(vf->link_up);
+	CHECK_INT(vf->counters.link_queries, 2);
+	CHECK_INT(vf->counters.link_answers, 1);
+	CHECK(vf->asked_ns);
+	guest_rig_answer(&rig);
+	CHECK(guest_rig_until(&rig, has_answer));
+	CHECK(!vf->link_up && !vf->asked_ns);
+	CHECK(vf->counters.link_wait_ns > 10 * NS_PER_MS);
+	CHECK_INT(rig.requests, 2);
+	guest_rig_stop(&rig);
+}
+
+/* A reset empties the mailbox; a look at the VF asks anew. */
+static void test_question_lost(void)
+{
+	struct guest_rig rig;
+
+	guest_rig_start(&rig, NULL);
+	rig.silent = true;
+	guest_rig_notify(&rig);
+	CHECK(guest_rig_until(&rig, is_waiting));
+	guest_rig_reset(&rig);
+	rig.silent = false;
+	guest_rig_interrupt(&rig, PLATFORM_IRQ_PLATFORM);
+	CHECK(guest_rig_until(&rig, is_enabled));
+	CHECK(has_answer(&rig));
+	CHECK_INT(rig.requests, 3);
+	guest_rig_stop(&rig);
+}
+
+/* An answer that is older than a notice is asked for once more. */
+static void test_notice_before_answer(void)
+{
+	struct guest_rig rig;
+	struct vf *vf;
+
+	guest_rig_start(&rig, NULL);
+	vf = guest_rig_vf(&rig);
+	rig.silent = true;
+	guest_rig_notify(&rig);
+	CHECK(guest_rig_until(&rig, is_waiting));
+	guest_rig_answer(&rig);
+	rig.silent = rig.link = false;
+	guest_rig_notify(&rig);
+	CHECK_SOON(&rig, !vf->link_up && is_up(&rig));
+	CHECK_INT(vf->counters.link_queries, vf->counters.link_answers);
 	guest_rig_stop(&rig);
 }
 
@@ -312,6 +400,7 @@ static void test_away_and_back(void)
 	rig.present = false;
 	guest_rig_interrupt(&rig, PLATFORM_IRQ_PLATFORM);
 	CHECK(guest_rig_until(&rig, is_away));
+	take_all(&rig);
 	sent = guest_rig_vf(&rig)->counters.tx_frames;
 	guest_rig_run(&rig, 10 * NS_PER_MS);
 	CHECK_INT(guest_rig_vf(&rig)->counters.tx_frames, sent);
@@ -398,6 +487,9 @@ static const struct unit_case cases[] = {
 	{ "doorbell", test_doorbell },
 	{ "ring_full", test_ring_full },
 	{ "link_down", test_link_down },
+	{ "question_waits", test_question_waits },
+	{ "question_lost", test_question_lost },
+	{ "notice_before_answer", test_notice_before_answer },
 	{ "reset", test_reset },
 	{ "look_without_reset", test_look_without_reset },
 	{ "away_and_back", test_away_and_back },
