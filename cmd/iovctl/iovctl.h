@@ -60,6 +60,7 @@ extern const struct command call_commands[];
 extern const struct command config_commands[];
 extern const struct command capture_commands[];
 extern const struct command operate_commands[];
+extern const struct command link_commands[];
 extern const struct command process_commands[];
 extern const struct command machine_commands[];
 
