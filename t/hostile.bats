@@ -21,7 +21,7 @@ teardown() {
 # A machine whose vm3 and nic1/vf3 are for the one who means harm.
 power_on() {
 	machine_start <<-END
-		bridge: rootbridge --vms 4 --memory 16MiB $*
+		bridge: rootbridge --vms 4 --memory 16MiB --timeout 20s $*
 		nic1: iovdev --vfs 4
 		hv: hvmon --vf nic1/vf1=vm1 --vf nic1/vf2=vm2 --vf nic1/vf3=vm3
 		vm2: guestd --vm 2 --sink

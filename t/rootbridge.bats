@@ -288,7 +288,7 @@ teardown() {
 }
 
 @test "a device that comes back does not answer for the one that died" {
-	machine --timeout 1s --on-timeout contain
+	machine --timeout 2s --on-timeout contain
 	say 1 'read 0x10800 4' 'read 0x10000 1'
 	expect 1 'read 0x10000: 00'
 	kill_device
