@@ -113,7 +113,10 @@ void process_refuse(struct process *p, enum process_wait what, const char *why)
 		if (w->what != what)
 			continue;
 		TAILQ_REMOVE(&p->waiters, w, entry);
-		control_fail(w->call, RPC_FAILED, "%s: %s", p->line->name, why);
+		/* What has ended is neither stopped nor continued. */
+		control_fail(w->call,
+			     what == WAIT_SETTLED ? RPC_MISSING : RPC_FAILED,
+			     "%s: %s", p->line->name, why);
 		free(w);
 	}
 }
