@@ -71,7 +71,7 @@ struct device {
 	bool has_driver;
 	int event_fd;
 	struct loop_watch event;
-	bool event_running, event_again;
+	bool event_running, event_again, event_failed;
 	struct loop_timer event_later;
 	struct link_state link[1 + FUNCTION_VF_MAX]; /* fig. 3; 0: the PF */
 

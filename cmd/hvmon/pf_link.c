@@ -7,7 +7,8 @@
  *
  * All this runs in a lane of its own: it neither waits for what happens to
  * single VFs, nor reaches the PF while that is being reset.  A VF that asks
- * without end is answered a hundred times a second.
+ * without end is answered a hundred times a second.  After a failure all VFs
+ * are looked at once more.
  */
 #include <config.h>
 
@@ -25,6 +26,7 @@
 #include "libcore/units.h"
 
 #define ASK_PAUSE_NS (10 * NS_PER_MS)
+#define RETRY_NS     (100 * NS_PER_MS)
 
 struct link_event {
 	struct procedure p;
@@ -297,7 +299,10 @@ static int event_changed(struct procedure *p)
 	/* Before its driver identified it, or after it was removed. */
 	if (!p->device->has_driver || !link_causes_take(&e->causes, e->pf))
 		return STEP_DONE;
-	set = with_block(p->device, e->causes.changed);
+	set = e->causes.changed;
+	if (p->device->event_failed && p->device->num_vfs)
+		set |= UINT64_MAX >> (FUNCTION_VF_MAX - p->device->num_vfs);
+	set = with_block(p->device, set);
 	if (set || e->causes.pf_changed)
 		call(p, &changed_desc, set);
 	return STEP_NEXT;
@@ -327,8 +332,12 @@ static void event_end(struct procedure *p)
 	struct device *device = p->device;
 
 	device->event_running = false;
+	device->event_failed = p->err;
 	if (device->event_again)
 		event_raised(device);
+	else if (p->err && device->state != DEVICE_AWAY)
+		loop_timer_in(p->hv->program->loop, &device->event_later,
+			      RETRY_NS, event_raised, device);
 }
 
 static const struct step event_steps[] = {
