@@ -56,13 +56,30 @@ struct link_device {
 };
 _Static_assert(sizeof(struct link_device) == 56 + 65 * 48, "link device");
 
-/* What hvmon and a successor share. */
+/* What hvmon and a successor share: the way of 130A there and back.
+ *
+ * While hvmon owns the PF: it fills name, bdf, num_vfs, bar0 and epoch (of its
+ * claim) before magic and version.  In the form "mirror" it stores each entry
+ * before it notifies (1004) or answers (1103); in the form "rebuild" epoch is
+ * 0 and nobody reads the entries.
+ *
+ * The successor copies the entries once, after its claim, if epoch is the one
+ * that it took the PF from; a device whose entries cannot be read whole is
+ * rebuilt.  It works on its copy, since a fenced hvmon that goes on may still
+ * write here.
+ *
+ * Back: a hvmon that finds the PF owned by a VM writes its pid to wanted, then
+ * injects PLATFORM_IRQ_PF into that VM.  When its failover is over (after
+ * 1707) the successor writes the entries and, last, its epoch; releases every
+ * PF; sets returned = wanted.  At SUP_EX_RELEASED the entries are complete:
+ * they are those of sup_function.epoch before the new claim.  When the owner's
+ * process is gone, the epoch here is another, and 1002 and 1003 begin with
+ * everything notified as down. */
 struct link_page {
-	uint32_t magic;
+	_Atomic uint32_t magic;
 	uint32_t version;
-	_Atomic uint32_t wanted; /* hvmon asks for the PFs: its pid */
-	_Atomic uint32_t
-		returned; /* the successor handed them over: as asked */
+	_Atomic uint32_t wanted;   /* hvmon asks for the PFs: its pid */
+	_Atomic uint32_t returned; /* they were handed over: as asked */
 	uint8_t rsvd[112];
 	struct link_device device[LINK_DEVICES];
 };
@@ -72,8 +89,11 @@ _Static_assert(sizeof(struct link_page) <= PLATFORM_SHARED_SIZE, "link page");
 #define EMERGENCY_MAGIC 0x6d655649u /* "IVem" */
 struct emergency_page {
 	_Atomic uint32_t magic; /* set by who comes first */
-	_Atomic uint32_t stop; /* 1603: nonzero while sends shall fail (1404) */
-	_Atomic uint32_t seen; /* the guest sent nothing since it saw it */
+	/* 1603: the number of the VM that stops the other, whose sends fail
+	 * (1404).  Cleared by it after it handed the PFs over; and when it
+	 * starts, since its former process may have died in between. */
+	_Atomic uint32_t stop;
+	_Atomic uint32_t seen; /* the other saw it, and sends nothing */
 };
 
 /* Registers of the PF, each read as one: from 0 on, why it interrupts; in a

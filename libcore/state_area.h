@@ -19,11 +19,13 @@
 
 #define STATE_SUCCESSORS   8u
 
-/* A guest that takes over when the hypervisor fails (spec 02). */
+/* A guest that takes over when the hypervisor fails (spec 02).  hvmon says
+ * which VM it is, by which each guest finds its emergency links; the guest
+ * itself writes the rest. */
 struct state_successor {
 	_Atomic uint64_t heartbeat; /* counted up by it */
-	_Atomic uint32_t pid;       /* 0: none */
-	_Atomic uint32_t vm;
+	_Atomic uint32_t pid;       /* 0: none came yet */
+	_Atomic uint32_t vm;        /* 0: none */
 	uint8_t rsvd[48];
 };
 _Static_assert(sizeof(struct state_successor) == 64, "state successor");
