@@ -258,6 +258,7 @@ struct bridge {
 	struct loop_watch verdict_watch;
 	struct operations parked; /* parking.c; in order of arrival */
 	struct loop_timer park_timer;
+	struct loop_deferred rerun;
 	struct change *settling; /* vm_settle() */
 	struct vm *settles;
 	struct loop_timer settle_timer;
@@ -366,6 +367,8 @@ void exceptions_forget(struct vm *vm);
 void parking_add(struct operation *op, const uint8_t *data);
 /* Rows were changed. */
 void parking_rerun(struct bridge *b);
+/* A newer access comes: what may run by now is before it. */
+void parking_before(struct bridge *b);
 /* The VM's process is gone; NULL: the supervisor is. */
 void parking_forget(struct vm *vm);
 void parking_supervisor_gone(struct bridge *b);

@@ -2,9 +2,9 @@
  *
  * Theory of operation.  While a function is reset its rows are fenced: what
  * they stop is not the supervisor's to decide about, it waits here in order of
- * arrival, is in nobody's in-flight list, and runs before anything newer when
- * its row allows it.  Accesses of the same VM to other functions pass it; a VM
- * for which BRIDGE_KEPT_MAX wait is not read from any further (vm_keep()).
+ * arrival, is in nobody's in-flight list, and runs before anything newer of a VM
+ * when its row allows it.  Accesses of the same VM to other functions pass it; a
+ * VM for which BRIDGE_KEPT_MAX wait is not read from any further (vm_keep()).
  *
  * One that waits longer than --park-limit, or that is there (or comes) when
  * the supervisor is gone, reads as all ones.
@@ -78,9 +78,10 @@ void parking_add(struct operation *op, const uint8_t *data)
 		arm(b);
 }
 
-void parking_rerun(struct bridge *b)
+static void rerun(void *arg)
 {
 	struct operation *op, *next;
+	struct bridge *b = arg;
 	uint64_t mpa;
 
 	TAILQ_FOREACH_SAFE (op, &b->parked, queue, next) {
@@ -92,6 +93,21 @@ void parking_rerun(struct bridge *b)
 		relay_again(op);
 	}
 	arm(b);
+}
+
+/* There may be thousands: whoever changed the rows is answered first. */
+void parking_rerun(struct bridge *b)
+{
+	if (!TAILQ_EMPTY(&b->parked))
+		loop_defer(b->loop, &b->rerun, rerun, b);
+}
+
+void parking_before(struct bridge *b)
+{
+	if (!b->rerun.loop)
+		return;
+	loop_defer_cancel(&b->rerun);
+	rerun(b);
 }
 
 void parking_forget(struct vm *vm)
@@ -112,6 +128,7 @@ void parking_supervisor_gone(struct bridge *b)
 {
 	struct operation *op;
 
+	parking_before(b); /* the last thing that it allowed */
 	while ((op = TAILQ_FIRST(&b->parked))) {
 		take(b, op);
 		expire(op, "supervisor gone");

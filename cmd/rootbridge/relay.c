@@ -573,6 +573,8 @@ void relay_access(struct vm *vm, struct vfu_request *req)
 		vfu_request_fail(req, EINVAL);
 		return;
 	}
+	if (vm->number != PLATFORM_HYPERVISOR)
+		parking_before(vm->bridge);
 	relay_issue(vm, req, NULL, req->data);
 }
 

@@ -232,6 +232,7 @@ int vm_settle(struct vm *vm, struct change *change)
 	change_get(change);
 	b->settling = change;
 	b->settles = vm;
+	parking_before(b);
 	settle(b);
 	return 0;
 }
