@@ -258,6 +258,7 @@ dump_all_the_time() {
 	for c in barrier interrupt wait; do
 		for i in {1..5}; do
 			iovctl -t 10s reset --confirm $c nic0/pf0 >/dev/null
+			iovctl -t 10s reset --confirm $c nic0/vf1 >/dev/null
 		done
 	done
 	touch "$T/enough"

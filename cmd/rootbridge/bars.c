@@ -255,10 +255,10 @@ static void own_reads_again(struct device *d)
 {
 	unsigned n;
 
-	relay_own_again(d->pf);
+	relay_own_again(d->pf, UINT64_MAX);
 	for (n = 1; n <= FUNCTION_VF_MAX; n++)
 		if (d->vf[n])
-			relay_own_again(d->vf[n]);
+			relay_own_again(d->vf[n], UINT64_MAX);
 }
 
 void bars_written(struct operation *op)

@@ -324,8 +324,9 @@ void relay_own_bar_read(struct function *f, uint32_t offset, uint32_t count,
 			operation_fn *fn, void *arg);
 void relay_own_read(struct function *f, uint32_t offset, uint32_t count,
 		    operation_fn *fn, void *arg);
-/* A reset threw away what the function had accepted: ask again. */
-void relay_own_again(struct function *f);
+/* A reset threw away what the function had accepted: ask again what came
+ * before then. */
+void relay_own_again(struct function *f, uint64_t before_ns);
 /* Keep a write's data beyond the callback.  False: no memory. */
 bool relay_keep_data(struct operation *op, const uint8_t *data);
 void operation_free(struct bridge *b, struct operation *op);

@@ -245,6 +245,8 @@ static void relay_reply(void *arg, const struct vfu_reply *reply)
 	(void)bridge_point(f->bridge, POINT_A1025, op);
 	inflight_del(&f->inflight, op);
 	op->state = OPERATION_ENDING;
+	/* Functions answer in order: it will not answer what is older. */
+	relay_own_again(f, op->arrival_ns);
 	if (op->snoop)
 		bars_written(op);
 	else if (data && op->bit)
@@ -607,12 +609,14 @@ static void own_submit(struct operation *op)
 		relay_wait(op, NULL);
 }
 
-void relay_own_again(struct function *f)
+void relay_own_again(struct function *f, uint64_t before_ns)
 {
 	struct operations again = TAILQ_HEAD_INITIALIZER(again);
 	struct operation *op, *next;
 
 	TAILQ_FOREACH_SAFE (op, &f->inflight.rows, inflight, next) {
+		if (op->arrival_ns >= before_ns)
+			break;
 		if (op->vm || op->state != OPERATION_SENT)
 			continue;
 		relay_unlist(op);
