@@ -73,6 +73,7 @@ static void take_all(struct guest_rig *rig)
 	struct queue_ring *ring = guest_rig_tx(rig).ring;
 
 	ring->read.index = ring->write.index;
+	guest_rig_interrupt(rig, platform_irq(RIG_SLOT, NIC_VECTOR_TX));
 }
 
 static enum vf_state state(struct guest_rig *rig)
