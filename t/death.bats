@@ -1004,6 +1004,10 @@ power_off() {
 	kill "${PIDS[bmc]}"
 }
 
+reset_softly() {
+	iovctl soft-reset 3>&- &
+}
+
 @test "bmc killed at each point" {
 	local point
 	for point in $(points_of bmc '.*'); do
@@ -1015,6 +1019,7 @@ power_off() {
 		program.restart) bmc_dies_at "$point" restart_hv ;;
 		program.freeze) bmc_dies_at "$point" freeze_vm1 ;;
 		program.thaw) bmc_dies_at "$point" thaw_vm1 ;;
+		soft-reset.*) bmc_dies_at "$point" reset_softly ;;
 		*) bmc_dies_at "$point" ;;
 		esac
 	done
