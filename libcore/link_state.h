@@ -49,9 +49,10 @@ struct link_device {
 	char name[32]; /* "nic0"; empty: end of the array */
 	uint16_t bdf;
 	uint16_t num_vfs;
-	/* Of the owner whose table this is; 0: not filled. */
-	uint32_t epoch;
-	uint64_t bar0, bar0_size; /* machine-physical, of the PF */
+	/* Of the owner whose table this is; 0: nobody keeps it up to date. */
+	_Atomic uint32_t epoch;
+	/* Of the PF, guest-physical of the successor: platform_owner_bar(). */
+	uint64_t bar0, bar0_size;
 	struct link_entry entry[1 + LINK_VFS];
 };
 _Static_assert(sizeof(struct link_device) == 56 + 65 * 48, "link device");

@@ -58,11 +58,19 @@ static inline uint32_t platform_shared_region(uint32_t other_vm)
 	return PLATFORM_REGION_SHARED + other_vm;
 }
 
-/* Where a successor has the PF on that bus, once it claimed it: config space
- * and BAR 0, as the SUP_ROW_OWNER rows say. */
+/* Where a successor has the config space of the PF on that bus, once it claimed
+ * it, as the SUP_ROW_OWNER rows say. */
 static inline uint64_t platform_owner_config(uint8_t bus)
 {
 	return PLATFORM_ECAM + ((uint64_t)bus << 20);
+}
+
+/* Where its BAR 0 is then, of PLATFORM_OWNER_BAR_SIZE at most: no slot's BARs
+ * lie there. */
+#define PLATFORM_OWNER_BAR_SIZE 0x100000ull
+static inline uint64_t platform_owner_bar(uint8_t bus)
+{
+	return PLATFORM_MMIO + 0x10000000ull + bus * PLATFORM_OWNER_BAR_SIZE;
 }
 
 /* Where slot s of a guest shows its config space: bus 0, device s. */
