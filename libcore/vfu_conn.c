@@ -4,6 +4,7 @@
 #include "libcore/vfu_conn.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -11,6 +12,8 @@
 
 #include "libcore/vfu_in.h"
 #include "libcore/vfu_out.h"
+
+#define TURN 64u /* messages of one connection in a row */
 
 /* Why nothing is delivered. */
 enum {
@@ -87,13 +90,22 @@ static void close_left_fds(struct vfu_msg *msg)
 			close(msg->fds[i]);
 }
 
+static void deliver_late(void *arg);
+
+/* One that floods us, as servers are flooded, lets others have their turn. */
 static void deliver_buffered(struct vfu_conn *conn)
 {
+	unsigned left = conn->throttled ? TURN : UINT_MAX;
 	const char *why = NULL;
 	struct vfu_msg msg;
 	int ret;
 
 	while (is_live(conn) && !conn->held) {
+		if (!left--) {
+			loop_defer(conn->loop, &conn->deliver, deliver_late,
+				   conn);
+			return;
+		}
 		ret = vfu_in_next(&conn->in, &msg, &why);
 		if (ret < 0)
 			go_down(conn, ret, why);
@@ -135,7 +147,7 @@ static void deliver_late(void *arg)
 	deliver_buffered(conn);
 	/* After a hang-up the socket holds what was sent before it, then says
 	 * so; it never blocks. */
-	while (conn->hup && !conn->held && is_live(conn))
+	while (conn->hup && !conn->held && is_live(conn) && !conn->deliver.loop)
 		if (!receive_once(conn))
 			break;
 	leave(conn);
