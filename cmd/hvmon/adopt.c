@@ -22,8 +22,11 @@
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/pf_driver.h"
 #include "cmd/hvmon/pf_guard.h"
+#include "cmd/hvmon/pf_link.h"
 #include "cmd/hvmon/reset.h"
+#include "cmd/hvmon/successors.h"
 #include "cmd/hvmon/suspend_rows.h"
+#include "cmd/hvmon/takeback.h"
 #include "libcore/platform.h"
 
 struct adopt {
@@ -225,10 +228,19 @@ static int adopt_driver(struct procedure *p)
 static int adopt_give(struct procedure *p)
 {
 	vf_set_of_device(&p->vfs, p->device);
+	step_successors_of(p, p->device);
 	step_guard_missing(p, p->device);
 	step_suspend_leftovers(p, &p->hv->tables);
 	step_give(p, p->device, &p->vfs, true);
 	step_management_rows(p, p->device);
+	return STEP_NEXT;
+}
+
+/* 130A comes back, and whoever knows another state is told (1002, 1003). */
+static int adopt_links(struct procedure *p)
+{
+	successors_take(p->device);
+	step_pf_link_tell(p, p->device);
 	return STEP_NEXT;
 }
 
@@ -259,6 +271,7 @@ static int adopt_done(struct procedure *p)
 {
 	take_memory_space(p);
 	p->device->state = DEVICE_READY;
+	successors_fill(p->device);
 	step_inject_vms(p, &p->vfs);
 	return STEP_NEXT;
 }
@@ -269,10 +282,15 @@ static void adopt_end(struct procedure *p)
 }
 
 static const struct step adopt_steps[] = {
-	{ POINT_ADOPT_CLAIM, adopt_claim },   { POINT_ADOPT_BARS, adopt_bars },
-	{ POINT_ADOPT_RESUME, adopt_resume }, { POINT_ADOPT_VFS, adopt_vfs },
-	{ POINT_ADOPT_DRIVER, adopt_driver }, { POINT_ADOPT_GIVE, adopt_give },
-	{ POINT_ADOPT_DONE, adopt_done },     { 0, NULL },
+	{ POINT_ADOPT_CLAIM, adopt_claim },
+	{ POINT_ADOPT_BARS, adopt_bars },
+	{ POINT_ADOPT_RESUME, adopt_resume },
+	{ POINT_ADOPT_VFS, adopt_vfs },
+	{ POINT_ADOPT_DRIVER, adopt_driver },
+	{ POINT_ADOPT_GIVE, adopt_give },
+	{ POINT_ADOPT_LINKS, adopt_links },
+	{ POINT_ADOPT_DONE, adopt_done },
+	{ 0, NULL },
 };
 
 static const struct procedure_desc adopt_desc = {

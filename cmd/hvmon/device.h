@@ -19,6 +19,7 @@
 struct hvmon;
 struct reset;
 struct reset_record;
+struct takeback;
 
 enum device_state {
 	DEVICE_AWAY,     /* not on the bus (any more) */
@@ -55,6 +56,8 @@ struct device {
 	unsigned generation; /* counts how often it went away */
 	enum device_state state;
 	bool claimed;
+	uint32_t epoch, former_epoch; /* of our claim, and before it */
+	struct takeback *takeback;    /* waits for its owner; or NULL */
 	bool adopted;
 	bool contained; /* the PF is */
 

@@ -20,6 +20,7 @@
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/reset.h"
+#include "cmd/hvmon/successors.h"
 
 struct attach {
 	struct procedure p;
@@ -172,6 +173,7 @@ void device_event_removed(struct hvmon *hv, uint16_t pf_bdf)
 	device->generation++;
 	device->state = DEVICE_AWAY;
 	device->claimed = false;
+	successors_forget(device);
 	device->contained = false;
 	for (i = 0; i < device->num_vfs; i++) {
 		device->vf[i].contained = false;

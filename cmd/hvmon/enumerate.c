@@ -20,6 +20,7 @@
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/pf_guard.h"
 #include "cmd/hvmon/reset.h"
+#include "cmd/hvmon/successors.h"
 #include "cmd/hvmon/vm_reset.h"
 #include "libcore/platform.h"
 
@@ -31,19 +32,6 @@ struct scan {
 };
 
 /* Parts that set-up and adoption share. */
-
-void step_claim(struct procedure *p, struct device *device)
-{
-	const struct sup_function *function;
-	struct sup_claim claim = { .bdf = device->bdf };
-
-	if (device->claimed)
-		return;
-	function = bridge_tables_function(&p->hv->tables, device->bdf);
-	claim.expected_epoch = function ? function->epoch : 0;
-	device->claimed = true;
-	step_sup_write(p, SUP_CLAIM, &claim, sizeof(claim), 0);
-}
 
 void step_read_vf_configs(struct procedure *p, struct device *device,
 			  struct vf_configs *configs)
@@ -186,6 +174,12 @@ static bool wishes_have_vms(struct hvmon *hv)
 	return true;
 }
 
+static int scan_successors(struct procedure *p)
+{
+	step_successors(p);
+	return STEP_NEXT;
+}
+
 static int scan_start(struct procedure *p)
 {
 	struct device *device;
@@ -224,6 +218,7 @@ static const struct step scan_steps[] = {
 	{ POINT_ENUMERATE_TABLES, scan_tables },
 	{ POINT_ENUMERATE_BUSES, scan_buses },
 	{ POINT_ENUMERATE_HEADERS, scan_headers },
+	{ POINT_ENUMERATE_SUCCESSORS, scan_successors },
 	{ POINT_ENUMERATE_START, scan_start },
 	{ 0, NULL },
 };

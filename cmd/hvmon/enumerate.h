@@ -24,8 +24,6 @@ struct vf_configs {
 	uint8_t data[FUNCTION_VF_MAX][256];
 };
 
-/* Claim the PF once an attach, with the epoch in hv->tables. */
-void step_claim(struct procedure *p, struct device *device);
 void step_read_vf_configs(struct procedure *p, struct device *device,
 			  struct vf_configs *configs);
 /* Take capabilities from what was read.  -ENODEV: a VF does not answer. */

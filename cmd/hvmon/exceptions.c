@@ -11,6 +11,7 @@
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/management.h"
 #include "cmd/hvmon/pf_guard.h"
+#include "cmd/hvmon/takeback.h"
 #include "cmd/hvmon/vm_reset.h"
 #include "libcore/platform.h"
 
@@ -94,6 +95,9 @@ void exception_take(struct hvmon *hv, const struct sup_exception *exception)
 		break;
 	case SUP_EX_UNCONTAINED:
 		device_event_contained(hv, exception->bdf, false);
+		break;
+	case SUP_EX_RELEASED:
+		takeback_released(hv, exception->bdf);
 		break;
 	case SUP_EX_VM_STARTED:
 		vm_event_started(hv, exception->vm);

@@ -19,6 +19,7 @@ void hvmon_init(struct hvmon *hv, struct program *program)
 	memset(hv, 0, sizeof(*hv));
 	hv->program = program;
 	hv->max_vfs = FUNCTION_VF_MAX;
+	hv->heartbeat.period_ns = HEARTBEAT_DEFAULT_NS;
 	procedure_queue_init(&hv->queue);
 	address_layout_init(&hv->mmio, PLATFORM_MMIO, PLATFORM_MMIO_SIZE);
 	TAILQ_INIT(&hv->devices);
@@ -34,6 +35,7 @@ static void link_up(void *arg)
 	struct hvmon *hv = arg;
 
 	event(hv->program->log, "bridge.connected", NULL);
+	heartbeat_start(hv);
 	enumerate_start(hv);
 }
 
@@ -55,6 +57,7 @@ void hvmon_fini(struct hvmon *hv)
 {
 	struct device *device;
 
+	heartbeat_end(hv);
 	hv->stopping = true;
 	procedure_queue_fini(&hv->queue);
 	TAILQ_FOREACH (device, &hv->devices, entry) {
@@ -64,6 +67,7 @@ void hvmon_fini(struct hvmon *hv)
 	}
 	bridge_link_close(&hv->bridge);
 	devices_fini(hv);
+	successors_fini(&hv->successors);
 	bridge_tables_fini(&hv->tables);
 	schedule_fini(hv);
 	managements_fini(&hv->managements);

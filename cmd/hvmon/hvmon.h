@@ -7,9 +7,11 @@
 #include "cmd/hvmon/address_layout.h"
 #include "cmd/hvmon/bridge_link.h"
 #include "cmd/hvmon/device.h"
+#include "cmd/hvmon/heartbeat.h"
 #include "cmd/hvmon/management.h"
 #include "cmd/hvmon/procedure.h"
 #include "cmd/hvmon/schedule.h"
+#include "cmd/hvmon/successors.h"
 #include "cmd/hvmon/vf_allocation.h"
 #include "cmd/hvmon/vm_table.h"
 #include "libcore/program.h"
@@ -23,7 +25,9 @@ struct hvmon {
 	struct vf_allocations allocations;
 	struct managements managements;
 	struct vm_table vms;
-	struct schedule schedule;    /* of VMs */
+	struct schedule schedule; /* of VMs */
+	struct heartbeat heartbeat;
+	struct successors successors;
 	struct bridge_tables tables; /* as last read */
 	uint64_t drain_limit_ns;     /* of a110; 0: none */
 	unsigned max_vfs;            /* VFs enabled per PF, at most */

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "cmd/hvmon/hvmon.h"
 #include "libcore/pci_caps.h"
@@ -20,6 +21,8 @@ struct step_request {
 	uint64_t offset;
 	uint32_t region, size;
 	unsigned flags;
+	int *err;   /* where a refusal goes; NULL: the procedure fails */
+	void **map; /* of a region that is to be mapped */
 	struct loop_timer timer;
 };
 
@@ -63,6 +66,8 @@ static void request_failed(const struct step_request *request, int err)
 		hvmon_stop(p->hv, STATUS_FENCED,
 			   "another hypervisor owns %s now",
 			   p->function[0] ? p->function : "the machine");
+	else if (request->err)
+		*request->err = err;
 	else if (!(request->flags & STEP_MAY_FAIL))
 		step_fail(p, err, "region %u at %#llx: %s", request->region,
 			  (unsigned long long)request->offset, strerror(-err));
@@ -136,6 +141,48 @@ void step_region_write(struct procedure *p, uint32_t region, uint64_t offset,
 				     size, on_reply, request));
 }
 
+static int map_region(const struct step_request *request,
+		      const struct vfu_reply *reply)
+{
+	struct vfu_region_info info;
+	void *map;
+
+	if (reply->size < sizeof(info) || reply->n_fds != 1)
+		return -EBADMSG;
+	memcpy(&info, reply->payload, sizeof(info));
+	if (info.size < request->size)
+		return -EBADMSG;
+	map = mmap(NULL, request->size, PROT_READ | PROT_WRITE, MAP_SHARED,
+		   reply->fds[0], (off_t)info.offset);
+	if (map == MAP_FAILED)
+		return -errno;
+	*request->map = map;
+	return 0;
+}
+
+static void on_region_info(void *arg, const struct vfu_reply *reply)
+{
+	struct step_request *request = arg;
+	int err = reply->err ? reply->err : map_region(request, reply);
+
+	if (err)
+		request_failed(request, err);
+	request_done(request);
+}
+
+void step_region_map(struct procedure *p, uint32_t region, uint32_t size,
+		     void **map)
+{
+	struct step_request *request = request_new(p);
+
+	request->region = region;
+	request->size = size;
+	request->map = map;
+	send_failed(request,
+		    vfu_client_region_info(p->hv->bridge.client, region,
+					   on_region_info, request));
+}
+
 static void slept(void *arg)
 {
 	request_done(arg);
@@ -164,6 +211,21 @@ void step_sup_write(struct procedure *p, enum sup_kind kind, const void *array,
 	if (size)
 		step_region_write(p, PLATFORM_REGION_SUPERVISOR,
 				  SUP_OFFSET(kind), array, size, flags);
+}
+
+void step_sup_try(struct procedure *p, enum sup_kind kind, const void *array,
+		  uint32_t size, int *err)
+{
+	struct step_request *request = request_new(p);
+
+	*err = 0;
+	request->region = PLATFORM_REGION_SUPERVISOR;
+	request->offset = SUP_OFFSET(kind);
+	request->size = size;
+	request->err = err;
+	send_failed(request, vfu_client_write(p->hv->bridge.client,
+					      request->region, request->offset,
+					      array, size, on_reply, request));
 }
 
 void step_sup_read(struct procedure *p, enum sup_kind kind, void *into,

@@ -43,9 +43,17 @@ void step_region_read_if(struct procedure *p, uint32_t region, uint64_t offset,
 void step_region_write(struct procedure *p, uint32_t region, uint64_t offset,
 		       const void *data, uint32_t size, unsigned flags);
 
+/* Map the memory behind a region, `size` bytes; fails when it has none.  The
+ * map is the caller's. */
+void step_region_map(struct procedure *p, uint32_t region, uint32_t size,
+		     void **map);
+
 /* Send an array of supervisor commands; an empty one is not sent. */
 void step_sup_write(struct procedure *p, enum sup_kind kind, const void *array,
 		    uint32_t size, unsigned flags);
+/* One whose refusal (but EPERM) is the caller's business: *err. */
+void step_sup_try(struct procedure *p, enum sup_kind kind, const void *array,
+		  uint32_t size, int *err);
 void step_sup_read(struct procedure *p, enum sup_kind kind, void *into,
 		   uint32_t size);
 /* Interrupt a VM; one that does not listen misses nothing. */

@@ -4,6 +4,7 @@
 #include <argp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/hvmon_points.h"
@@ -18,6 +19,9 @@ enum {
 	OPTION_SCHEDULE,
 	OPTION_NO_SCHEDULE,
 	OPTION_MANAGEMENT,
+	OPTION_HEARTBEAT,
+	OPTION_SUCCESSOR,
+	OPTION_LINK_SYNC,
 };
 
 static struct {
@@ -53,10 +57,34 @@ static const struct argp_option argp_options[] = {
 	  "Give the PF of this device to this VM, in its last slot, such as "
 	  "vm3=nic0. May be repeated",
 	  0 },
+	{ "heartbeat", OPTION_HEARTBEAT, "TIME", 0,
+	  "Count up a sign of life this often (10ms; 0: never)", 0 },
+	{ "successor", OPTION_SUCCESSOR, "VM,...", 0,
+	  "Let these VMs, in this order, take over when this program fails, "
+	  "such as vm1,vm2",
+	  0 },
+	{ "link-sync", OPTION_LINK_SYNC, "HOW", 0,
+	  "How a successor comes by the link states: rebuild (it reads the "
+	  "device; default), or mirror (it is passed each change)",
+	  0 },
 	{ "no-schedule", OPTION_NO_SCHEDULE, NULL, 0,
 	  "Let all VMs run freely (default)", 0 },
 	{ 0 },
 };
+
+/* A successor must be able to look after the hypervisor at any time. */
+static void check_options(const struct hvmon *hv, struct argp_state *state)
+{
+	const struct schedule_table *table = &hv->schedule.table;
+	unsigned i;
+
+	for (i = 0; i < table->n; i++)
+		if (successors_has(&hv->successors, table->row[i].vm))
+			argp_error(state,
+				   "--schedule: vm%u is a successor, which "
+				   "always runs",
+				   table->row[i].vm);
+}
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
@@ -84,6 +112,24 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPTION_MANAGEMENT:
 		if (management_add_text(&hv->managements, arg, &c))
 			argp_error(state, "--management: %s", c.text);
+		return 0;
+	case OPTION_HEARTBEAT:
+		if (heartbeat_parse(&hv->heartbeat, arg, &c))
+			argp_error(state, "--heartbeat: %s", c.text);
+		return 0;
+	case OPTION_SUCCESSOR:
+		if (successors_parse(&hv->successors, arg, &c))
+			argp_error(state, "--successor: %s", c.text);
+		return 0;
+	case OPTION_LINK_SYNC:
+		hv->successors.mirror = !strcmp(arg, "mirror");
+		if (!hv->successors.mirror && strcmp(arg, "rebuild"))
+			argp_error(state,
+				   "--link-sync: rebuild or mirror, not '%s'",
+				   arg);
+		return 0;
+	case ARGP_KEY_END:
+		check_options(hv, state);
 		return 0;
 	case OPTION_NO_SCHEDULE:
 		schedule_table_fini(&hv->schedule.table);

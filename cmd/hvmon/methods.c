@@ -4,6 +4,7 @@
 #include "cmd/hvmon/methods.h"
 
 #include "cmd/hvmon/allocate.h"
+#include "cmd/hvmon/heartbeat.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/pf_link.h"
 #include "cmd/hvmon/reset.h"
@@ -47,6 +48,11 @@ static const struct control_param schedule_params[] = {
 	{ NULL },
 };
 
+static const struct control_param hang_params[] = {
+	{ "spin", 'b', true, "busily" },
+	{ NULL },
+};
+
 static const struct control_method methods[] = {
 	{ "reset", "reset a function and set it up as before", reset_method,
 	  reset_params },
@@ -58,6 +64,11 @@ static const struct control_method methods[] = {
 	  schedule_params },
 	{ "inject", "raise a VM's platform interrupt", inject_method,
 	  vm_params },
+	{ "hang", "let the main loop hang until SIGKILL", hang_method,
+	  hang_params },
+	{ "abort", "end by SIGABRT", abort_method, NULL },
+	{ "stop-heartbeat", "go on, but count no more", stop_heartbeat_method,
+	  NULL },
 	{ NULL },
 };
 

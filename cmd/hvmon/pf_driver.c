@@ -14,6 +14,7 @@
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/pf_link.h"
+#include "cmd/hvmon/successors.h"
 #include "libcore/nic_regs.h"
 #include "libcore/platform.h"
 
@@ -177,6 +178,16 @@ static void take_links(struct driver *d)
 		if (has_block(&device->vf[i]) &&
 		    link_values_take(&values, d->vf[i] + LINK_VF_AT))
 			pf_link_take_vf(&device->vf[i], &values);
+	successors_copy(device, UINT64_MAX);
+}
+
+/* The VFs of a VM that is lost stay as they are until they are reset: what is
+ * in their queues is nobody's. */
+static bool may_run(struct hvmon *hv, struct vf *vf)
+{
+	const struct vm *vm = vm_find(&hv->vms, pf_link_vm(vf));
+
+	return vf_is_allocated(hv, vf) && (!vm || vm->state != SUP_VM_LOST);
 }
 
 static int driver_write(struct procedure *p)
@@ -194,7 +205,7 @@ static int driver_write(struct procedure *p)
 			continue;
 		block = d->vf[i];
 		write_mac(p, vf, block);
-		want = vf_is_allocated(p->hv, vf);
+		want = may_run(p->hv, vf);
 		if (pci_get32(block, NIC_PF_VF_TX_ENABLE) != want ||
 		    pci_get32(block, NIC_PF_VF_RX_ENABLE) != want)
 			step_vf_enable(p, vf, want);

@@ -23,6 +23,7 @@
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/pf_driver.h"
+#include "cmd/hvmon/successors.h"
 #include "libcore/units.h"
 
 #define ASK_PAUSE_NS (10 * NS_PER_MS)
@@ -37,7 +38,7 @@ struct link_event {
 	uint8_t request[FUNCTION_VF_MAX][4];
 };
 
-static const struct procedure_desc event_desc, changed_desc, asked_desc;
+static const struct procedure_desc event_desc;
 
 static struct link_event *event_of(struct procedure *p)
 {
@@ -103,17 +104,24 @@ void pf_link_take_vf(struct vf *vf, const struct link_values *values)
 
 void pf_link_forget(struct vf *vf)
 {
-	link_state_forget(&vf->device->link[vf->number]);
+	link_state_forget(state_of(vf));
+	successors_copy(vf->device, bit_of(vf));
 }
 
-static void call(struct procedure *p, const struct procedure_desc *desc,
-		 uint64_t set)
+uint32_t pf_link_vm(struct vf *vf)
+{
+	return state_of(vf)->vm;
+}
+
+static void call(struct procedure *p, struct device *device,
+		 const struct procedure_desc *desc,
+		 const struct link_causes *causes, uint64_t set)
 {
 	struct link_event *e = procedure_new(p->hv, desc, sizeof(*e));
 
-	e->causes = event_of(p)->causes;
+	e->causes = *causes;
 	e->set = set;
-	procedure_about(&e->p, p->device);
+	procedure_about(&e->p, device);
 	procedure_call(p, &e->p);
 }
 
@@ -170,6 +178,12 @@ static int link_1002(struct procedure *p)
 	return STEP_NEXT;
 }
 
+static int link_1803(struct procedure *p)
+{
+	successors_copy(p->device, event_of(p)->set);
+	return STEP_NEXT;
+}
+
 static int link_1003(struct procedure *p)
 {
 	struct link_event *e = event_of(p);
@@ -203,6 +217,42 @@ static const struct procedure_desc changed_desc = {
 	.steps = changed_steps,
 };
 
+static const struct step changed_mirror_steps[] = {
+	{ POINT_DRIVER_1001, link_1001 }, { POINT_DRIVER_1002, link_1002 },
+	{ POINT_DRIVER_1803, link_1803 }, { POINT_DRIVER_1003, link_1003 },
+	{ POINT_DRIVER_1004, link_1004 }, { 0, NULL },
+};
+
+static const struct procedure_desc changed_mirror_desc = {
+	.name = "link",
+	.steps = changed_mirror_steps,
+};
+
+static void call_changed(struct procedure *p, struct device *device,
+			 const struct link_causes *causes, uint64_t set)
+{
+	call(p, device,
+	     p->hv->successors.mirror ? &changed_mirror_desc : &changed_desc,
+	     causes, set);
+}
+
+void step_pf_link_tell(struct procedure *p, struct device *device)
+{
+	const struct link_causes none = { .changed = 0 };
+	const struct vm *vm;
+	uint64_t set = 0;
+	unsigned i;
+
+	for (i = 0; i < device->num_vfs; i++) {
+		vm = vm_find(&p->hv->vms, pf_link_vm(&device->vf[i]));
+		if (vm && vm->state == SUP_VM_RUNNING)
+			set |= bit_of(&device->vf[i]);
+	}
+	set = with_block(device, set);
+	if (set)
+		call_changed(p, device, &none, set);
+}
+
 /* The procedure "mailbox": 1101 to 1103. */
 
 static int mailbox_1101(struct procedure *p)
@@ -235,6 +285,12 @@ static int mailbox_1102(struct procedure *p)
 	return STEP_NEXT;
 }
 
+static int mailbox_1902(struct procedure *p)
+{
+	successors_copy(p->device, event_of(p)->set);
+	return STEP_NEXT;
+}
+
 static int mailbox_1103(struct procedure *p)
 {
 	struct link_event *e = event_of(p);
@@ -259,6 +315,19 @@ static const struct step asked_steps[] = {
 static const struct procedure_desc asked_desc = {
 	.name = "mailbox",
 	.steps = asked_steps,
+};
+
+static const struct step asked_mirror_steps[] = {
+	{ POINT_DRIVER_1101, mailbox_1101 },
+	{ POINT_DRIVER_1102, mailbox_1102 },
+	{ POINT_DRIVER_1902, mailbox_1902 },
+	{ POINT_DRIVER_1103, mailbox_1103 },
+	{ 0, NULL },
+};
+
+static const struct procedure_desc asked_mirror_desc = {
+	.name = "mailbox",
+	.steps = asked_mirror_steps,
 };
 
 /* The procedure "driver event": one at a time, and once more if the PF
@@ -304,7 +373,7 @@ static int event_changed(struct procedure *p)
 		set |= UINT64_MAX >> (FUNCTION_VF_MAX - p->device->num_vfs);
 	set = with_block(p->device, set);
 	if (set || e->causes.pf_changed)
-		call(p, &changed_desc, set);
+		call_changed(p, p->device, &e->causes, set);
 	return STEP_NEXT;
 }
 
@@ -323,7 +392,10 @@ static int event_asked(struct procedure *p)
 			      ASK_PAUSE_NS, event_raised, device);
 	}
 	if (set)
-		call(p, &asked_desc, set);
+		call(p, device,
+		     p->hv->successors.mirror ? &asked_mirror_desc
+					      : &asked_desc,
+		     &event_of(p)->causes, set);
 	return STEP_NEXT;
 }
 

@@ -17,6 +17,11 @@ void pf_link_take_vf(struct vf *vf, const struct link_values *values);
 /* Its VM knows nothing of its link any more. */
 void pf_link_forget(struct vf *vf);
 
+/* 1001 to 1004 for all VMs that run. */
+void step_pf_link_tell(struct procedure *p, struct device *device);
+/* The VM that has it; PLATFORM_VM_NONE. */
+uint32_t pf_link_vm(struct vf *vf);
+
 json_t *pf_link_rows(void *hv);
 
 #endif

@@ -16,6 +16,8 @@
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/pf_driver.h"
 #include "cmd/hvmon/pf_guard.h"
+#include "cmd/hvmon/successors.h"
+#include "cmd/hvmon/takeback.h"
 #include "cmd/hvmon/vf_quiet.h"
 #include "libcore/platform.h"
 
@@ -217,6 +219,7 @@ static int setup_driver(struct procedure *p)
 static int setup_give(struct procedure *p)
 {
 	vf_set_of_device(&p->vfs, p->device);
+	step_successors_of(p, p->device);
 	step_guard_pf(p, p->device, SUP_ROW_DENIED);
 	step_give(p, p->device, &p->vfs, false);
 	step_management_rows(p, p->device);
@@ -227,6 +230,7 @@ static int setup_inject(struct procedure *p)
 {
 	/* Accesses of the guests' config spaces are let through from here. */
 	p->device->state = DEVICE_READY;
+	successors_fill(p->device);
 	vfs_forget_config(p);
 	step_inject_vms(p, &p->vfs);
 	return STEP_NEXT;
