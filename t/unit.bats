@@ -160,6 +160,10 @@ suite() {
 	suite guest
 }
 
+@test "guest failover" {
+	suite guest_failover
+}
+
 @test "guest vf" {
 	suite guest_vf
 }

@@ -29,7 +29,7 @@ struct generator {
 	uint64_t errors;     /* 1402: the link was not up */
 	uint64_t refused_at; /* the VF's tx_errors when it began */
 	uint64_t start_ns, end_ns;
-	bool link_down; /* and it was told */
+	bool erring; /* and it was told */
 	struct vf_waiter waiter;
 	struct loop_timer timer;
 	struct loop_poller poller;
@@ -80,15 +80,16 @@ static uint32_t draw_size(struct generator *gen)
 	return spec->size_min + (uint32_t)(rng_next(&gen->rng) % span);
 }
 
-static void link_error(struct generator *gen)
+static void send_error(struct generator *gen, int err)
 {
 	gen->errors++;
-	if (!gen->link_down)
+	if (!gen->erring)
 		event(gen->w.guest->program.log, "send.error",
 		      "s:s, s:s, s:s, s:I", "workload", gen->w.name, "vf",
-		      gen->w.vf->name, "why", "link not up", "next",
+		      gen->w.vf->name, "why",
+		      err == -ENETDOWN ? "link not up" : "forced stop", "next",
 		      (json_int_t)gen->next);
-	gen->link_down = true;
+	gen->erring = true;
 }
 
 /* Whether as many frames are under way as shall be. */
@@ -112,11 +113,11 @@ static bool send_some(struct generator *gen, uint64_t n)
 
 	for (; n; n--) {
 		err = vf_send_begin(vf, &frame);
-		if (err == -ENETDOWN)
-			link_error(gen);
+		if (err == -ENETDOWN || err == -ESHUTDOWN)
+			send_error(gen, err);
 		if (err < 0)
 			return false;
-		gen->link_down = false;
+		gen->erring = false;
 		if (is_deep(gen)) {
 			vf_send_cancel(vf);
 			return false;

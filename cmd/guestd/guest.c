@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cmd/guestd/successor.h"
 #include "cmd/guestd/vf_driver.h"
 
 static bool is_nic_vf(const struct pci_slot *slot)
@@ -56,6 +57,7 @@ static void on_probe_done(void *arg)
 	struct guest *g = arg;
 
 	g->probed = true;
+	emergency_link_look(&g->emergency);
 	guest_vf_settled(g);
 }
 
@@ -88,7 +90,8 @@ static bool any_up(const struct guest *g)
 
 void guest_vf_settled(struct guest *g)
 {
-	if (!all_settled(g) || (!any_up(g) && !g->pf.pci.present))
+	if (!all_settled(g) || (!any_up(g) && !g->pf.pci.present &&
+				!successor_is_ready(g->successor)))
 		return;
 	if (!g->program.is_ready)
 		program_ready(&g->program);
@@ -126,6 +129,9 @@ static void on_bus_up(void *arg)
 	memory_pool_init(&g->memory, &g->bus.memory, g->bus.memory_size);
 	event(g->program.log, "bus.attached", "s:i, s:I", "vm", g->options.vm,
 	      "memory", (json_int_t)g->bus.memory_size);
+	if (g->successor)
+		successor_bus_up(g->successor);
+	emergency_link_look(&g->emergency);
 	pci_probe_start(&g->probe);
 }
 
@@ -201,6 +207,7 @@ int guest_start(struct guest *g)
 	int err;
 
 	pf_driver_init(&g->pf, g);
+	emergency_link_init(&g->emergency, g);
 	checker_init(&g->checker);
 	workloads_init(g);
 	pci_probe_init(&g->probe, &g->bus, &probe_ops, g);
@@ -213,6 +220,12 @@ int guest_start(struct guest *g)
 				"%s", c.text);
 			return g->program.status;
 		}
+	}
+	err = g->options.successor ? successor_start(g) : 0;
+	if (err < 0) {
+		program_stop(&g->program, program_status_of(err),
+			     "successor: %s", strerror(-err));
+		return g->program.status;
 	}
 	machine_path(&g->program.machine, path, "bus/vm%u.sock", g->options.vm);
 	err = bus_link_init(&g->bus, g->program.loop, path, &bus_ops, g, &c);
@@ -236,5 +249,8 @@ void guest_fini(struct guest *g)
 	for (i = 0; i < PLATFORM_SLOTS; i++)
 		vf_free(g->vf[i]);
 	bus_link_fini(&g->bus);
+	successor_free(g->successor);
+	g->successor = NULL;
+	emergency_link_fini(&g->emergency);
 	checker_fini(&g->checker);
 }

@@ -7,6 +7,7 @@
 
 #include "cmd/guestd/bus_link.h"
 #include "cmd/guestd/checker.h"
+#include "cmd/guestd/emergency_link.h"
 #include "cmd/guestd/memory_pool.h"
 #include "cmd/guestd/pci_probe.h"
 #include "cmd/guestd/pf_driver.h"
@@ -14,7 +15,7 @@
 #include "libcore/platform.h"
 #include "libcore/program.h"
 
-/* Points; names in main.c. */
+/* Points; names in guest_points.c. */
 enum guest_point {
 	POINT_DRIVER_PROBE,
 	POINT_DRIVER_PROGRAM,
@@ -23,6 +24,8 @@ enum guest_point {
 	POINT_DRIVER_1303,
 	POINT_SEND_1401,
 	POINT_SEND_1402,
+	POINT_SEND_1403,
+	POINT_SEND_1404,
 	POINT_SEND_1405,
 	POINT_SEND_1406,
 	POINT_SEND_1407,
@@ -32,8 +35,40 @@ enum guest_point {
 	POINT_RECEIVE_1503,
 	POINT_RECEIVE_1504,
 	POINT_RECEIVE_1505,
+	/* of a successor: the sub PF driver, ... */
+	POINT_DRIVER_EVENT,
+	POINT_DRIVER_1001,
+	POINT_DRIVER_1002,
+	POINT_DRIVER_1003,
+	POINT_DRIVER_1004,
+	POINT_DRIVER_1101,
+	POINT_DRIVER_1102,
+	POINT_DRIVER_1103,
+	/* ... monitor and failover */
+	POINT_FAILOVER_1601,
+	POINT_FAILOVER_1602,
+	POINT_FAILOVER_1603,
+	POINT_FAILOVER_1604,
+	POINT_FAILOVER_1701,
+	POINT_FAILOVER_1702,
+	POINT_FAILOVER_1703,
+	POINT_FAILOVER_1704,
+	POINT_FAILOVER_1705,
+	POINT_FAILOVER_1706,
+	POINT_FAILOVER_2001,
+	POINT_FAILOVER_1707,
+	POINT_FAILOVER_RETURN,
 	POINT_N
 };
+extern const struct point_desc guest_points[];
+
+/* Safety parts; names in guest_points.c. */
+enum guest_part {
+	PART_FORCED_STOP,
+	PART_DRAIN,
+	PART_N
+};
+extern const struct part_desc guest_parts[];
 
 #define GUEST_WORKLOADS 32u
 
@@ -50,11 +85,18 @@ struct guest_options {
 	struct vf_select vf; /* default of the workloads */
 	struct workload_spec specs[GUEST_WORKLOADS];
 	unsigned n_specs;
+	/* a successor's; order 0: it is none */
+	uint32_t successor;
+	unsigned detect;    /* enum detect */
+	unsigned link_sync; /* enum link_sync */
+	uint64_t heartbeat_limit_ns, monitor_ns, drain_limit_ns;
+	bool check_memory;
 	/* of -r, which may come before or after it */
 	bool have_pps, timing;
 	uint64_t pps;
 };
 
+struct successor;
 struct vf;
 
 struct guest {
@@ -65,7 +107,9 @@ struct guest {
 	struct bus_link bus;
 	struct memory_pool memory;
 	struct pci_probe probe;
-	struct pf_driver pf;           /* --management */
+	struct pf_driver pf; /* --management */
+	struct emergency_link emergency;
+	struct successor *successor;   /* NULL: it is none */
 	struct vf *vf[PLATFORM_SLOTS]; /* NULL: never seen */
 	bool probed;                   /* all slots were read once */
 	bool over;                     /* --once: the workloads are done */

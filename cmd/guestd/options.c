@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cmd/guestd/guestd.h"
+#include "cmd/guestd/successor.h"
 #include "libcore/nic_regs.h"
 #include "libcore/queue.h"
 #include "libcore/units.h"
@@ -18,7 +19,10 @@
 #define IDLE_DEFAULT   (2 * NS_PER_S)
 /* The switch has no flow control: at this rate a receiver that is kept from
  * running for 50 ms still loses nothing. */
-#define PPS_DEFAULT 20000u
+#define PPS_DEFAULT     20000u
+#define LIMIT_DEFAULT   (100 * NS_PER_MS)
+#define MONITOR_DEFAULT (10 * NS_PER_MS)
+#define DRAIN_DEFAULT   (500 * NS_PER_MS)
 
 enum {
 	OPT_VM = 1000,
@@ -35,6 +39,13 @@ enum {
 	OPT_IDLE,
 	OPT_RING,
 	OPT_BUFFER,
+	OPT_SUCCESSOR,
+	OPT_DETECT,
+	OPT_LIMIT,
+	OPT_MONITOR,
+	OPT_DRAIN,
+	OPT_SYNC,
+	OPT_CHECK,
 };
 
 static const struct argp_option options[] = {
@@ -72,6 +83,23 @@ static const struct argp_option options[] = {
 	  3 },
 	{ "idle", OPT_IDLE, "TIME", 0,
 	  "--once: receivers end after this silence (2s)", 3 },
+	{ NULL, 0, NULL, 0, "When the hypervisor fails:", 4 },
+	{ "successor", OPT_SUCCESSOR, "N", 0,
+	  "take its place, as the Nth who may (1 to 8)", 4 },
+	{ "detect", OPT_DETECT, "heartbeat|exit|both", 0,
+	  "what tells that it failed (both)", 4 },
+	{ "heartbeat-limit", OPT_LIMIT, "TIME", 0,
+	  "how long its heartbeat may stand (100ms)", 4 },
+	{ "monitor-period", OPT_MONITOR, "TIME", 0,
+	  "look at it so often (10ms)", 4 },
+	{ "drain-limit", OPT_DRAIN, "TIME", 0,
+	  "stop other guests' queues as they are after that (500ms)", 4 },
+	{ "link-sync", OPT_SYNC, "rebuild|mirror", 0,
+	  "read link states from the device, or have them from the "
+	  "hypervisor (rebuild)",
+	  4 },
+	{ "check-memory", OPT_CHECK, NULL, 0,
+	  "count what devices write to other guests after the drain", 4 },
 	{ 0 },
 };
 
@@ -153,6 +181,63 @@ static int parse_workload(int key, char *arg, struct argp_state *state,
 	return ARGP_ERR_UNKNOWN;
 }
 
+/* One of a few words, by its place. */
+static int parse_word(const char *arg, const char *const *words, unsigned n,
+		      unsigned *out, struct complaint *c)
+{
+	unsigned i;
+
+	for (i = 0; i < n; i++)
+		if (words[i] && !strcmp(arg, words[i])) {
+			*out = i;
+			return 0;
+		}
+	return complain(c, EINVAL, "what is '%.32s'?", arg);
+}
+
+static int parse_time(const char *arg, uint64_t *ns, struct complaint *c)
+{
+	int err = units_duration(arg, ns, c);
+
+	if (err == 0 && !*ns)
+		return complain(c, EINVAL, "%s is no time", arg);
+	return err;
+}
+
+static int parse_successor(int key, char *arg, struct guest_options *o,
+			   struct complaint *c)
+{
+	static const char *const detects[] = {
+		[DETECT_HEARTBEAT] = "heartbeat",
+		[DETECT_EXIT] = "exit",
+		[DETECT_BOTH] = "both",
+	};
+	static const char *const syncs[] = {
+		[LINK_SYNC_REBUILD] = "rebuild",
+		[LINK_SYNC_MIRROR] = "mirror",
+	};
+
+	switch (key) {
+	case OPT_SUCCESSOR:
+		return parse_number(arg, 1, STATE_SUCCESSORS, &o->successor, c);
+	case OPT_DETECT:
+		return parse_word(arg, detects, DETECT_BOTH + 1, &o->detect, c);
+	case OPT_LIMIT:
+		return parse_time(arg, &o->heartbeat_limit_ns, c);
+	case OPT_MONITOR:
+		return parse_time(arg, &o->monitor_ns, c);
+	case OPT_DRAIN:
+		return units_duration(arg, &o->drain_limit_ns, c);
+	case OPT_SYNC:
+		return parse_word(arg, syncs, LINK_SYNC_MIRROR + 1,
+				  &o->link_sync, c);
+	case OPT_CHECK:
+		o->check_memory = true;
+		return 0;
+	}
+	return ARGP_ERR_UNKNOWN;
+}
+
 static int parse_setting(int key, char *arg, struct guest_options *o,
 			 struct complaint *c)
 {
@@ -190,6 +275,17 @@ static bool is_stdio(const char *path)
 	return path && !strcmp(path, "-");
 }
 
+static void check_successor(struct argp_state *state,
+			    const struct guest_options *o)
+{
+	if (o->heartbeat_limit_ns < o->monitor_ns)
+		argp_error(state, "--heartbeat-limit is below "
+				  "--monitor-period");
+	if (o->successor && o->vm >= PLATFORM_SHARED_VMS)
+		argp_error(state, "--successor: --vm is above %u",
+			   PLATFORM_SHARED_VMS - 1);
+}
+
 /* What the options say together. */
 static void check_together(struct argp_state *state, struct guest_options *o)
 {
@@ -201,6 +297,7 @@ static void check_together(struct argp_state *state, struct guest_options *o)
 	snprintf(o->name, sizeof(o->name), "vm%u", o->vm);
 	if (!o->program.name)
 		o->program.name = o->name;
+	check_successor(state, o);
 	if (o->have_pps && o->timing)
 		argp_error(state, "--pps and --timing exclude each other");
 	if (o->once && !o->n_specs)
@@ -237,6 +334,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->ring = RING_DEFAULT;
 		o->buffer_bytes = BUFFER_DEFAULT;
 		o->idle_ns = IDLE_DEFAULT;
+		o->detect = DETECT_BOTH;
+		o->heartbeat_limit_ns = LIMIT_DEFAULT;
+		o->monitor_ns = MONITOR_DEFAULT;
+		o->drain_limit_ns = DRAIN_DEFAULT;
 		state->child_inputs[0] = &o->program;
 		return 0;
 	case ARGP_KEY_ARG:
@@ -249,6 +350,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	err = parse_workload(key, arg, state, &c);
 	if (err == ARGP_ERR_UNKNOWN)
 		err = parse_setting(key, arg, o, &c);
+	if (err == ARGP_ERR_UNKNOWN)
+		err = parse_successor(key, arg, o, &c);
 	if (err < 0)
 		argp_error(state, "%s", c.text);
 	return err;

@@ -88,8 +88,10 @@ static json_t *queue_row(struct vf *vf, bool tx)
 	set_int(o, "waits", tx ? n->tx_full : n->rx_waits);
 	set_int(o, "doorbells", tx ? n->tx_doorbells : n->rx_doorbells);
 	set_int(o, "interrupts", tx ? n->tx_interrupts : n->rx_interrupts);
-	if (tx)
+	if (tx) {
 		set_int(o, "link_down", n->tx_link_down);
+		set_int(o, "forced_stop", n->tx_stopped);
+	}
 	return o;
 }
 

@@ -64,6 +64,7 @@ struct vf_counters {
 	uint64_t tx_frames, tx_bytes;
 	uint64_t tx_errors;    /* entries that the device refused */
 	uint64_t tx_link_down; /* 1402 */
+	uint64_t tx_stopped;   /* 1404 */
 	uint64_t tx_full;      /* 1406 */
 	uint64_t tx_doorbells, tx_interrupts;
 	uint64_t rx_frames, rx_bytes;

@@ -70,6 +70,12 @@ int vf_send_begin(struct vf *vf, uint8_t **frame)
 		vf->counters.tx_link_down++;
 		return -ENETDOWN;
 	}
+	if (guest_point_fails(g, POINT_SEND_1403) ||
+	    emergency_link_is_stopped(&g->emergency)) {
+		guest_point_fails(g, POINT_SEND_1404);
+		vf->counters.tx_stopped++;
+		return -ESHUTDOWN;
+	}
 	if (guest_point_fails(g, POINT_SEND_1405) || !vf_send_space(vf)) {
 		guest_point_fails(g, POINT_SEND_1406);
 		vf->counters.tx_full++;
@@ -153,8 +159,10 @@ void vf_send_wait(struct vf *vf, struct vf_waiter *w)
 {
 	vf_send_flush(vf);
 	vf_wait(vf, w);
-	/* Away or without link: the setup or the link query wakes. */
-	if (vf->state != VF_UP || !vf->link_up || vf->tx_stopped)
+	/* Away, without link, or stopped: the setup, the link query or the
+	 * emergency link wakes. */
+	if (vf->state != VF_UP || !vf->link_up || vf->tx_stopped ||
+	    vf->guest->emergency.stopped)
 		return;
 	/* With nothing under way the index will not move. */
 	if (vf_send_completed(vf) || !queue_writer_sleep(&vf->tx))

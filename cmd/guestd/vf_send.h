@@ -5,8 +5,9 @@
 #include "cmd/guestd/vf_driver.h"
 
 /* Begin a frame: *frame is a buffer of vf->buffers.size bytes, to be filled,
- * then committed or cancelled.  -ENETDOWN: link not up (1402), -ENOBUFS: ring
- * full (1406), -EAGAIN: the VF is not up. */
+ * then committed or cancelled.  -ENETDOWN: link not up (1402), -ESHUTDOWN:
+ * a successor stopped this guest (1404), -ENOBUFS: ring full (1406), -EAGAIN:
+ * the VF is not up. */
 int vf_send_begin(struct vf *vf, uint8_t **frame)
 	__attribute__((warn_unused_result));
 /* Enqueue it (1407, 1408).  The index is published in batches, at the latest

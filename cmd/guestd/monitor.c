@@ -1,0 +1,266 @@
+/* monitor.c - the monitor (spec 02, fig. 17).
+ *
+ * Theory of operation.  Each period it reads the counter in the state area
+ * (1601) and compares (1602); it also holds a pidfd of the hypervisor, which
+ * tells of its death at once.  A successor of higher order watches those before
+ * it by the same means.  What follows (1603, 1604) is the failover's.
+ */
+#include <config.h>
+
+#include "cmd/guestd/monitor.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cmd/guestd/guestd.h"
+#include "cmd/guestd/successor.h"
+#include "libcore/units.h"
+
+#define LIMIT_LOW_NS  (30 * NS_PER_MS)
+#define LIMIT_PERIODS 5u
+
+void heartbeat_restart(struct heartbeat *h, uint64_t value, uint64_t now_ns)
+{
+	*h = (struct heartbeat){ .value = value, .looked_ns = now_ns };
+}
+
+uint64_t heartbeat_look(struct heartbeat *h, uint64_t value, uint64_t now_ns,
+			uint64_t period_ns)
+{
+	uint64_t since = now_ns - h->looked_ns;
+
+	h->looked_ns = now_ns;
+	if (value != h->value) {
+		h->value = value;
+		h->stale_ns = 0;
+	} else {
+		h->stale_ns += since < 2 * period_ns ? since : 2 * period_ns;
+	}
+	return h->stale_ns;
+}
+
+uint64_t heartbeat_limit(uint64_t limit_ns, uint64_t beat_ns)
+{
+	return limit_ns > 2 * beat_ns ? limit_ns : 2 * beat_ns;
+}
+
+bool heartbeat_limit_is_low(uint64_t limit_ns, uint64_t beat_ns)
+{
+	return limit_ns < LIMIT_LOW_NS || limit_ns < LIMIT_PERIODS * beat_ns;
+}
+
+static const struct guest_options *options_of(const struct monitor *m)
+{
+	return &m->guest->options;
+}
+
+static struct state_area *area_of(const struct monitor *m)
+{
+	return m->guest->program.state;
+}
+
+static uint64_t beat_period_ns(const struct monitor *m)
+{
+	return atomic_load(&area_of(m)->heartbeat_us) * NS_PER_US;
+}
+
+static void unwatch(struct watched *w)
+{
+	loop_watch_del(&w->watch);
+	if (w->pidfd >= 0)
+		close(w->pidfd);
+	w->pidfd = -1;
+}
+
+static void on_exit_seen(void *arg, uint32_t events)
+{
+	struct watched *w = arg;
+
+	(void)events;
+	w->gone = true;
+	unwatch(w);
+	successor_look(w->monitor->guest->successor);
+}
+
+/* Another process is it now. */
+static void follow(struct watched *w, uint32_t pid, uint64_t beat)
+{
+	struct loop *loop = w->monitor->guest->program.loop;
+
+	if (w->pid == (pid_t)pid)
+		return;
+	unwatch(w);
+	w->pid = (pid_t)pid;
+	w->gone = false;
+	heartbeat_restart(&w->beat, beat, clock_now_ns());
+	if (!pid)
+		return;
+	w->pidfd = (int)syscall(SYS_pidfd_open, w->pid, 0);
+	/* Without a pidfd only its heartbeat tells. */
+	w->gone = w->pidfd < 0 && errno == ESRCH;
+	if (w->pidfd >= 0 && loop_watch_add(loop, &w->watch, w->pidfd, EPOLLIN,
+					    on_exit_seen, w) < 0)
+		unwatch(w);
+}
+
+static void follow_all(struct monitor *m)
+{
+	struct state_area *area = area_of(m);
+	struct state_successor *s;
+	unsigned i;
+
+	follow(&m->hypervisor, atomic_load(&area->hypervisor),
+	       atomic_load(&area->heartbeat));
+	for (i = 0; i + 1 < options_of(m)->successor; i++) {
+		s = &area->successor[i];
+		follow(&m->lower[i], atomic_load(&s->pid),
+		       atomic_load(&s->heartbeat));
+		heartbeat_look(&m->lower[i].beat, atomic_load(&s->heartbeat),
+			       clock_now_ns(), options_of(m)->monitor_ns);
+	}
+}
+
+static void warn_of_limit(struct monitor *m)
+{
+	uint64_t limit_ns = options_of(m)->heartbeat_limit_ns;
+	uint64_t beat_ns = beat_period_ns(m);
+	char limit[32], beat[32], text[200];
+
+	if (m->warned || !(options_of(m)->detect & DETECT_HEARTBEAT) ||
+	    !heartbeat_limit_is_low(limit_ns, beat_ns))
+		return;
+	m->warned = true;
+	event(m->guest->program.log, "monitor.limit-low", "s:I, s:I, s:I",
+	      "limit_ns", (json_int_t)limit_ns, "period_ns",
+	      (json_int_t)beat_ns, "in_force_ns",
+	      (json_int_t)heartbeat_limit(limit_ns, beat_ns));
+	snprintf(text, sizeof(text),
+		 "--heartbeat-limit %s with a heartbeat each %s: a busy "
+		 "computer may take a living hypervisor for dead (use 30ms "
+		 "and 5 periods, or more)",
+		 units_format_duration(limit, sizeof(limit), limit_ns),
+		 units_format_duration(beat, sizeof(beat), beat_ns));
+	if (m->guest->notice)
+		m->guest->notice(m->guest, text);
+}
+
+static void on_tick(void *arg)
+{
+	struct monitor *m = arg;
+	struct guest *g = m->guest;
+	struct state_area *area = area_of(m);
+	uint64_t now_ns = clock_now_ns();
+	bool fails;
+
+	loop_timer_in(g->program.loop, &m->timer, options_of(m)->monitor_ns,
+		      on_tick, m);
+	atomic_fetch_add(
+		&area->successor[options_of(m)->successor - 1].heartbeat, 1);
+	fails = guest_point_fails(g, POINT_FAILOVER_1601);
+	follow_all(m);
+	if (!fails)
+		heartbeat_look(&m->hypervisor.beat,
+			       atomic_load(&area->heartbeat), now_ns,
+			       options_of(m)->monitor_ns);
+	if (!m->hypervisor.beat.stale_ns)
+		m->beat_ns = now_ns;
+	if (beat_period_ns(m))
+		warn_of_limit(m);
+	if (!guest_point_fails(g, POINT_FAILOVER_1602))
+		successor_look(g->successor);
+}
+
+void monitor_init(struct monitor *m, struct guest *g)
+{
+	unsigned i;
+
+	memset(m, 0, sizeof(*m));
+	m->guest = g;
+	m->hypervisor.monitor = m;
+	m->hypervisor.pidfd = -1;
+	for (i = 0; i < STATE_SUCCESSORS; i++) {
+		m->lower[i].monitor = m;
+		m->lower[i].pidfd = -1;
+	}
+}
+
+void monitor_start(struct monitor *m)
+{
+	struct state_area *area = area_of(m);
+	struct state_successor *s =
+		&area->successor[options_of(m)->successor - 1];
+
+	atomic_store(&s->vm, options_of(m)->vm);
+	atomic_store(&s->pid, (uint32_t)getpid());
+	on_tick(m);
+}
+
+void monitor_fini(struct monitor *m)
+{
+	unsigned i;
+
+	if (!m->guest)
+		return;
+	loop_timer_cancel(&m->timer);
+	unwatch(&m->hypervisor);
+	for (i = 0; i < STATE_SUCCESSORS; i++)
+		unwatch(&m->lower[i]);
+}
+
+void monitor_restart(struct monitor *m)
+{
+	follow_all(m);
+	heartbeat_restart(&m->hypervisor.beat,
+			  atomic_load(&area_of(m)->heartbeat), clock_now_ns());
+}
+
+static const char *failed(const struct monitor *m, const struct watched *w,
+			  uint64_t beat_ns)
+{
+	const struct guest_options *o = options_of(m);
+
+	if ((o->detect & DETECT_EXIT) && w->gone)
+		return "exit";
+	if ((o->detect & DETECT_HEARTBEAT) && beat_ns && w->pid &&
+	    w->beat.stale_ns > heartbeat_limit(o->heartbeat_limit_ns, beat_ns))
+		return "heartbeat";
+	return NULL;
+}
+
+const char *monitor_verdict(const struct monitor *m)
+{
+	return failed(m, &m->hypervisor, beat_period_ns(m));
+}
+
+bool monitor_is_first(const struct monitor *m)
+{
+	const struct guest_options *o = options_of(m);
+	const struct watched *w;
+	unsigned i;
+
+	for (i = 0; i + 1 < o->successor; i++) {
+		w = &m->lower[i];
+		if (w->pid && !w->gone && !failed(m, w, o->monitor_ns))
+			return false;
+	}
+	return true;
+}
+
+bool monitor_is_alone(const struct monitor *m)
+{
+	struct state_area *area = area_of(m);
+	pid_t pid;
+	unsigned i;
+
+	for (i = 0; i < STATE_SUCCESSORS; i++) {
+		pid = (pid_t)atomic_load(&area->successor[i].pid);
+		if (pid > 0 && pid != getpid() &&
+		    (kill(pid, 0) == 0 || errno != ESRCH))
+			return false;
+	}
+	return true;
+}
