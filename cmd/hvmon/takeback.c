@@ -33,7 +33,7 @@ struct takeback {
 	uint32_t owner;
 	uint32_t epoch;
 	struct loop_timer look;
-	bool waiting, again;
+	bool waiting, asked;
 };
 
 struct claim {
@@ -85,8 +85,13 @@ static void ask(struct takeback *t)
 {
 	struct link_page *page = successors_page(t->p.hv, t->owner);
 
-	if (page)
+	if (page) {
+		/* That of a former hypervisor with our pid is no answer. */
+		if (!t->asked)
+			atomic_store(&page->returned, 0);
 		atomic_store(&page->wanted, (uint32_t)getpid());
+	}
+	t->asked = true;
 	step_inject(&t->p, t->owner, PLATFORM_IRQ_PF);
 }
 
