@@ -242,6 +242,44 @@ hand_over() {
 	expect 1 'read 0: error E(PERM|INVAL)'
 }
 
+@test "a hypervisor killed at each step of taking the PF back" {
+	hardware
+	hypervisor
+	vm 1
+	taken_over
+	local at
+	for at in takeback.page takeback.ask; do
+		launch hv hvmon "${VFS[@]}" --successor vm1 --at "$at=kill"
+		finish hv 137
+		rows_owner vm1
+	done
+	# Handed over to one that is dead by then: VM 1 may take it again, or the
+	# next hypervisor does.
+	launch hv hvmon "${VFS[@]}" --successor vm1 --at takeback.released=kill
+	await takeback.asked '.inc == 4'
+	hand_over
+	finish hv 137
+	rows_owner null
+	: >"$T/vm1"
+	say 1 'claim 0x100 2' wait
+	expect 1 'claim: ok'
+	launch hv hvmon "${VFS[@]}" --successor vm1 --at adopt.claim=hold
+	await adopt.claim '.inc == 5'
+	say 1 'release 0x100 3' wait
+	expect 1 'release: ok'
+	iovctl release hv >/dev/null
+	await_ready hv
+	kill -KILL "${PIDS[hv]}"
+	finish hv 137
+	for at in claim bars driver give links done; do
+		launch hv hvmon "${VFS[@]}" --successor vm1 \
+			--at "adopt.$at=kill"
+		finish hv 137
+	done
+	start hv hvmon "${VFS[@]}" --successor vm1
+	rows_owner vm0
+}
+
 rows_owner() {
 	[[ $(rpc bridge show '["functions"]' |
 		jq -r '.rows[] | select(.function == "nic0/pf0") | .owner') == \
