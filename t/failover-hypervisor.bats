@@ -271,7 +271,7 @@ hand_over() {
 	await_ready hv
 	kill -KILL "${PIDS[hv]}"
 	finish hv 137
-	for at in claim bars driver give links done; do
+	for at in claim bars driver give links "done"; do
 		launch hv hvmon "${VFS[@]}" --successor vm1 \
 			--at "adopt.$at=kill"
 		finish hv 137
