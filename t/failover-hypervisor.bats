@@ -286,6 +286,36 @@ rows_owner() {
 		"$1" ]]
 }
 
+# With a real successor, and a board controller that starts the others again.
+real_machine() {
+	machine_start <<-EOF
+		bridge: rootbridge --vms=3
+		nic0: iovdev --vfs=2
+		hv: hvmon ${VFS[*]} --successor vm1
+		vm1: guestd --vm 1 --successor 1 --sink --send to=nic0/vf2,rate=2000
+		vm2: guestd --vm 2 --sink --send to=nic0/vf1,rate=2000
+	EOF
+	await successor.watching
+	show link function=nic0/vf2 notified=up
+}
+
+@test "a hypervisor that dies in the midst of a PF's reset" {
+	local at
+	for at in a105 a115 masters; do
+		real_machine
+		iovctl at hv "reset.$at=kill" >/dev/null
+		iovctl reset nic0/pf0 || true
+		await soft-reset.done
+		assert_order "reset.$at" takeover.begin takeover.done \
+			takeover.returned links.taken soft-reset.done
+		show link function=nic0/vf1 notified=up physical=up
+		show link function=nic0/vf2 notified=up physical=up
+		# What it began is complete, unless nothing was taken away yet.
+		[[ $at == a105 ]] || has_event reset.taken-up
+		machine_stop
+	done
+}
+
 @test "successors that cannot be" {
 	hardware
 	run -64 hvmon --successor vm0
@@ -300,6 +330,8 @@ rows_owner() {
 	# One without a VF: it has no I/O to keep, but may take over.
 	start hv hvmon --vf nic0/vf2=vm2 --successor vm1
 	await successor.named '.vm == "vm1" and .vfs == 0'
+	run rpc hv schedule '{"vm": "vm1", "time": "10ms"}'
+	assert_output --partial "is a successor"
 	# Others than the former hypervisor's.
 	stop hv
 	start hv hvmon --vf nic0/vf2=vm2 --successor vm3,vm1

@@ -344,6 +344,9 @@ static int change(struct hvmon *hv, uint32_t vm, const json_t *params,
 
 	if (err)
 		return err;
+	if (successors_has(&hv->successors, vm))
+		return complain(c, EINVAL,
+				"vm%u is a successor, which always runs", vm);
 	if (ns && vm_stops_connect(&hv->schedule.stops))
 		return complain(c, ENODEV, "no bmc");
 	row = schedule_get(&hv->schedule.table, vm);
