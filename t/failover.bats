@@ -75,3 +75,173 @@ assert_kept() {
 	assert_kept
 	machine_stop
 }
+
+@test "hvmon hangs, is frozen, stops counting: the heartbeat tells" {
+	power --heartbeat-limit=50ms
+	rpc hv hang >/dev/null 3>&- &
+	hang=$!
+	recovered 1
+	await takeover.begin '.why == "heartbeat" and .silent_ns >= 50000000'
+	kill -STOP "$(pid hv)"
+	recovered 2
+	rpc hv stop-heartbeat >/dev/null
+	recovered 3
+	assert_kept
+	wait "$hang" || true
+	machine_stop
+}
+
+@test "mirror: 130A is kept up to date, and nothing is read in a failover" {
+	HYPERVISOR=--link-sync=mirror power --link-sync=mirror
+	iovctl bandwidth nic0/vf1 2Gbit
+	show link function=nic0/vf1 src=hv notified_allocated=2Gbit
+	iovctl at vm1 failover.1707=hold >/dev/null
+	kill -KILL "$(pid hv)"
+	await failover.1707
+	assert_order failover.1703 failover.2001 takeover.serving
+	run -0 events 'select(.ev == "failover.1704" or
+		.ev == "takeover.rebuild")'
+	assert_output ''
+	show successor-link function=nic0/vf1 notified=up \
+		notified_allocated=2Gbit
+	show successor-link function=nic0/vf2 notified=down physical=up
+	iovctl release vm1 >/dev/null
+	recovered 1
+	show link function=nic0/vf1 src=vm1 allocated=2Gbit
+	machine_stop
+}
+
+@test "changes during a takeover reach the first guest, answered by it" {
+	power
+	iovctl at vm1 failover.1707=hold >/dev/null
+	kill -KILL "$(pid hv)"
+	await takeover.serving
+	iovctl link nic0/vf1 down
+	show link function=nic0/vf1 src=vm1 link=down
+	show successor-link function=nic0/vf1 physical=down notified=down
+	iovctl bandwidth nic0/vf1 3Gbit
+	iovctl link nic0/vf1 up
+	show link function=nic0/vf1 src=vm1 link=up allocated=3Gbit
+	await driver.1103 '.src == "vm1"'
+	show successor-link function=nic0/vf3 notified=down
+	iovctl release vm1 >/dev/null
+	recovered 1
+	show link function=nic0/vf1 src=hv notified=up \
+		notified_allocated=3Gbit
+	machine_stop
+}
+
+@test "a frozen hvmon that goes on after the claim is fenced, and ends" {
+	local old
+	power --heartbeat-limit=50ms
+	iovctl at vm1 failover.1707=hold >/dev/null
+	old=$(pid hv)
+	kill -STOP "$old"
+	await failover.1707
+	kill -CONT "$old"
+	await exit '.src == "hv" and .status == 75'
+	await claimed '.by == "vm1" and .epoch == 2'
+	iovctl release vm1 >/dev/null
+	recovered 1
+	machine_stop
+}
+
+@test "a guest that never takes its frames does not hold the failover up" {
+	power --drain-limit=50ms --check-memory
+	kill -STOP "$(pid vm2)"
+	kill -KILL "$(pid hv)"
+	await drain.limit '.vm == "vm2" and .queue == "rx"'
+	await takeover.done '.late'
+	recovered 1
+	await memory.checked '.touched == 0'
+	machine_stop
+}
+
+@test "--without forced-stop: the others are stopped at the device only" {
+	power --without forced-stop --drain-limit=50ms
+	kill -KILL "$(pid hv)"
+	await takeover.done
+	run -0 events 'select(.ev == "forced-stop")'
+	assert_output ''
+	recovered 1
+	machine_stop
+}
+
+@test "--without drain: nobody waits" {
+	power --without drain
+	kill -KILL "$(pid hv)"
+	await takeover.done
+	run -0 events 'select(.ev == "failover.1702")'
+	assert_output ''
+	recovered 1
+	machine_stop
+}
+
+@test "hvmon and the first guest are killed at once: the next one asks" {
+	machine_start <<-END
+		bridge: rootbridge --vms=3
+		nic0: iovdev --vfs=2
+		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --successor vm1
+		vm1: RESTART=on-failure guestd --vm 1 --successor 1 --sink
+		vm2: guestd --vm 2 --send to=nic0/vf1,rate=1000
+	END
+	show successor state=watching
+	kill -KILL "$(pid hv)" "$(pid vm1)"
+	await takeover.begin '.why == "nothing to keep"'
+	await soft-reset.done
+	show successor state=watching
+	show link function=nic0/vf2 src=vm2 link=up
+	machine_stop
+}
+
+@test "a second successor takes over when the first dies in between" {
+	machine_start <<-END
+		bridge: rootbridge --vms=4
+		nic0: iovdev --vfs=3
+		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --vf nic0/vf3=vm3 --successor vm1,vm2
+		vm1: guestd --vm 1 --successor 1 --at=failover.1703=kill --sink
+		vm2: guestd --vm 2 --successor 2 --sink
+		vm3: guestd --vm 3 --send to=nic0/vf2,rate=1000
+	END
+	show successor src=vm2 state=watching
+	was=$(pid vm2)
+	kill -KILL "$(pid hv)"
+	await takeover.returned '.src == "vm2"'
+	await claimed '.by == "vm2" and .epoch == 3'
+	show successor src=vm2 state=watching
+	show link function=nic0/vf3 src=vm3 link=up
+	assert_equal "$(pid vm2)" "$was"
+	machine_stop
+}
+
+@test "without a bmc the first guest serves until somebody starts hvmon" {
+	start bridge rootbridge --vms=3
+	start nic0 iovdev --vfs=2
+	start hv hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --successor vm1
+	start vm1 guestd --vm 1 --successor 1 --sink
+	start vm2 guestd --vm 2 --send to=nic0/vf1,rate=1000
+	show successor state=watching
+	kill -KILL "${PIDS[hv]}"
+	finish hv 137
+	await takeover.done '.reset == false'
+	run -0 log vm1
+	assert_output --partial 'no bmc'
+	iovctl link nic0/vf1 down
+	show link function=nic0/vf1 src=vm1 link=down
+	stop vm2
+	start hv hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --successor vm1
+	await takeover.returned
+	start vm2 guestd --vm 2 --send to=nic0/vf1,rate=1000
+	show link function=nic0/vf2 src=vm2 link=up
+}
+
+@test "options of a successor" {
+	run -64 guestd --vm 1 --successor 9
+	run -64 guestd --vm 1 --successor 1 --heartbeat-limit=1ms
+	assert_output --partial "below --monitor-period"
+	run -64 guestd --vm 1 --detect often
+	run -64 guestd --vm 300 --successor 1
+	power --heartbeat-limit=20ms
+	await monitor.limit-low '.in_force_ns == 20000000'
+	machine_stop
+}
