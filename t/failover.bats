@@ -245,3 +245,39 @@ assert_kept() {
 	await monitor.limit-low '.in_force_ns == 20000000'
 	machine_stop
 }
+
+# Killed at these points, one after the other: it starts again, has nothing to
+# keep, and asks for the reset, unless it did before.
+killed_at() {
+	local point n=0
+	machine_start <<-END
+		bridge: rootbridge --vms=3
+		nic0: iovdev --vfs=2
+		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --successor vm1
+		vm1: RESTART=on-failure guestd --vm 1 --successor 1 --sink
+		vm2: guestd --vm 2 --send to=nic0/vf1,rate=1000
+	END
+	show successor state=watching
+	for point; do
+		n=$((n + 1))
+		iovctl at vm1 "$point=kill" >/dev/null
+		kill -KILL "$(pid hv)"
+		await ready ".src == \"vm1\" and .inc == $((n + 1))"
+		wait_until "$PATIENCE" events_are "$n" soft-reset.done
+		show successor state=watching
+		show link function=nic0/vf2 src=vm2 link=up
+		show link function=nic0/vf1 src=hv notified=up
+	done
+	machine_stop
+}
+
+@test "the first guest is killed at any point of the failover" {
+	local points
+	mapfile -t points < <(guestd --list-points |
+		grep -oE '^failover\.(1603|1604|17..|return)')
+	killed_at "${points[@]:0:3}"
+	rm -r "$M"
+	killed_at "${points[@]:3:3}"
+	rm -r "$M"
+	killed_at "${points[@]:6}"
+}
