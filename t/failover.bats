@@ -186,7 +186,7 @@ assert_kept() {
 		vm2: guestd --vm 2 --send to=nic0/vf1,rate=1000
 	END
 	show successor state=watching
-	kill -KILL "$(pid hv)" "$(pid vm1)"
+	kill -KILL "$(pid vm1)" "$(pid hv)"
 	await takeover.begin '.why == "nothing to keep"'
 	await soft-reset.done
 	show successor state=watching
