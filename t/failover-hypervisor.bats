@@ -155,7 +155,7 @@ is_blocked() {
 	wait_until "$PATIENCE" is_stopped "${PIDS[hv]}"
 	say 1 'claim 0x100 1' wait
 	expect 1 'claim: ok'
-	pause 0.05
+	pause 50
 	kill -CONT "${PIDS[hv]}"
 	finish hv 75
 	assert_regex "$(log hv)" 'another hypervisor owns'

@@ -100,12 +100,25 @@ tap_name() {
 	TAPS+=("$tap")
 }
 
+# Of the points where programs are struck, a third in each test of a run;
+# all of them with IOVKIT_CAMPAIGN=long.
+a_share() {
+	if [[ ${IOVKIT_CAMPAIGN:-} == long ]]; then
+		cat
+	else
+		awk -v k="$BATS_TEST_NUMBER" 'NR % 3 == k % 3'
+	fi
+}
+
+# pause [MS]
 pause() {
-	read -r -t 0.02 -u "$NEVER" || true
+	local seconds
+	printf -v seconds '0.%03d' "${1:-20}"
+	read -r -t "$seconds" -u "$NEVER" || true
 }
 
 wait_until() {
-	local seconds=$1 deadline
+	local seconds=$1 deadline ms=10
 	shift
 	# Bash has milliseconds as text only.
 	deadline=$((${EPOCHREALTIME/[.,]/} + seconds * 1000000))
@@ -114,7 +127,9 @@ wait_until() {
 			echo "not within $seconds s: $*"
 			return 1
 		fi
-		pause
+		# Looking costs more than what is waited for.
+		pause "$ms"
+		((ms = ms < 80 ? ms * 2 : 80))
 	done
 }
 
@@ -176,7 +191,9 @@ out() {
 
 # Frozen, by SIGSTOP.
 is_stopped() {
-	[[ $(cat "/proc/$1/stat" 2>/dev/null) == *') T '* ]]
+	local stat
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null &&
+		[[ ${stat##*) } == T* ]]
 }
 
 # Bash reaps its children by itself, so a pid that is gone means an end.

@@ -12,10 +12,13 @@ setup() {
 	machine_setup
 	need bmc rootbridge iovdev hvmon guestd iovctl
 	mapfile -t POINTS < <(
-		hvmon --list-points | awk '$1 ~ /^reset[.]/ { print "hvmon", $1 }'
-		echo bridge bridge.a1220
-		echo nic0 device.flr
-		echo nic0 device.vf_enable
+		{
+			hvmon --list-points |
+				awk '$1 ~ /^reset[.]/ { print "hvmon", $1 }'
+			echo bridge bridge.a1220
+			echo nic0 device.flr
+			echo nic0 device.vf_enable
+		} | a_share
 	)
 	RUNS=0
 }
