@@ -42,20 +42,22 @@ report() {
 }
 
 received() {
-	(($(report g1 .frames.received) >= $1))
+	[[ $(rpc g1 report) =~ \"frames\":\{\"received\":([0-9]+) ]] &&
+		((BASH_REMATCH[1] >= $1))
 }
 
 # Both have requests at the device.
 in_flight() {
 	local rows
-	rows=$(rpc bridge show '["inflight"]' | jq -r '.rows[].function')
-	[[ $rows == *nic0/vf1* && $rows == *nic0/vf2* ]]
+	rows=$(rpc bridge show '["inflight"]')
+	[[ $rows == *'"nic0/vf1"'* && $rows == *'"nic0/vf2"'* ]]
 }
 
 # answered GUEST FUNCTION
 answered() {
-	report "$1" "[.workloads[] | select(.kind == \"requests\" and
-		.vf == \"$2\") | .answered] | add"
+	local row="\"kind\":\"requests\",\"vf\":\"$2\""
+	[[ $(rpc "$1" report) =~ ${row}[^{}]*\"answered\":([0-9]+) ]] &&
+		echo "${BASH_REMATCH[1]}"
 }
 
 answered_more() {
