@@ -91,8 +91,8 @@ _Static_assert(sizeof(struct link_page) <= PLATFORM_SHARED_SIZE, "link page");
 struct emergency_page {
 	_Atomic uint32_t magic; /* set by who comes first */
 	/* 1603: the number of the VM that stops the other, whose sends fail
-	 * (1404).  Cleared by it after it handed the PFs over; and when it
-	 * starts, since its former process may have died in between. */
+	 * (1404).  Cleared by it after it handed the PFs over, and when it
+	 * starts; by the other when its process is dead (state_area.h). */
 	_Atomic uint32_t stop;
 	_Atomic uint32_t seen; /* the other saw it, and sends nothing */
 };

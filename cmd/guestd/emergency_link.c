@@ -2,13 +2,15 @@
  *
  * Theory of operation.  A page belongs to two VMs, and both may be successors:
  * what lies in `stop` is the number of who stops the other.  A guest looks at
- * each send; once it is stopped a timer tells it when that is over.
+ * each send; once it is stopped a timer tells it when that is over.  The stop
+ * of a successor whose process is dead is none: nobody would take it back.
  */
 #include <config.h>
 
 #include "cmd/guestd/emergency_link.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -124,22 +126,43 @@ void emergency_link_look(struct emergency_link *link)
 		bus_steps_start(&link->steps, STEP_MAP);
 }
 
-static bool any_stop(struct emergency_link *link)
+static bool lives(const struct emergency_link *link, uint32_t vm)
 {
-	uint32_t stop;
+	struct state_area *area = link->guest->program.state;
+	pid_t pid;
 	unsigned i;
 
-	for (i = 0; i < link->n_from; i++) {
-		if (!link->from[i])
-			continue;
-		stop = atomic_load_explicit(&link->from[i]->stop,
-					    memory_order_acquire);
-		if (stop && stop != link->guest->options.vm) {
-			atomic_store_explicit(&link->from[i]->seen, stop,
-					      memory_order_release);
+	for (i = 0; i < STATE_SUCCESSORS; i++) {
+		pid = (pid_t)atomic_load(&area->successor[i].pid);
+		if (atomic_load(&area->successor[i].vm) == vm && pid > 0 &&
+		    (kill(pid, 0) == 0 || errno != ESRCH))
 			return true;
-		}
 	}
+	return false;
+}
+
+static bool stops(const struct emergency_link *link,
+		  struct emergency_page *page)
+{
+	uint32_t stop = atomic_load_explicit(&page->stop, memory_order_acquire);
+
+	if (!stop || stop == link->guest->options.vm)
+		return false;
+	if (lives(link, stop)) {
+		atomic_store_explicit(&page->seen, stop, memory_order_release);
+		return true;
+	}
+	atomic_compare_exchange_strong(&page->stop, &stop, 0);
+	return false;
+}
+
+static bool any_stop(struct emergency_link *link)
+{
+	unsigned i;
+
+	for (i = 0; i < link->n_from; i++)
+		if (link->from[i] && stops(link, link->from[i]))
+			return true;
 	return false;
 }
 

@@ -3,7 +3,8 @@
  * Theory of operation.  One row of steps, each for all PFs that this VM may
  * claim.  From the claim on the PFs' interrupts come here; they are followed
  * as soon as 130A is filled, which is when the takeover counts as done.  A step
- * that fails begins all anew after a pause, a few times.  Who finds that
+ * that fails begins all anew after a pause, a few times; then the others are
+ * reset at once, since their memory is not used again anyway.  Who finds that
  * somebody else was faster stands down.
  */
 #include <config.h>
@@ -18,8 +19,6 @@
 
 #define TRIES_MAX    5u
 #define TRY_PAUSE_NS (10 * NS_PER_MS)
-/* At first; more are fetched when there are more. */
-#define FUNCTIONS_MIN 80u
 
 static void issue_1603(void *arg)
 {
@@ -66,8 +65,8 @@ static int check_1603(void *arg)
 
 static const struct bus_step steps[] = {
 	[STEP_1603] = { POINT_FAILOVER_1603, issue_1603, check_1603 },
-	[STEP_1604] = { POINT_FAILOVER_1604, failover_issue_1604,
-			failover_check_1604 },
+	[STEP_1604] = { POINT_FAILOVER_1604, NULL, failover_check_1604 },
+	[STEP_WHO] = { QUIET, failover_issue_who, failover_check_who },
 	[STEP_CLAIM] = { QUIET, failover_issue_claim, failover_check_claim },
 	[STEP_ROUTE] = { QUIET, failover_issue_route, failover_check_route },
 	[STEP_1701] = { POINT_FAILOVER_1701, failover_issue_1701, NULL },
@@ -97,7 +96,9 @@ static void retry(void *arg)
 	struct failover *f = arg;
 
 	if (successor_is_idle(f->successor))
-		bus_steps_start(&f->steps, STEP_1603);
+		bus_steps_start(&f->steps, f->gave_up || f->reset_only
+						   ? STEP_1707
+						   : STEP_1603);
 	else
 		loop_timer_in(f->successor->guest->program.loop, &f->again,
 			      TRY_PAUSE_NS, retry, f);
@@ -120,11 +121,16 @@ static void on_over(void *arg, int err, unsigned at)
 		      "again", !late && f->tries < TRIES_MAX);
 	if (err)
 		f->serves = false;
-	if (err && !late && f->tries++ < TRIES_MAX)
-		loop_timer_in(s->guest->program.loop, &f->again, TRY_PAUSE_NS,
-			      retry, f);
-	else
+	if (!err || late || f->gave_up) {
 		successor_took_over(s, err);
+		return;
+	}
+	f->gave_up = f->tries++ == TRIES_MAX;
+	if (f->gave_up)
+		event(s->guest->program.log, "takeover.gave-up", "s:s", "why",
+		      strerror(-err));
+	loop_timer_in(s->guest->program.loop, &f->again, TRY_PAUSE_NS, retry,
+		      f);
 }
 
 static const struct bus_steps_desc desc = { steps, on_over };
@@ -146,7 +152,9 @@ void failover_fini(struct failover *f)
 	rpc_client_close(f->bmc);
 	f->bmc = NULL;
 	free(f->functions);
+	free(f->vms);
 	f->functions = NULL;
+	f->vms = NULL;
 }
 
 static void begin(struct failover *f, const char *why, unsigned first)
@@ -155,7 +163,9 @@ static void begin(struct failover *f, const char *why, unsigned first)
 	const struct monitor *m = &s->monitor;
 
 	f->tries = 0;
-	f->answered = f->serves = false;
+	f->answered = f->serves = f->gave_up = false;
+	f->reset_only = first == STEP_1707;
+	f->reset_err = 0;
 	f->detected_ns = clock_now_ns();
 	f->claimed_ns = f->drain_ns = f->drained_ns = f->serving_ns =
 		f->detected_ns;
@@ -167,13 +177,9 @@ static void begin(struct failover *f, const char *why, unsigned first)
 
 void failover_start(struct failover *f, const char *why)
 {
-	unsigned n = f->successor->info.n_functions + 1;
-
-	if (!f->functions) {
-		n = n < FUNCTIONS_MIN ? FUNCTIONS_MIN : n;
-		f->functions = calloc(n, sizeof(*f->functions));
-		f->n_functions = f->functions ? n : 0;
-	}
+	/* Without room the first look fails, and is tried again. */
+	if (!f->functions && failover_make_room(f, &f->successor->info) < 0)
+		f->n_functions = f->n_vms = 0;
 	begin(f, why, STEP_1603);
 }
 

@@ -13,20 +13,20 @@
 
 struct successor;
 
-#define FAILOVER_VMS PLATFORM_SHARED_VMS
-
 struct failover {
 	struct successor *successor;
 	struct bus_steps steps;
 	struct loop_timer again; /* a look at the queues, or another try */
 	struct sup_info info;
 	struct sup_function *functions;
-	uint32_t n_functions; /* room */
-	struct sup_vm vms[FAILOVER_VMS + 1];
+	struct sup_vm *vms;
+	uint32_t n_functions, n_vms; /* room; the last is zero */
 	struct sup_successor successors[64];
 	unsigned tries;
 	bool drained_once, late;
 	bool serves; /* 130A is filled: the PFs' interrupts are followed */
+	bool reset_only;
+	bool gave_up; /* only the reset is left */
 	/* when, by CLOCK_MONOTONIC */
 	uint64_t detected_ns, claimed_ns, drain_ns, drained_ns, serving_ns;
 	struct rpc_client *bmc;

@@ -10,7 +10,7 @@
 
 #define SUPERVISOR PLATFORM_REGION_SUPERVISOR
 
-void failover_issue_1604(void *arg)
+void failover_issue_who(void *arg)
 {
 	struct failover *f = arg;
 	struct bus_steps *steps = &f->steps;
@@ -21,7 +21,7 @@ void failover_issue_1604(void *arg)
 		   f->n_functions * (uint32_t)sizeof(*f->functions),
 		   f->functions);
 	steps_read(steps, SUPERVISOR, SUP_OFFSET(SUP_VMS),
-		   FAILOVER_VMS * (uint32_t)sizeof(*f->vms), f->vms);
+		   f->n_vms * (uint32_t)sizeof(*f->vms), f->vms);
 	steps_read(steps, SUPERVISOR, SUP_OFFSET(SUP_SUCCESSORS),
 		   (uint32_t)sizeof(f->successors), f->successors);
 }
@@ -30,22 +30,33 @@ static const struct sup_vm *vm_of(const struct failover *f, uint32_t vm)
 {
 	unsigned i;
 
-	for (i = 0; i < FAILOVER_VMS && f->vms[i].state; i++)
+	for (i = 0; i < f->n_vms && f->vms[i].state; i++)
 		if (f->vms[i].vm == vm)
 			return &f->vms[i];
 	return NULL;
 }
 
-static bool is_listed(const struct failover *f, uint16_t bdf)
+/* 0: that VM may not claim it. */
+static unsigned order_of(const struct failover *f, uint16_t bdf, uint32_t vm)
 {
 	const struct sup_successor *s = f->successors;
 	const struct sup_successor *end =
 		s + sizeof(f->successors) / sizeof(*f->successors);
 
 	for (; s < end && s->order; s++)
-		if (s->bdf == bdf && s->vm == f->successor->guest->options.vm)
-			return true;
-	return false;
+		if (s->bdf == bdf && s->vm == vm)
+			return s->order;
+	return 0;
+}
+
+/* Those who come first have failed, or we would not be here; who comes later
+ * took it while we could not run, and resets us too. */
+static bool is_taken(const struct failover *f, const struct sub_pf *pf)
+{
+	uint32_t own = f->successor->guest->options.vm;
+
+	return pf->listed && pf->owner != own &&
+	       order_of(f, pf->bdf, pf->owner) > order_of(f, pf->bdf, own);
 }
 
 static struct sub_pf *pf_of(struct successor *s, const char *device)
@@ -86,7 +97,7 @@ static void take_pf(struct failover *f, struct sub_pf *pf,
 	pf->owner = row->owner;
 	pf->owned = row->owner == f->successor->guest->options.vm;
 	pf->epoch = row->epoch;
-	pf->listed = is_listed(f, row->bdf);
+	pf->listed = order_of(f, row->bdf, f->successor->guest->options.vm) > 0;
 	pf->config = platform_owner_config((uint8_t)(row->bdf >> 8));
 }
 
@@ -128,28 +139,54 @@ static bool any_listed(const struct successor *s)
 	return false;
 }
 
+/* Room for what the root bridge has of both, and one row that ends it. */
+int failover_make_room(struct failover *f, const struct sup_info *info)
+{
+	struct sup_function *functions;
+	struct sup_vm *vms;
+
+	functions = reallocarray(f->functions, info->n_functions + 1u,
+				 sizeof(*functions));
+	if (!functions)
+		return -ENOMEM;
+	f->functions = functions;
+	f->n_functions = info->n_functions + 1u;
+	vms = reallocarray(f->vms, info->n_vms + 1u, sizeof(*vms));
+	if (!vms)
+		return -ENOMEM;
+	f->vms = vms;
+	f->n_vms = info->n_vms + 1u;
+	return 0;
+}
+
 int failover_check_1604(void *arg)
+{
+	(void)arg;
+	return STEP_WHO;
+}
+
+int failover_check_who(void *arg)
 {
 	struct failover *f = arg;
 	struct successor *s = f->successor;
 	const struct sup_vm *hypervisor;
-	struct sup_function *grown;
+	const struct sub_pf *pf;
+	int err = f->steps.err;
 
-	if (f->steps.err)
-		return f->steps.err;
+	if (err)
+		return err;
 	/* More came than there was room for. */
-	if (f->info.n_functions >= f->n_functions) {
-		grown = reallocarray(f->functions, f->info.n_functions + 1u,
-				     sizeof(*grown));
-		if (!grown)
-			return -ENOMEM;
-		f->functions = grown;
-		f->n_functions = f->info.n_functions + 1u;
-		return STEP_1604;
+	if (f->info.n_functions >= f->n_functions ||
+	    f->info.n_vms >= f->n_vms) {
+		err = failover_make_room(f, &f->info);
+		return err ? err : STEP_WHO;
 	}
 	take_functions(f);
 	if (!any_listed(s))
 		return -EPERM;
+	for (pf = s->pf; pf < s->pf + s->n_pfs; pf++)
+		if (is_taken(f, pf))
+			return -EBUSY;
 	/* The next hypervisor was faster. */
 	hypervisor = vm_of(f, PLATFORM_HYPERVISOR);
 	if (hypervisor && hypervisor->state == SUP_VM_RUNNING &&
@@ -195,7 +232,9 @@ int failover_check_claim(void *arg)
 	}
 	f->claimed_ns = f->drain_ns = clock_now_ns();
 	f->late = false;
-	failover_fence_stops(f, s->monitor.hypervisor.pid);
+	/* Of one that is gone bmc has dropped them. */
+	if (!s->monitor.hypervisor.gone)
+		failover_fence_stops(f, s->monitor.hypervisor.pid);
 	return STEP_ROUTE;
 }
 
@@ -246,7 +285,7 @@ int failover_check_route(void *arg)
 	for (pf = s->pf; pf < s->pf + s->n_pfs; pf++) {
 		if (!pf->owned)
 			continue;
-		pf->works = take_header(pf);
+		pf->works = !f->steps.err && take_header(pf);
 		if (!pf->works)
 			event(s->guest->program.log, "takeover.deaf", "s:s",
 			      "device", pf->name);

@@ -108,8 +108,8 @@ int failover_check_1702(void *arg)
 	struct sub_pf *pf;
 	unsigned n;
 
-	if (f->steps.err == -EPERM)
-		return -EPERM;
+	if (f->steps.err)
+		return f->steps.err;
 	for (EACH_PF(pf, f->successor))
 		for (EACH_OTHER(n, pf))
 			pf->vf[n].sends = drain_sends(block_of(pf, n));
@@ -142,8 +142,8 @@ int failover_check_look(void *arg)
 	struct guest *g = f->successor->guest;
 	bool rest;
 
-	if (f->steps.err == -EPERM)
-		return -EPERM;
+	if (f->steps.err)
+		return f->steps.err;
 	rest = !part(&g->program.parts, PART_DRAIN) || at_rest(f);
 	if (!rest)
 		return STEP_ON;

@@ -31,10 +31,10 @@ static bool is_reset(const struct failover *f, const struct sup_vm *vm)
 void failover_issue_unmap(void *arg)
 {
 	struct failover *f = arg;
-	struct sup_vm_op ops[FAILOVER_VMS];
+	struct sup_vm_op ops[PLATFORM_VM_MAX];
 	uint32_t i, n = 0;
 
-	for (i = 0; i < FAILOVER_VMS && f->vms[i].state; i++)
+	for (i = 0; i < f->n_vms && n < PLATFORM_VM_MAX && f->vms[i].state; i++)
 		if (is_reset(f, &f->vms[i]))
 			ops[n++] = (struct sup_vm_op){ f->vms[i].vm,
 						       SUP_VM_UNMAP };
@@ -114,6 +114,12 @@ void failover_issue_1707(void *arg)
 
 	if (f->answered)
 		return;
+	if (!successor_may_reset(f->successor)) {
+		answered(f, -EAGAIN,
+			 "the hypervisor fails again and again: it is not "
+			 "reset any more");
+		return;
+	}
 	err = open_bmc(f);
 	if (!err)
 		err = rpc_client_call(f->bmc, "soft-reset", NULL, RESET_NS,

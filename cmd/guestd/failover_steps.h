@@ -7,7 +7,8 @@
 
 enum failover_step {
 	STEP_1603,
-	STEP_1604, /* who owns what, who runs */
+	STEP_1604,
+	STEP_WHO, /* owns what, and runs */
 	STEP_CLAIM,
 	STEP_ROUTE, /* its interrupts come here; where its registers are */
 	STEP_1701,
@@ -40,8 +41,10 @@ enum failover_step {
 		if ((pf)->vf[n].other
 
 /* failover_claim.c */
-void failover_issue_1604(void *arg);
+int failover_make_room(struct failover *f, const struct sup_info *info);
 int failover_check_1604(void *arg);
+void failover_issue_who(void *arg);
+int failover_check_who(void *arg);
 void failover_issue_claim(void *arg);
 int failover_check_claim(void *arg);
 void failover_issue_route(void *arg);

@@ -88,10 +88,21 @@ static bool any_up(const struct guest *g)
 	return false;
 }
 
+/* It has no VF, and can take over nevertheless. */
+static bool is_mere_successor(const struct guest *g)
+{
+	unsigned i;
+
+	for (i = 0; i < PLATFORM_SLOTS; i++)
+		if (g->vf[i])
+			return false;
+	return successor_is_ready(g->successor);
+}
+
 void guest_vf_settled(struct guest *g)
 {
-	if (!all_settled(g) || (!any_up(g) && !g->pf.pci.present &&
-				!successor_is_ready(g->successor)))
+	if (!all_settled(g) ||
+	    (!any_up(g) && !g->pf.pci.present && !is_mere_successor(g)))
 		return;
 	if (!g->program.is_ready)
 		program_ready(&g->program);

@@ -201,11 +201,16 @@ void monitor_start(struct monitor *m)
 
 void monitor_fini(struct monitor *m)
 {
+	uint32_t own = (uint32_t)getpid();
 	unsigned i;
 
 	if (!m->guest)
 		return;
 	loop_timer_cancel(&m->timer);
+	/* Whoever has that pid next is no successor. */
+	atomic_compare_exchange_strong(
+		&area_of(m)->successor[options_of(m)->successor - 1].pid, &own,
+		0);
 	unwatch(&m->hypervisor);
 	for (i = 0; i < STATE_SUCCESSORS; i++)
 		unwatch(&m->lower[i]);

@@ -237,30 +237,19 @@ static void look_for_request(struct successor *s)
 /* What there is to do. */
 
 /* Too many in a short time help nobody. */
-static bool may_reset(struct successor *s)
+bool successor_may_reset(struct successor *s)
 {
 	uint64_t now_ns = clock_now_ns();
-	struct guest *g = s->guest;
 
 	if (now_ns - s->resets_since_ns >= RESETS_WITHIN_NS) {
 		s->resets_since_ns = now_ns;
 		s->resets = 0;
 	}
-	if (s->resets++ < RESETS_MAX)
-		return true;
-	go_to(s, SUCCESSOR_GAVE_UP);
-	event(g->program.log, "takeover.gave-up", "s:i", "resets",
-	      (int)RESETS_MAX);
-	if (g->notice)
-		g->notice(g, "the hypervisor fails again and again: it is not "
-			     "reset any more");
-	return false;
+	return s->resets++ < RESETS_MAX;
 }
 
 static void take_over(struct successor *s, const char *why)
 {
-	if (!may_reset(s))
-		return;
 	s->failed_pid = s->monitor.hypervisor.pid;
 	s->takeovers++;
 	go_to(s, SUCCESSOR_TAKEOVER);
@@ -272,7 +261,7 @@ static void look_without_bus(struct successor *s)
 {
 	if (!s->monitor.hypervisor.gone || failover_runs(&s->failover) ||
 	    s->monitor.hypervisor.pid == s->failed_pid ||
-	    !monitor_is_alone(&s->monitor) || !may_reset(s))
+	    !monitor_is_alone(&s->monitor))
 		return;
 	s->failed_pid = s->monitor.hypervisor.pid;
 	failover_reset_only(&s->failover, "nothing to keep");
@@ -290,7 +279,7 @@ void successor_look(struct successor *s)
 	case SUCCESSOR_WATCHING:
 		why = monitor_verdict(&s->monitor);
 		if (why && monitor_is_first(&s->monitor) &&
-		    !s->listing.running &&
+		    !s->listing.running && !failover_runs(&s->failover) &&
 		    s->monitor.hypervisor.pid != s->failed_pid)
 			take_over(s, why);
 		return;
@@ -301,9 +290,6 @@ void successor_look(struct successor *s)
 		    successor_is_idle(s) &&
 		    s->monitor.hypervisor.pid != s->failed_pid)
 			take_over(s, why);
-		return;
-	case SUCCESSOR_GAVE_UP:
-		look_for_request(s);
 		return;
 	default:
 		return;
@@ -320,42 +306,46 @@ static bool any_owned(const struct successor *s)
 	return false;
 }
 
-/* Without the bus only the reset was asked for. */
-void successor_took_over(struct successor *s, int err)
+static void took_over(struct successor *s)
 {
-	struct failover *f = &s->failover;
-	struct guest *g = s->guest;
+	const struct failover *f = &s->failover;
 
-	if (s->state == SUCCESSOR_UNLISTED)
-		return;
-	if (!err) {
-		go_to(s, SUCCESSOR_OWNER);
-		event(g->program.log, "takeover.done",
-		      "s:I, s:I, s:I, s:I, s:b, s:b", "takeover_ns",
-		      (json_int_t)(f->serving_ns - f->detected_ns), "drain_ns",
-		      (json_int_t)(f->drained_ns - f->drain_ns), "claim_ns",
-		      (json_int_t)(f->claimed_ns - f->detected_ns), "total_ns",
-		      (json_int_t)(clock_now_ns() - f->detected_ns), "late",
-		      f->late, "reset", f->reset_err == 0);
-		successor_look(s);
-		return;
-	}
-	if (any_owned(s) && err == -EPERM) {
-		successor_fenced(s, NULL);
-		return;
-	}
-	if (any_owned(s)) {
-		go_to(s, SUCCESSOR_GAVE_UP);
-		event(g->program.log, "takeover.gave-up", "s:s", "why",
-		      strerror(-err));
-		return;
-	}
-	/* Somebody was faster: he is the one to be watched. */
-	emergency_link_clear(&g->emergency);
-	event(g->program.log, "takeover.stood-down", "s:s", "why",
+	event(s->guest->program.log, "takeover.done",
+	      "s:I, s:I, s:I, s:I, s:b, s:b", "takeover_ns",
+	      (json_int_t)(f->serving_ns - f->detected_ns), "drain_ns",
+	      (json_int_t)(f->drained_ns - f->drain_ns), "claim_ns",
+	      (json_int_t)(f->claimed_ns - f->detected_ns), "total_ns",
+	      (json_int_t)(clock_now_ns() - f->detected_ns), "late", f->late,
+	      "reset", f->reset_err == 0);
+}
+
+/* Somebody was faster: that one is to be watched. */
+static void stand_down(struct successor *s, int err)
+{
+	emergency_link_clear(&s->guest->emergency);
+	event(s->guest->program.log, "takeover.stood-down", "s:s", "why",
 	      strerror(-err));
 	go_to(s, SUCCESSOR_WATCHING);
 	monitor_restart(&s->monitor);
+}
+
+void successor_took_over(struct successor *s, int err)
+{
+	if (s->failover.reset_only)
+		return;
+	/* Given up before the claim: only the reset was done. */
+	if (!any_owned(s)) {
+		stand_down(s, err ? err : -ECANCELED);
+		return;
+	}
+	if (err == -EPERM) {
+		successor_fenced(s, NULL);
+		return;
+	}
+	go_to(s, SUCCESSOR_OWNER);
+	if (!err)
+		took_over(s);
+	successor_look(s);
 }
 
 void successor_fenced(struct successor *s, struct sub_pf *pf)

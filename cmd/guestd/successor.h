@@ -25,7 +25,6 @@ enum successor_state {
 	SUCCESSOR_TAKEOVER, /* 1603 to 1707 */
 	SUCCESSOR_OWNER,    /* until a hypervisor asks for the PFs */
 	SUCCESSOR_RETURN,   /* it gets them */
-	SUCCESSOR_GAVE_UP,  /* taken over in vain: nobody is reset any more */
 	SUCCESSOR_STATE_N
 };
 
@@ -72,9 +71,11 @@ void successor_look(struct successor *s);
 bool successor_is_idle(const struct successor *s);
 /* Somebody else took a PF from this VM. */
 void successor_fenced(struct successor *s, struct sub_pf *pf);
+/* Whether one more soft reset could help. */
+bool successor_may_reset(struct successor *s);
 /* The failover is over. */
 void successor_took_over(struct successor *s, int err);
-/* It has no VF, and is ready for all that. */
+/* The hypervisor named it. */
 bool successor_is_ready(const struct successor *s);
 
 extern const struct control_table successor_tables[];

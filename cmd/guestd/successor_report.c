@@ -11,7 +11,7 @@
 static const char *const state_names[] = {
 	[SUCCESSOR_UNLISTED] = "unlisted", [SUCCESSOR_WATCHING] = "watching",
 	[SUCCESSOR_TAKEOVER] = "takeover", [SUCCESSOR_OWNER] = "owner",
-	[SUCCESSOR_RETURN] = "return",     [SUCCESSOR_GAVE_UP] = "gave-up",
+	[SUCCESSOR_RETURN] = "return",
 };
 _Static_assert(sizeof(state_names) / sizeof(*state_names) == SUCCESSOR_STATE_N,
 	       "one name a state");
