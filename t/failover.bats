@@ -44,6 +44,10 @@ events_are() {
 	[[ $(cat "$M"/events/*.jsonl | grep -c "\"ev\":\"$2\"") -eq $1 ]]
 }
 
+has_sent() {
+	[[ $(rpc "$1" report | jq '[.queues[].frames] | add') -gt 0 ]]
+}
+
 # The first guest lost nothing of what it received, and nothing twice.
 assert_kept() {
 	rpc vm1 report >"$T/report"
@@ -210,6 +214,8 @@ assert_kept() {
 	await claimed '.by == "vm2" and .epoch == 3'
 	show successor src=vm2 state=watching
 	show link function=nic0/vf3 src=vm3 link=up
+	# What the first one stopped goes on.
+	wait_until "$PATIENCE" has_sent vm3
 	assert_equal "$(pid vm2)" "$was"
 	machine_stop
 }
@@ -233,6 +239,31 @@ assert_kept() {
 	await takeover.returned
 	start vm2 guestd --vm 2 --send to=nic0/vf1,rate=1000
 	show link function=nic0/vf2 src=vm2 link=up
+}
+
+@test "a successor without a VF takes over" {
+	machine_start <<-END
+		bridge: rootbridge --vms=4
+		nic0: iovdev --vfs=2
+		hv: hvmon --vf nic0/vf1=vm2 --vf nic0/vf2=vm3 --successor vm1
+		vm1: guestd --vm 1 --successor 1
+		vm2: guestd --vm 2 --send to=nic0/vf2,rate=1000
+		vm3: guestd --vm 3 --sink
+	END
+	show successor state=watching
+	kill -KILL "$(pid hv)"
+	await takeover.returned
+	show link function=nic0/vf1 src=vm2 link=up
+	machine_stop
+}
+
+@test "a step of the failover that fails is done again" {
+	power --at=failover.1604=fail --at=failover.1704=fail
+	kill -KILL "$(pid hv)"
+	await takeover.failed '.step == "failover.1604" and .again'
+	await takeover.failed '.step == "failover.1704" and .again'
+	recovered 1
+	machine_stop
 }
 
 @test "options of a successor" {
