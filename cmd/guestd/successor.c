@@ -252,6 +252,10 @@ static void take_over(struct successor *s, const char *why)
 {
 	s->failed_pid = s->monitor.hypervisor.pid;
 	s->takeovers++;
+	/* What a former hypervisor asked for is answered; one that lives asks
+	 * again. */
+	if (s->page)
+		atomic_store(&s->page->wanted, 0);
 	go_to(s, SUCCESSOR_TAKEOVER);
 	failover_start(&s->failover, why);
 }
