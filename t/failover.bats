@@ -48,6 +48,10 @@ has_sent() {
 	[[ $(rpc "$1" report | jq '[.queues[].frames] | add') -gt 0 ]]
 }
 
+has_received() {
+	[[ $(rpc "$1" report | jq .frames.received) -gt 0 ]]
+}
+
 # The first guest lost nothing of what it received, and nothing twice.
 assert_kept() {
 	rpc vm1 report >"$T/report"
@@ -77,6 +81,29 @@ assert_kept() {
 	recovered 2
 	assert_equal "$(pid vm1)" "$was"
 	assert_kept
+	# Their receive queues are on again, too.
+	wait_until "$PATIENCE" has_received vm2
+	machine_stop
+}
+
+@test "the first guest loses no frame, and gets none twice" {
+	machine_start <<-END
+		bridge: rootbridge --vms=3
+		nic0: iovdev --vfs=3
+		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm1 --vf nic0/vf3=vm2 --successor vm1
+		vm1: guestd --vm 1 --successor 1 --heartbeat-limit=50ms --send vf=nic0/vf1,to=nic0/vf2,rate=20k,size=64-1514 --sink
+		vm2: guestd --vm 2 --send to=nic0/vf3,rate=20k --sink
+	END
+	show successor state=watching
+	wait_until "$PATIENCE" has_received vm1
+	kill -KILL "$(pid hv)"
+	show successor state=watching takeovers=1
+	wait_until "$PATIENCE" events_are 1 soft-reset.done
+	kill -STOP "$(pid hv)"
+	show successor state=watching takeovers=2
+	run -0 jq -c '.frames | [.lost, .missed, .repeated, .reordered,
+		.corrupted]' <<<"$(rpc vm1 report)"
+	assert_output '[0,0,0,0,0]'
 	machine_stop
 }
 
