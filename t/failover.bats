@@ -13,16 +13,16 @@ teardown() {
 	machine_teardown
 }
 
-# power [GUEST-1-OPTION...]: three guests at work; what the others get besides
-# is in OTHERS, what hvmon gets in HYPERVISOR.
+# power [GUEST-1-OPTION...]: three guests at work; what hvmon gets besides is in
+# HYPERVISOR.  The heartbeat may stand so long that a busy computer is no reason.
 power() {
 	machine_start <<-END
 		bridge: rootbridge --vms=4
 		nic0: iovdev --vfs=3
 		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --vf nic0/vf3=vm3 --successor vm1 ${HYPERVISOR:-}
-		vm1: guestd --vm 1 --successor 1 --send to=nic0/vf2,rate=2000 --echo $*
-		vm2: guestd --vm 2 --send to=nic0/vf3,rate=2000 --sink ${OTHERS:-}
-		vm3: guestd --vm 3 --send to=nic0/vf1,rate=2000 --sink ${OTHERS:-}
+		vm1: guestd --vm 1 --successor 1 --heartbeat-limit=1s --send to=nic0/vf2,rate=2000 --echo $*
+		vm2: guestd --vm 2 --send to=nic0/vf3,rate=2000 --sink
+		vm3: guestd --vm 3 --send to=nic0/vf1,rate=2000 --sink
 	END
 	show successor state=watching
 }
@@ -91,7 +91,7 @@ assert_kept() {
 		bridge: rootbridge --vms=3
 		nic0: iovdev --vfs=3
 		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm1 --vf nic0/vf3=vm2 --successor vm1
-		vm1: guestd --vm 1 --successor 1 --heartbeat-limit=50ms --send vf=nic0/vf1,to=nic0/vf2,rate=20k,size=64-1514 --sink
+		vm1: guestd --vm 1 --successor 1 --heartbeat-limit=200ms --send vf=nic0/vf1,to=nic0/vf2,rate=20k,size=64-1514 --sink
 		vm2: guestd --vm 2 --send to=nic0/vf3,rate=20k --sink
 	END
 	show successor state=watching
@@ -108,11 +108,11 @@ assert_kept() {
 }
 
 @test "hvmon hangs, is frozen, stops counting: the heartbeat tells" {
-	power --heartbeat-limit=50ms
+	power --heartbeat-limit=200ms
 	rpc hv hang >/dev/null 3>&- &
 	hang=$!
 	recovered 1
-	await takeover.begin '.why == "heartbeat" and .silent_ns >= 50000000'
+	await takeover.begin '.why == "heartbeat" and .silent_ns >= 200000000'
 	kill -STOP "$(pid hv)"
 	recovered 2
 	rpc hv stop-heartbeat >/dev/null
@@ -164,7 +164,7 @@ assert_kept() {
 
 @test "a frozen hvmon that goes on after the claim is fenced, and ends" {
 	local old
-	power --heartbeat-limit=50ms
+	power --heartbeat-limit=200ms
 	iovctl at vm1 failover.1707=hold >/dev/null
 	old=$(pid hv)
 	kill -STOP "$old"
@@ -213,7 +213,7 @@ assert_kept() {
 		bridge: rootbridge --vms=3
 		nic0: iovdev --vfs=2
 		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --successor vm1
-		vm1: RESTART=on-failure guestd --vm 1 --successor 1 --sink
+		vm1: RESTART=on-failure guestd --vm 1 --successor 1 --detect=exit --sink
 		vm2: guestd --vm 2 --send to=nic0/vf1,rate=1000
 	END
 	show successor state=watching
@@ -230,8 +230,8 @@ assert_kept() {
 		bridge: rootbridge --vms=4
 		nic0: iovdev --vfs=3
 		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --vf nic0/vf3=vm3 --successor vm1,vm2
-		vm1: guestd --vm 1 --successor 1 --at=failover.1703=kill --sink
-		vm2: guestd --vm 2 --successor 2 --sink
+		vm1: guestd --vm 1 --successor 1 --detect=exit --at=failover.1703=kill --sink
+		vm2: guestd --vm 2 --successor 2 --detect=exit --sink
 		vm3: guestd --vm 3 --send to=nic0/vf2,rate=1000
 	END
 	show successor src=vm2 state=watching
@@ -251,7 +251,7 @@ assert_kept() {
 	start bridge rootbridge --vms=3
 	start nic0 iovdev --vfs=2
 	start hv hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --successor vm1
-	start vm1 guestd --vm 1 --successor 1 --sink
+	start vm1 guestd --vm 1 --successor 1 --detect=exit --sink
 	start vm2 guestd --vm 2 --send to=nic0/vf1,rate=1000
 	show successor state=watching
 	kill -KILL "${PIDS[hv]}"
@@ -273,7 +273,7 @@ assert_kept() {
 		bridge: rootbridge --vms=4
 		nic0: iovdev --vfs=2
 		hv: hvmon --vf nic0/vf1=vm2 --vf nic0/vf2=vm3 --successor vm1
-		vm1: guestd --vm 1 --successor 1
+		vm1: guestd --vm 1 --successor 1 --detect=exit
 		vm2: guestd --vm 2 --send to=nic0/vf2,rate=1000
 		vm3: guestd --vm 3 --sink
 	END
@@ -312,7 +312,7 @@ killed_at() {
 		bridge: rootbridge --vms=3
 		nic0: iovdev --vfs=2
 		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --successor vm1
-		vm1: RESTART=on-failure guestd --vm 1 --successor 1 --sink
+		vm1: RESTART=on-failure guestd --vm 1 --successor 1 --detect=exit --sink
 		vm2: guestd --vm 2 --send to=nic0/vf1,rate=1000
 	END
 	show successor state=watching
