@@ -212,6 +212,68 @@ watches() {
 	iovctl events --follow | head -n 1
 }
 
+# trace_line N T SRC INCARNATION EV [MEMBERS]: of an event log.
+trace_line() {
+	printf '{"v":1,"n":%d,"t":%d,"src":"%s","inc":%d,"ev":"%s"%s}\n' \
+		"$1" "$2" "$3" "$4" "$5" "${6:+,$6}"
+}
+
+@test "trace: procedures are slices, all else instants" {
+	{
+		trace_line 1 1000 hv 1 start
+		trace_line 2 2000 hv 1 reset.a102 '"function":"nic0/pf0"'
+		trace_line 3 2500 hv 1 reset.a102 '"function":"nic1/pf0"'
+		trace_line 4 3000 hv 1 reset.a105 '"function":"nic0/pf0"'
+		trace_line 6 5001 hv 1 reset.done '"function":"nic0/pf0","vfs":2'
+		trace_line 7 6000 hv 1 reset.a105 '"function":"nic1/pf0"'
+		trace_line 8 7000 hv 2 start
+	} >"$T/hv.jsonl"
+	{
+		trace_line 5 4000 vm1 1 failover.1603
+		trace_line 9 8000 vm1 1 failover.1707
+		trace_line 10 9000 vm1 1 takeover.done '"late":false'
+	} >"$T/vm1.jsonl"
+	iovctl trace "$T/hv.jsonl" "$T/vm1.jsonl" >"$T/trace"
+	run -0 jq -r '.traceEvents[] | select(.name == "process_name") |
+		"\(.pid) \(.args.name)"' "$T/trace"
+	assert_output $'1 hv\n2 vm1'
+	run -0 jq -r '.traceEvents[] | select(.ph == "X") | [.pid, .name, .ts, .dur,
+		.args.function // "-", .args.vfs // 0,
+		.args.unfinished // false] | join(" ")' "$T/trace"
+	assert_output - <<-'END'
+		1 reset.a102 2 1 nic0/pf0 0 false
+		1 reset 2 3.001 nic0/pf0 2 false
+		1 reset.a105 3 2.001 nic0/pf0 0 false
+		1 reset.a102 2.5 3.5 nic1/pf0 0 false
+		1 reset 2.5 3.5 nic1/pf0 0 true
+		1 reset.a105 6 0 nic1/pf0 0 false
+		2 failover.1603 4 4 - 0 false
+		2 failover 4 5 - 0 false
+		2 failover.1707 8 1 - 0 false
+	END
+	run -0 jq -r '.traceEvents[] | select(.ph == "i") | .name' "$T/trace"
+	assert_output $'start\nreset.done\nstart\ntakeover.done'
+	# Each on a row of its own that says what it is.
+	run -0 jq -r '.traceEvents[] | select(.name == "thread_name") |
+		.args.name' "$T/trace"
+	assert_output - <<-'END'
+		events
+		reset nic0/pf0
+		reset nic1/pf0
+		events
+		failover
+	END
+	iovctl trace -w "$T/some" 'takeover.*' "$T/vm1.jsonl"
+	run -0 jq -c '[.traceEvents[] | select(.ph != "M") | .name]' "$T/some"
+	assert_output '["takeover.done"]'
+	run -69 iovctl trace "$T/none.jsonl"
+	assert_output --partial "none.jsonl: No such file"
+	run -69 iovctl -m "$T/nothing" trace
+	power_on
+	run -0 jq -e '.otherData.wall_clock_offset_ns > 0 and
+		any(.traceEvents[]; .name == "ready")' <(iovctl trace)
+}
+
 @test "points are armed, held, released by command" {
 	power_on
 	run -64 iovctl at bridge bridge.nothing=kill

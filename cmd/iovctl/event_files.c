@@ -291,6 +291,22 @@ int event_files_read(struct event_files *files, struct event_line **lines,
 	return 0;
 }
 
+int event_file_append(const char *path, struct event_line **lines, size_t *n,
+		      struct complaint *c)
+{
+	struct event_file file = { .fd = open(path, O_RDONLY | O_CLOEXEC) };
+	struct lines all = { .line = *lines, .n = *n, .size = *n };
+
+	if (file.fd < 0)
+		return complain(c, errno, "%s: %s", path, strerror(errno));
+	read_file(&file, &all);
+	close(file.fd);
+	free(file.rest);
+	*lines = all.line;
+	*n = all.n;
+	return 0;
+}
+
 void event_lines_free(struct event_line *lines, size_t n)
 {
 	size_t i;

@@ -30,6 +30,9 @@ void event_files_close(struct event_files *files);
  * event_lines_free.  Lines that are no events are passed over. */
 int event_files_read(struct event_files *files, struct event_line **lines,
 		     size_t *n) __attribute__((warn_unused_result));
+/* Append the lines of one file, in its order, to those at *lines.  -errno. */
+int event_file_append(const char *path, struct event_line **lines, size_t *n,
+		      struct complaint *c) __attribute__((warn_unused_result));
 void event_lines_free(struct event_line *lines, size_t n);
 
 /* Readable (poll) when there may be more. */

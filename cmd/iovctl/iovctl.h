@@ -56,6 +56,7 @@ struct iovctl {
 extern const struct command show_commands[];
 extern const struct command wait_commands[];
 extern const struct command event_commands[];
+extern const struct command trace_commands[];
 extern const struct command call_commands[];
 extern const struct command config_commands[];
 extern const struct command capture_commands[];

@@ -14,9 +14,9 @@
 #include "libcore/units.h"
 
 static const struct command *const groups[] = {
-	show_commands,    wait_commands,    event_commands,   call_commands,
-	config_commands,  capture_commands, operate_commands, link_commands,
-	process_commands, machine_commands,
+	show_commands, wait_commands,    event_commands,   trace_commands,
+	call_commands, config_commands,  capture_commands, operate_commands,
+	link_commands, process_commands, machine_commands,
 };
 #define N_GROUPS (sizeof(groups) / sizeof(*groups))
 
