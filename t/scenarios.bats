@@ -63,6 +63,22 @@ scenario() {
 		'shut down: completion timeout: operation nic0/vf[12]:[0-9]+ of vm1'
 }
 
+@test "hypervisor-crash: killed, hung, fenced, and the first guest lost nothing" {
+	scenario hypervisor-crash
+	run -0 jq -r '.scenario, (.runs[] | [.fault, .detect, .detect_ms >= 0,
+		.takeover_ms > 0, .drain_ms >= 0, .first_guest.lost,
+		.first_guest.repeated, .first_guest.gap_ms > 0,
+		.first_guest.baseline_gap_ms > 0,
+		.others_stopped_before_takeover, .memory_touched_after_drain,
+		.recovered] | join(" "))' <<<"$output"
+	assert_output - <<-'END'
+		hypervisor-crash
+		sigkill exit true true true 0 0 true true true 0 true
+		sigstop heartbeat true true true 0 0 true true true 0 true
+		fenced heartbeat true true true 0 0 true true true 0 true
+	END
+}
+
 @test "a scenario leaves nothing behind, and knows no other word" {
 	export TMPDIR=$T/tmp
 	mkdir "$TMPDIR"
