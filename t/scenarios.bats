@@ -10,10 +10,10 @@ teardown() {
 	machine_teardown
 }
 
-# The last line that a scenario prints with --json.
+# scenario NAME [OPTION...]: the last line that it prints with --json.
 scenario() {
 	run --separate-stderr \
-		"$BATS_TEST_DIRNAME/../share/scenarios/$1" --json
+		"$BATS_TEST_DIRNAME/../share/scenarios/$1" --json "${@:2}"
 	# shellcheck disable=SC2154 # run sets it
 	[[ $status -eq 0 && -z $stderr ]] || fail "status $status: $stderr"
 }
@@ -64,7 +64,7 @@ scenario() {
 }
 
 @test "hypervisor-crash: killed, hung, fenced, and the first guest lost nothing" {
-	scenario hypervisor-crash
+	scenario hypervisor-crash --plot "$T/picture.svg"
 	run -0 jq -r '.scenario, (.runs[] | [.fault, .detect, .detect_ms >= 0,
 		.takeover_ms > 0, .drain_ms >= 0, .first_guest.lost,
 		.first_guest.repeated, .first_guest.gap_ms > 0,
@@ -77,6 +77,13 @@ scenario() {
 		sigstop heartbeat true true true 0 0 true true true 0 true
 		fenced heartbeat true true true 0 0 true true true 0 true
 	END
+	# Each event once, of three guests.
+	run -0 grep -oE 'guest[1-3]<|SIGKILL|drained|links served|soft reset' \
+		"$T/picture.svg"
+	assert_line SIGKILL
+	assert_line "links served"
+	assert_line "soft reset"
+	assert_line "guest3<"
 }
 
 @test "a scenario leaves nothing behind, and knows no other word" {

@@ -232,6 +232,13 @@ int guest_start(struct guest *g)
 			return g->program.status;
 		}
 	}
+	err = g->options.rate_log
+		      ? rate_log_start(&g->rates, g, g->options.rate_log, &c)
+		      : 0;
+	if (err < 0) {
+		program_stop(&g->program, STATUS_DATA, "%s", c.text);
+		return g->program.status;
+	}
 	err = g->options.successor ? successor_start(g) : 0;
 	if (err < 0) {
 		program_stop(&g->program, program_status_of(err),
@@ -255,6 +262,7 @@ void guest_fini(struct guest *g)
 
 	if (!g->program.loop)
 		return;
+	rate_log_fini(&g->rates);
 	workloads_fini(g);
 	pf_driver_fini(&g->pf);
 	for (i = 0; i < PLATFORM_SLOTS; i++)

@@ -11,6 +11,7 @@
 #include "cmd/guestd/memory_pool.h"
 #include "cmd/guestd/pci_probe.h"
 #include "cmd/guestd/pf_driver.h"
+#include "cmd/guestd/rate_log.h"
 #include "cmd/guestd/workload.h"
 #include "libcore/platform.h"
 #include "libcore/program.h"
@@ -79,10 +80,11 @@ struct guest_options {
 	uint32_t ring;
 	uint32_t buffer_bytes;
 	bool once;
-	bool management;     /* it may have a PF */
-	uint64_t idle_ns;    /* --once: a receiver is done after this silence */
-	uint64_t frames;     /* receivers are done after so many; 0: no limit */
-	struct vf_select vf; /* default of the workloads */
+	bool management;  /* it may have a PF */
+	uint64_t idle_ns; /* --once: a receiver is done after this silence */
+	uint64_t frames;  /* receivers are done after so many; 0: no limit */
+	const char *rate_log; /* NULL: none */
+	struct vf_select vf;  /* default of the workloads */
 	struct workload_spec specs[GUEST_WORKLOADS];
 	unsigned n_specs;
 	/* a successor's; order 0: it is none */
@@ -114,6 +116,7 @@ struct guest {
 	bool probed;                   /* all slots were read once */
 	bool over;                     /* --once: the workloads are done */
 	struct checker checker;
+	struct rate_log rates; /* --rate-log */
 	struct workloads workloads;
 };
 

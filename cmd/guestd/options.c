@@ -46,6 +46,7 @@ enum {
 	OPT_DRAIN,
 	OPT_SYNC,
 	OPT_CHECK,
+	OPT_RATE_LOG,
 };
 
 static const struct argp_option options[] = {
@@ -83,6 +84,8 @@ static const struct argp_option options[] = {
 	  3 },
 	{ "idle", OPT_IDLE, "TIME", 0,
 	  "--once: receivers end after this silence (2s)", 3 },
+	{ "rate-log", OPT_RATE_LOG, "FILE", 0,
+	  "append the frames of each millisecond to FILE", 3 },
 	{ NULL, 0, NULL, 0, "When the hypervisor fails:", 4 },
 	{ "successor", OPT_SUCCESSOR, "N", 0,
 	  "take its place, as the Nth who may (1 to 8)", 4 },
@@ -261,6 +264,9 @@ static int parse_setting(int key, char *arg, struct guest_options *o,
 		return 0;
 	case OPT_ONCE:
 		o->once = true;
+		return 0;
+	case OPT_RATE_LOG:
+		o->rate_log = arg;
 		return 0;
 	case OPT_IDLE:
 		return units_duration(arg, &o->idle_ns, c);
