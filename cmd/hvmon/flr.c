@@ -13,7 +13,7 @@
 
 #define ALL_ONES 0xffffffffu
 
-static void poll(struct procedure *p)
+void flr_poll(struct procedure *p)
 {
 	struct reset *r = reset_of(p);
 
@@ -67,19 +67,28 @@ static bool pf_is_settled(const struct reset *r)
 	       !(command & (PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY));
 }
 
-int flr_settle(struct procedure *p)
+int flr_settled(struct procedure *p)
 {
-	struct reset *r = reset_of(p);
-
-	if (!r->is_pf)
-		return vfs_settle(p);
-	if (p->round && pf_is_settled(r))
+	if (p->round && pf_is_settled(reset_of(p)))
 		return STEP_NEXT;
 	if (p->round && clock_now_ns() - p->step_began_ns > SETTLE_LIMIT_NS)
 		return step_fail(p, -ETIMEDOUT, "%s does not settle",
 				 p->function);
 	if (p->round)
 		step_sleep(p, SETTLE_PAUSE_NS);
-	poll(p);
 	return STEP_AGAIN;
+}
+
+int flr_settle(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+	int ret;
+
+	if (!r->is_pf)
+		return vfs_settle(p);
+	/* pf_restore() does not wait for what this says. */
+	ret = r->broken ? flr_settled(p) : STEP_FLOW;
+	if (ret == STEP_AGAIN || ret == STEP_FLOW)
+		flr_poll(p);
+	return ret;
 }

@@ -46,14 +46,12 @@ static void restore_vfs(struct procedure *p, const struct device *d)
 				    PCI_SRIOV_CTRL_MSE);
 }
 
-int pf_restore(struct procedure *p)
+static void restore(struct procedure *p)
 {
 	const struct device *d = p->device;
 	unsigned msix = pci_find_cap(d->config, PCI_CAP_ID_MSIX);
 	uint8_t bars[24];
 
-	if (!reset_of(p)->is_pf)
-		return STEP_NEXT;
 	put_bars(bars, d->bar, d->bar_is_64);
 	step_config_write(p, d->bdf, PCI_BASE_ADDRESS_0, bars, sizeof(bars));
 	step_config_write16(p, d->bdf, PCI_COMMAND,
@@ -64,7 +62,23 @@ int pf_restore(struct procedure *p)
 				    PCI_MSIX_FLAGS_ENABLE);
 	if (d->num_vfs)
 		restore_vfs(p, d);
-	return STEP_NEXT;
+}
+
+/* It follows the look at the PF at once, and counts if the PF was found reset;
+ * otherwise the reset may throw it away. */
+int pf_restore(struct procedure *p)
+{
+	int ret;
+
+	if (!reset_of(p)->is_pf)
+		return STEP_NEXT;
+	ret = flr_settled(p);
+	if (ret != STEP_AGAIN)
+		return ret;
+	if (p->round)
+		flr_poll(p);
+	restore(p);
+	return STEP_AGAIN;
 }
 
 void pf_transmit(struct procedure *p, bool on)

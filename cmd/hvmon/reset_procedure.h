@@ -105,6 +105,10 @@ int vf_states_bus_master(struct procedure *p);
 /* a115 and after it. */
 void flr_start(struct procedure *p);
 int flr_settle(struct procedure *p);
+/* Look at the PF; whether what was seen in the round before is a PF that was
+ * reset: STEP_NEXT, else STEP_AGAIN, or an error after too long. */
+void flr_poll(struct procedure *p);
+int flr_settled(struct procedure *p);
 /* Steps: configure the PF as before, its driver's part included. */
 int pf_restore(struct procedure *p);
 int pf_restore_driver(struct procedure *p);
