@@ -452,7 +452,8 @@ void interrupts_settled(struct change *change);
 unsigned interrupts_count(const struct vm *vm, uint32_t index);
 
 /* ownership.c */
-int ownership_claim(struct vm *vm, const struct sup_claim *claim,
+/* SUP_CLAIM: all of them, or none. */
+int ownership_claim(struct vm *vm, const struct sup_claim *claims, size_t n,
 		    struct change *change) __attribute__((warn_unused_result));
 /* The VM's process is gone: what it owned is nobody's. */
 void ownership_detached(struct vm *vm);

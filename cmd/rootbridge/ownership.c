@@ -108,8 +108,7 @@ static void release(struct device *d, const char *why, struct change *change)
 	exceptions_notify(b, SUP_EX_RELEASED, vm->number, d->pf->bdf);
 }
 
-int ownership_claim(struct vm *vm, const struct sup_claim *claim,
-		    struct change *change)
+static int claim_check(struct vm *vm, const struct sup_claim *claim)
 {
 	struct function *f = device_function_at(vm->bridge, claim->bdf);
 	bool drives = vm->number == PLATFORM_HYPERVISOR;
@@ -125,15 +124,33 @@ int ownership_claim(struct vm *vm, const struct sup_claim *claim,
 		return -EPERM;
 	if (d->epoch != claim->expected_epoch)
 		return -ESTALE;
-	if (claim->action == SUP_CLAIM_RELEASE) {
-		if (d->owner != vm)
-			return -EPERM;
-		release(d, "handed over", change);
-		return 0;
+	if (claim->action == SUP_CLAIM_RELEASE)
+		return d->owner == vm ? 0 : -EPERM;
+	return drives && d->owner && d->owner != vm ? -EBUSY : 0;
+}
+
+int ownership_claim(struct vm *vm, const struct sup_claim *claims, size_t n,
+		    struct change *change)
+{
+	struct device *d;
+	size_t i, k;
+	int err;
+
+	for (i = 0; i < n; i++) {
+		err = claim_check(vm, &claims[i]);
+		if (err)
+			return err;
+		for (k = 0; k < i; k++)
+			if (claims[k].bdf == claims[i].bdf)
+				return -EINVAL;
 	}
-	if (drives && d->owner && d->owner != vm)
-		return -EBUSY;
-	take(d, vm, change);
+	for (i = 0; i < n; i++) {
+		d = device_function_at(vm->bridge, claims[i].bdf)->device;
+		if (claims[i].action == SUP_CLAIM_RELEASE)
+			release(d, "handed over", change);
+		else
+			take(d, vm, change);
+	}
 	return 0;
 }
 
@@ -163,7 +180,7 @@ bool ownership_row(const struct vm *vm, const struct function *f)
 	return f ? f->device->owner == vm : ownership_any(vm);
 }
 
-static void tell(struct vm *vm, const struct function *f)
+void ownership_refused(struct vm *vm, const struct function *f)
 {
 	uint64_t suppressed;
 
@@ -181,13 +198,8 @@ bool ownership_fenced(struct vm *vm, const struct function *f)
 
 	if (!vm->any_fenced || !(vm->fenced[bus / 8] & (1u << bus % 8)))
 		return false;
-	tell(vm, f);
+	ownership_refused(vm, f);
 	return true;
-}
-
-void ownership_refused(struct vm *vm, const struct function *f)
-{
-	tell(vm, f);
 }
 
 bool ownership_bars(struct vm *vm, const struct function *f)
@@ -197,6 +209,6 @@ bool ownership_bars(struct vm *vm, const struct function *f)
 	if (vm->number != PLATFORM_HYPERVISOR || f->vf || !owner ||
 	    owner == vm || !is_in_force(vm->bridge))
 		return false;
-	tell(vm, f);
+	ownership_refused(vm, f);
 	return true;
 }

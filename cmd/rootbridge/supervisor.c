@@ -287,7 +287,7 @@ static int write_routes(struct vm *vm, const void *entries, size_t n,
 static int write_claim(struct vm *vm, const void *entries, size_t n,
 		       struct change *change)
 {
-	return n == 1 ? ownership_claim(vm, entries, change) : -EINVAL;
+	return ownership_claim(vm, entries, n, change);
 }
 
 static int write_inject(struct vm *vm, const void *entries, size_t n,
