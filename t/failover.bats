@@ -27,6 +27,18 @@ power() {
 	show successor state=watching
 }
 
+# Two guests; the first one starts again when it is killed.
+power_pair() {
+	machine_start <<-END
+		bridge: rootbridge --vms=3
+		nic0: iovdev --vfs=2
+		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --successor vm1
+		vm1: RESTART=on-failure guestd --vm 1 --successor 1 --detect=exit --sink
+		vm2: guestd --vm 2 --send to=nic0/vf1,rate=1000
+	END
+	show successor state=watching
+}
+
 show() {
 	iovctl wait -t "${PATIENCE}s" "show:$1" "${@:2}"
 }
@@ -198,6 +210,26 @@ assert_kept() {
 	machine_stop
 }
 
+@test "two devices are taken and handed back together" {
+	machine_start <<-END
+		bridge: rootbridge --vms=3
+		nic0: iovdev --vfs=2
+		nic1: iovdev --vfs=2
+		hv: hvmon --vf nic0/vf1=vm1 --vf nic1/vf1=vm1 --vf nic0/vf2=vm2 --vf nic1/vf2=vm2 --successor vm1
+		vm1: guestd --vm 1 --successor 1 --detect=exit --sink
+		vm2: guestd --vm 2 --send to=nic0/vf1,rate=1000
+	END
+	show successor state=watching
+	kill -KILL "$(pid hv)"
+	await takeover.returned
+	show successor state=watching takeovers=1
+	assert_equal "$(events 'select(.ev == "claimed" and .by == "vm1") |
+		.device' | sort)" $'"nic0"\n"nic1"'
+	show link function=nic0/vf2 src=vm2 link=up
+	show link function=nic1/vf2 src=vm2 link=up
+	machine_stop
+}
+
 @test "--without drain: nobody waits" {
 	power --without drain
 	kill -KILL "$(pid hv)"
@@ -209,14 +241,7 @@ assert_kept() {
 }
 
 @test "hvmon and the first guest are killed at once: the next one asks" {
-	machine_start <<-END
-		bridge: rootbridge --vms=3
-		nic0: iovdev --vfs=2
-		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --successor vm1
-		vm1: RESTART=on-failure guestd --vm 1 --successor 1 --detect=exit --sink
-		vm2: guestd --vm 2 --send to=nic0/vf1,rate=1000
-	END
-	show successor state=watching
+	power_pair
 	kill -KILL "$(pid vm1)" "$(pid hv)"
 	await takeover.begin '.why == "nothing to keep"'
 	await soft-reset.done
@@ -308,14 +333,7 @@ assert_kept() {
 # keep, and asks for the reset, unless it did before.
 killed_at() {
 	local point n=0
-	machine_start <<-END
-		bridge: rootbridge --vms=3
-		nic0: iovdev --vfs=2
-		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --successor vm1
-		vm1: RESTART=on-failure guestd --vm 1 --successor 1 --detect=exit --sink
-		vm2: guestd --vm 2 --send to=nic0/vf1,rate=1000
-	END
-	show successor state=watching
+	power_pair
 	for point; do
 		n=$((n + 1))
 		iovctl at vm1 "$point=kill" >/dev/null
