@@ -437,6 +437,23 @@ teardown() {
 	assert_equal "$(grep -c 'assign: ok' "$T/vm0")" 2
 }
 
+@test "power off while a VM's reset waits for a device" {
+	device 1 no-unmap
+	start rootbridge rootbridge --vms 2 --dma-timeout 0
+	await device.attached
+	vm 0
+	vm 1
+	expect 1 ready
+	say 0 'assign 0x100 1' wait
+	wait_until "$PATIENCE" rows_are functions 1 '.dma == "vm1"'
+	kill_vm 1
+	await vm.lost '.vm == "vm1"'
+	say 0 'reset 1' 'read 0x40100000 2'
+	expect 0 'read 0x40100000: ....'
+	stop rootbridge
+	assert_equal "$(grep -c 'reset: ok' "$T/vm0" || true)" 0
+}
+
 told_twice() {
 	[[ $(grep -c "$1" "$T/vm1") -eq 2 ]]
 }

@@ -155,9 +155,10 @@ void vm_detached(struct vm *vm, const char *why)
 	}
 }
 
+/* At power off what was under way ends without a server to open. */
 static void vm_reset_done(struct change *change)
 {
-	if (change->target->state == SUP_VM_LOST)
+	if (change->target->state == SUP_VM_LOST && change->target->server)
 		vm_open(change->target);
 }
 
