@@ -580,15 +580,62 @@ table_state() {
 		jq -r '.rows[] | "\(.of) \(.vm) \(.heartbeat) \(.pid)"'
 }
 
-@test "a soft reset asked for while the machine starts waits until it is up" {
+@test "a soft reset at power on leaves alone what was not started yet" {
 	fake_programs
 	request g1 soft-reset '[]'
-	machine_start <<-END
+	machine_launch --at power.start=hold:3 <<-END
 		hv: hvmon
 		g1: guestd --ask=$T/g1
 		g2: guestd
 	END
-	await soft-reset.done '.killed == 2'
+	await soft-reset.done '.killed == 1'
+	[[ $(row processes bmc hv restarts) == 1 ]]
+	[[ $(row processes bmc g2 state) == off ]]
+	iovctl release bmc
+	await_ready bmc
+	[[ $(row processes bmc g2 restarts) == 0 ]]
+	machine_stop
+}
+
+@test "a hypervisor that does not start again at power on" {
+	fake_programs
+	request g1 soft-reset '[]'
+	touch "$T/ok" "$T/ask"
+	machine_launch --at power.start=hold:3 <<-END
+		hv: hvmon --when=$T/ok
+		g1: guestd --ask=$T/ask
+		g2: guestd
+	END
+	await program.ready '.name == "g1"'
+	rm "$T/ok"
+	request ask soft-reset '[]'
+	await soft-reset.failed '.name == "hv"'
+	finish bmc 70
+	assert_regex "$(log bmc)" 'hv: does not start again'
+}
+
+@test "soft resets that went well are no reason to give up" {
+	local i
+	fake_programs
+	machine_start <<-END
+		hv: RESTART=always hvmon
+		g1: RESTART=on-failure guestd
+	END
+	for ((i = 1; i <= 8; i++)); do
+		# As a hypervisor that fails, and its successor.
+		kill -KILL "$(pid hv)"
+		wait_until "$PATIENCE" has_lines "$i" '"program.restart"' \
+			"$M/events/bmc.jsonl"
+		iovctl soft-reset >/dev/null
+		wait_until "$PATIENCE" has_lines "$i" '"soft-reset.done"' \
+			"$M/events/bmc.jsonl"
+	done
+	machine_stop
+}
+
+@test "the table of the state area" {
+	fake_programs
+	machine_start <<<"hv: hvmon"
 	run -0 table_state
 	assert_output "hypervisor vm0 0 null"
 	# Heartbeats 258 of hvmon and 7 of a second successor, pid 9, VM 3.

@@ -35,12 +35,12 @@ enum power_event {
 
 typedef void power_fn(struct bmc *b, struct process *p);
 
-static power_fn nothing, start_next, ready_up, gone_starting, gone_up,
+static power_fn nothing, ready_starting, ready_up, gone_starting, gone_up,
 	begin_off, begin_lost, command_ended, stop_next, lost_next;
 
 static power_fn *const actions[POWER_STATE_N][POWER_EVENT_N] = {
 	[POWER_STARTING] = {
-		[EV_READY] = start_next,
+		[EV_READY] = ready_starting,
 		[EV_GONE] = gone_starting,
 		[EV_OFF] = begin_off,
 		[EV_LOST] = begin_lost,
@@ -166,8 +166,6 @@ static void all_ready(void *arg)
 	if (err)
 		power_off(b, STATUS_INTERNAL, "cannot run %s: %s",
 			  b->captive.argv[0], strerror(-err));
-	else
-		soft_reset_up(b);
 }
 
 static void start_this(void *arg)
@@ -229,6 +227,14 @@ static void start_next(struct bmc *b, struct process *p)
 			  p->line->name);
 }
 
+/* It may be a soft reset's turn as well. */
+static void ready_starting(struct bmc *b, struct process *p)
+{
+	soft_reset_ready(b, p);
+	if (b->power.state == POWER_STARTING)
+		start_next(b, p);
+}
+
 static void ready_up(struct bmc *b, struct process *p)
 {
 	soft_reset_ready(b, p);
@@ -284,7 +290,7 @@ static void gone_up(struct bmc *b, struct process *p)
 		restart_now(p);
 	else if (!p->doomed && !p->ending && restart_applies(p))
 		restart_by_rule(p);
-	if (b->power.state == POWER_UP)
+	if (b->power.state <= POWER_UP)
 		soft_reset_gone(b, p);
 }
 
@@ -318,6 +324,8 @@ static void gone_starting(struct bmc *b, struct process *p)
 
 	if (state_area_cause(b->program.state))
 		gone_up(b, p);
+	else if (p->doomed)
+		soft_reset_gone(b, p);
 	else if (awaited && !again && restart_misses_bridge(p))
 		loop_timer_in(b->program.loop, &p->timer, RESTART_BRIDGE_NS,
 			      start_failed, p);

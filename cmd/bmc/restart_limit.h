@@ -29,4 +29,10 @@ static inline bool restart_limit_take(struct restart_limit *l, uint64_t now_ns)
 	return true;
 }
 
+/* Begin anew. */
+static inline void restart_limit_forget(struct restart_limit *l)
+{
+	l->n = 0;
+}
+
 #endif

@@ -7,6 +7,12 @@
  * RESTART says does not matter for those that the reset killed.  Asked for
  * again while it kills, it is the same reset; while it starts, a new one.
  *
+ * At power on it does not wait: the program that is awaited may wait for the
+ * hypervisor that has failed.  Those that were not started yet are left to the
+ * power on, which goes on as they become ready.
+ *
+ * A reset that went well leaves nobody with restarts of late to answer for.
+ *
  * A program that had ended by itself with status 0, or was told to, is left
  * so.  A guest that ends before it is ready is passed over; without a
  * hypervisor the reset has failed, and waits for nobody.
@@ -36,10 +42,15 @@ static bool is_hypervisor(const struct process *p)
 	return runs_program(p, "hvmon");
 }
 
+static bool is_vm(const struct process *p)
+{
+	return is_hypervisor(p) || runs_program(p, "guestd");
+}
+
 /* Whether it is one of those that are reset. */
 static bool is_meant(const struct bmc *b, const struct process *p)
 {
-	if (!is_hypervisor(p) && !runs_program(p, "guestd"))
+	if (!is_vm(p) || p->state == PROCESS_OFF)
 		return false;
 	return !p->pid || p->pid != b->soft_reset.spared;
 }
@@ -86,6 +97,15 @@ static void end(struct bmc *b, const char *ev, const char *name)
 
 /* Starting */
 
+static void forgive(struct bmc *b)
+{
+	unsigned i;
+
+	for (i = 0; i < b->n; i++)
+		if (is_vm(&b->process[i]))
+			restart_limit_forget(&b->process[i].limit);
+}
+
 static void start_at(struct bmc *b);
 
 static void start_this(void *arg)
@@ -110,6 +130,7 @@ static void start_at(struct bmc *b)
 	while (r->next < b->n && !b->process[r->next].resetting)
 		r->next++;
 	if (r->next == b->n) {
+		forgive(b);
 		end(b, "soft-reset.done", NULL);
 		return;
 	}
@@ -146,6 +167,9 @@ static void give_up(struct bmc *b, const struct process *p)
 			       "the hypervisor does not start");
 	}
 	end(b, "soft-reset.failed", p->line->name);
+	if (b->power.state == POWER_STARTING)
+		power_off(b, STATUS_INTERNAL, "%s: does not start again",
+			  p->line->name);
 }
 
 /* Killing */
@@ -235,19 +259,10 @@ void soft_reset_ask(struct bmc *b, struct control_call *call)
 	}
 	caller->call = call;
 	TAILQ_INSERT_TAIL(&r->callers, caller, entry);
-	if (r->state == SOFT_RESET_LATER || r->state == SOFT_RESET_KILLING)
+	if (r->state == SOFT_RESET_KILLING)
 		return;
 	r->spared = bmc_find_pid(b, peer) ? peer : 0;
-	if (b->power.state == POWER_STARTING)
-		r->state = SOFT_RESET_LATER;
-	else
-		begin(b);
-}
-
-void soft_reset_up(struct bmc *b)
-{
-	if (b->soft_reset.state == SOFT_RESET_LATER)
-		begin(b);
+	begin(b);
 }
 
 void soft_reset_cancel(struct bmc *b)

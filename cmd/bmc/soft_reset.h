@@ -15,7 +15,6 @@ struct control_call;
 
 enum soft_reset_state {
 	SOFT_RESET_NONE,
-	SOFT_RESET_LATER,    /* when the machine is up */
 	SOFT_RESET_KILLING,  /* until all are gone */
 	SOFT_RESET_STARTING, /* one after the other */
 };
@@ -38,8 +37,6 @@ struct soft_reset {
 void soft_reset_init(struct soft_reset *r);
 /* Asked for; the call is answered when the killing is over. */
 void soft_reset_ask(struct bmc *b, struct control_call *call);
-/* The machine is up. */
-void soft_reset_up(struct bmc *b);
 /* A program became ready. */
 void soft_reset_ready(struct bmc *b, struct process *p);
 /* A program is gone, and, unless the reset killed it, what its own rule says
