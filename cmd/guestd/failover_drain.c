@@ -153,6 +153,8 @@ int failover_check_look(void *arg)
 	return failover_has_mirror(f) ? STEP_2001 : STEP_1704;
 }
 
+/* For all but those that the limit passed: one that is at rest now may still
+ * enqueue, and what it enqueues has to go, too. */
 void failover_issue_on(void *arg)
 {
 	struct failover *f = arg;
@@ -162,7 +164,7 @@ void failover_issue_on(void *arg)
 	f->drained_once = true;
 	for (EACH_PF(pf, f->successor))
 		for (EACH_OTHER(n, pf))
-			if (look(pf, n) != DRAIN_DONE)
+			if (!pf->vf[n].late)
 				steps_write32(&f->steps,
 					      sub_pf_block(pf, n) +
 						      NIC_PF_VF_TX_ENABLE,
