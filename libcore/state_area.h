@@ -26,9 +26,11 @@ struct state_successor {
 	_Atomic uint64_t heartbeat; /* counted up by it */
 	_Atomic uint32_t pid;       /* 0: none came yet */
 	_Atomic uint32_t vm;        /* 0: none */
-	uint8_t rsvd[48];
+	_Atomic uint32_t able;      /* 1: it could take over now */
+	uint8_t rsvd[44];
 };
 _Static_assert(sizeof(struct state_successor) == 64, "state successor");
+_Static_assert(offsetof(struct state_successor, able) == 16, "layout");
 
 struct state_area {
 	uint32_t magic;

@@ -272,6 +272,149 @@ assert_kept() {
 	machine_stop
 }
 
+@test "a first guest that is started again leaves it to the second successor" {
+	machine_start <<-END
+		bridge: rootbridge --vms=4
+		nic0: iovdev --vfs=3
+		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --vf nic0/vf3=vm3 --successor vm1,vm2
+		vm1: RESTART=on-failure guestd --vm 1 --successor 1 --detect=exit --at=failover.1603=kill --sink
+		vm2: guestd --vm 2 --successor 2 --detect=heartbeat --heartbeat-limit=300ms --sink
+		vm3: guestd --vm 3 --send to=nic0/vf2,rate=1000
+	END
+	show successor src=vm2 state=watching
+	was=$(pid vm2)
+	kill -KILL "$(pid hv)"
+	await takeover.returned '.src == "vm2"'
+	show successor src=vm1 state=watching
+	show link function=nic0/vf3 src=vm3 link=up
+	assert_equal "$(pid vm2)" "$was"
+	machine_stop
+}
+
+@test "a successor that stood down goes on when the faster one fails" {
+	machine_start <<-END
+		bridge: rootbridge --vms=4
+		nic0: iovdev --vfs=3
+		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --vf nic0/vf3=vm3 --successor vm1,vm2
+		vm1: guestd --vm 1 --successor 1 --heartbeat-limit=1s --sink
+		vm2: guestd --vm 2 --successor 2 --heartbeat-limit=500ms --at=failover.1703=hold --sink
+		vm3: guestd --vm 3 --send to=nic0/vf2,rate=1000
+	END
+	show successor src=vm2 state=watching
+	# The first one is frozen, the second one takes the PF; then the first
+	# one runs, and the second one dies.
+	kill -STOP "$(pid vm1)"
+	wait_until "$PATIENCE" is_stopped "$(pid vm1)"
+	kill -KILL "$(pid hv)"
+	await failover.1703 '.src == "vm2"'
+	kill -CONT "$(pid vm1)"
+	await takeover.stood-down '.src == "vm1"'
+	kill -KILL "$(pid vm2)"
+	await takeover.returned '.src == "vm1"'
+	show link function=nic0/vf3 src=vm3 link=up
+	machine_stop
+}
+
+@test "a device that is gone before the claim: all are started again" {
+	machine_start <<-END
+		bridge: rootbridge --vms=3 --timeout 20s
+		nic0: RESTART=on-failure iovdev --vfs=2
+		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --successor vm1
+		vm1: guestd --vm 1 --successor 1 --detect=exit --at=failover.1604=hold --sink
+		vm2: guestd --vm 2 --send to=nic0/vf1,rate=1000
+	END
+	show successor state=watching
+	kill -KILL "$(pid hv)"
+	await failover.1604
+	iovctl at bmc program.restart=hold >/dev/null
+	kill -KILL "$(pid nic0)"
+	await device.gone
+	iovctl release vm1 >/dev/null
+	await soft-reset.begin
+	iovctl release bmc >/dev/null
+	await soft-reset.done
+	show successor state=watching
+	show link function=nic0/vf2 src=vm2 link=up
+	show link function=nic0/vf1 src=vm1 link=up
+	machine_stop
+}
+
+@test "a hypervisor that dies at power on is reset, whoever waits for it" {
+	machine_launch <<-END
+		bridge: rootbridge --vms=3
+		nic0: iovdev --vfs=2
+		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --successor vm1
+		vm1: guestd --vm 1 --successor 1 --detect=exit --sink
+		vm2: guestd --vm 2 --at=driver.probe=hold --send to=nic0/vf1,rate=1000
+	END
+	show successor state=watching
+	await driver.probe '.src == "vm2"'
+	kill -KILL "$(pid hv)"
+	await driver.probe '.src == "vm2" and .inc == 2'
+	iovctl release vm2 >/dev/null
+	await_ready bmc
+	show successor state=watching takeovers=1
+	show link function=nic0/vf2 src=vm2 link=up
+	machine_stop
+}
+
+held() {
+	rpc bridge show '["held"]' | jq -r '.rows[].operation'
+}
+
+holds() {
+	[[ $(held | wc -l) -eq $1 ]]
+}
+
+# The PF's operations that are held, N of them, take place.
+let_go() {
+	local operation
+	wait_until "$PATIENCE" holds "$1"
+	for operation in $(held); do
+		iovctl complete "$operation" >/dev/null
+	done
+}
+
+# The VF's transmit ring is empty.
+is_sent() {
+	rpc nic0 show '["device-queues"]' | jq -e --arg function "$1" '.rows[] |
+		select(.function == $function and .queue == "tx") |
+		.write == .read' >/dev/null
+}
+
+@test "what a guest enqueues while another one's transmit comes on again goes" {
+	machine_start <<-END
+		bridge: rootbridge --vms=4 --no-timeout
+		nic0: iovdev --vfs=3
+		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --vf nic0/vf3=vm3 --successor vm1
+		vm1: guestd --vm 1 --successor 1 --detect=exit --without=forced-stop --drain-limit=30s --at=failover.1703=hold --at=failover.1707=hold --sink
+		vm2: guestd --vm 2 --sink
+		vm3: guestd --vm 3 --sink
+	END
+	show successor state=watching
+	kill -KILL "$(pid hv)"
+	await failover.1703
+	iovctl hold nic0/pf0 >/dev/null
+	iovctl release vm1 >/dev/null
+	# Transmit of both is off; vm2 enqueues behind it, and is seen.
+	let_go 2
+	wait_until "$PATIENCE" holds 1
+	rpc vm2 send '{"to": "nic0/vf1", "count": 1}' >/dev/null
+	let_go 1
+	# It comes on again; meanwhile vm3 enqueues.
+	wait_until "$PATIENCE" holds 2
+	rpc vm3 send '{"to": "nic0/vf1", "count": 1}' >/dev/null
+	iovctl fault nic0/pf0 none >/dev/null
+	let_go 2
+	await takeover.serving
+	is_sent nic0/vf2
+	is_sent nic0/vf3
+	refute has_event drain.limit
+	iovctl release vm1 >/dev/null
+	await takeover.returned
+	machine_stop
+}
+
 @test "without a bmc the first guest serves until somebody starts hvmon" {
 	start bridge rootbridge --vms=3
 	start nic0 iovdev --vfs=2

@@ -49,14 +49,44 @@ static unsigned order_of(const struct failover *f, uint16_t bdf, uint32_t vm)
 	return 0;
 }
 
-/* Those who come first have failed, or we would not be here; who comes later
- * took it while we could not run, and resets us too. */
+/* Who comes later took it while we could not run, and resets us too. */
 static bool is_taken(const struct failover *f, const struct sub_pf *pf)
 {
 	uint32_t own = f->successor->guest->options.vm;
 
 	return pf->listed && pf->owner != own &&
 	       order_of(f, pf->bdf, pf->owner) > order_of(f, pf->bdf, own);
+}
+
+/* Whether another successor does it.  Those who come first had failed, or we
+ * would not be here, but one may have come back since. */
+static bool is_late(const struct failover *f)
+{
+	struct successor *s = f->successor;
+	const struct sub_pf *pf;
+	bool owned = false;
+
+	for (pf = s->pf; pf < s->pf + s->n_pfs; pf++) {
+		owned = owned || pf->owned;
+		if (is_taken(f, pf)) {
+			s->yielded_to = pf->owner;
+			return true;
+		}
+	}
+	return !owned && !monitor_is_first(&s->monitor);
+}
+
+/* Whether this VM may claim any PF, there or not. */
+static bool is_successor(const struct failover *f)
+{
+	const struct sup_successor *s = f->successors;
+	const struct sup_successor *end =
+		s + sizeof(f->successors) / sizeof(*f->successors);
+
+	for (; s < end && s->order; s++)
+		if (s->vm == f->successor->guest->options.vm)
+			return true;
+	return false;
 }
 
 static struct sub_pf *pf_of(struct successor *s, const char *device)
@@ -170,7 +200,6 @@ int failover_check_who(void *arg)
 	struct failover *f = arg;
 	struct successor *s = f->successor;
 	const struct sup_vm *hypervisor;
-	const struct sub_pf *pf;
 	int err = f->steps.err;
 
 	if (err)
@@ -182,17 +211,17 @@ int failover_check_who(void *arg)
 		return err ? err : STEP_WHO;
 	}
 	take_functions(f);
-	if (!any_listed(s))
+	if (!is_successor(f))
 		return -EPERM;
-	for (pf = s->pf; pf < s->pf + s->n_pfs; pf++)
-		if (is_taken(f, pf))
-			return -EBUSY;
+	if (is_late(f))
+		return -EBUSY;
 	/* The next hypervisor was faster. */
 	hypervisor = vm_of(f, PLATFORM_HYPERVISOR);
 	if (hypervisor && hypervisor->state == SUP_VM_RUNNING &&
 	    hypervisor->pid != (uint32_t)s->monitor.hypervisor.pid)
 		return -EALREADY;
-	return STEP_CLAIM;
+	/* The device is gone: there is nothing to take, only to start anew. */
+	return any_listed(s) ? STEP_CLAIM : STEP_1707;
 }
 
 void failover_issue_claim(void *arg)

@@ -63,6 +63,11 @@ static struct state_area *area_of(const struct monitor *m)
 	return m->guest->program.state;
 }
 
+static struct state_successor *own_part(const struct monitor *m)
+{
+	return &area_of(m)->successor[options_of(m)->successor - 1];
+}
+
 static uint64_t beat_period_ns(const struct monitor *m)
 {
 	return atomic_load(&area_of(m)->heartbeat_us) * NS_PER_US;
@@ -158,8 +163,7 @@ static void on_tick(void *arg)
 
 	loop_timer_in(g->program.loop, &m->timer, options_of(m)->monitor_ns,
 		      on_tick, m);
-	atomic_fetch_add(
-		&area->successor[options_of(m)->successor - 1].heartbeat, 1);
+	atomic_fetch_add(&own_part(m)->heartbeat, 1);
 	fails = guest_point_fails(g, POINT_FAILOVER_1601);
 	follow_all(m);
 	if (!fails)
@@ -190,13 +194,17 @@ void monitor_init(struct monitor *m, struct guest *g)
 
 void monitor_start(struct monitor *m)
 {
-	struct state_area *area = area_of(m);
-	struct state_successor *s =
-		&area->successor[options_of(m)->successor - 1];
+	struct state_successor *s = own_part(m);
 
+	atomic_store(&s->able, 0);
 	atomic_store(&s->vm, options_of(m)->vm);
 	atomic_store(&s->pid, (uint32_t)getpid());
 	on_tick(m);
+}
+
+void monitor_able(struct monitor *m)
+{
+	atomic_store(&own_part(m)->able, 1);
 }
 
 void monitor_fini(struct monitor *m)
@@ -208,9 +216,7 @@ void monitor_fini(struct monitor *m)
 		return;
 	loop_timer_cancel(&m->timer);
 	/* Whoever has that pid next is no successor. */
-	atomic_compare_exchange_strong(
-		&area_of(m)->successor[options_of(m)->successor - 1].pid, &own,
-		0);
+	atomic_compare_exchange_strong(&own_part(m)->pid, &own, 0);
 	unwatch(&m->hypervisor);
 	for (i = 0; i < STATE_SUCCESSORS; i++)
 		unwatch(&m->lower[i]);
@@ -241,6 +247,11 @@ const char *monitor_verdict(const struct monitor *m)
 	return failed(m, &m->hypervisor, beat_period_ns(m));
 }
 
+static bool is_able(const struct monitor *m, unsigned order)
+{
+	return atomic_load(&area_of(m)->successor[order - 1].able);
+}
+
 bool monitor_is_first(const struct monitor *m)
 {
 	const struct guest_options *o = options_of(m);
@@ -249,23 +260,37 @@ bool monitor_is_first(const struct monitor *m)
 
 	for (i = 0; i + 1 < o->successor; i++) {
 		w = &m->lower[i];
-		if (w->pid && !w->gone && !failed(m, w, o->monitor_ns))
+		if (w->pid && !w->gone && is_able(m, i + 1) &&
+		    !failed(m, w, o->monitor_ns))
 			return false;
 	}
 	return true;
 }
 
+static bool lives(const struct monitor *m, unsigned order)
+{
+	pid_t pid = (pid_t)atomic_load(&area_of(m)->successor[order - 1].pid);
+
+	return pid > 0 && (kill(pid, 0) == 0 || errno != ESRCH);
+}
+
 bool monitor_is_alone(const struct monitor *m)
 {
-	struct state_area *area = area_of(m);
-	pid_t pid;
-	unsigned i;
+	unsigned own = options_of(m)->successor, order;
 
-	for (i = 0; i < STATE_SUCCESSORS; i++) {
-		pid = (pid_t)atomic_load(&area->successor[i].pid);
-		if (pid > 0 && pid != getpid() &&
-		    (kill(pid, 0) == 0 || errno != ESRCH))
+	for (order = 1; order <= STATE_SUCCESSORS; order++)
+		if (order != own && (is_able(m, order) || order < own) &&
+		    lives(m, order))
 			return false;
-	}
 	return true;
+}
+
+bool monitor_vm_lives(const struct monitor *m, uint32_t vm)
+{
+	unsigned order;
+
+	for (order = 1; order <= STATE_SUCCESSORS; order++)
+		if (atomic_load(&area_of(m)->successor[order - 1].vm) == vm)
+			return lives(m, order);
+	return false;
 }

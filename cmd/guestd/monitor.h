@@ -62,9 +62,15 @@ void monitor_fini(struct monitor *m);
 void monitor_restart(struct monitor *m);
 /* Why the hypervisor has failed, by --detect; NULL: it has not. */
 const char *monitor_verdict(const struct monitor *m);
-/* Whether no other successor lives. */
+/* This guest can take over from now on. */
+void monitor_able(struct monitor *m);
+/* Whether no other successor lives that can take over, nor one that cannot but
+ * comes first. */
 bool monitor_is_alone(const struct monitor *m);
-/* Whether everybody who comes first has failed too. */
+/* Whether everybody who comes first has failed too, or cannot take over: one
+ * that was started again while there is no hypervisor. */
 bool monitor_is_first(const struct monitor *m);
+/* Whether the successor that is this VM lives. */
+bool monitor_vm_lives(const struct monitor *m, uint32_t vm);
 
 #endif

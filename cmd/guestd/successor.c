@@ -116,6 +116,7 @@ static void listed(struct successor *s)
 	go_to(s, SUCCESSOR_WATCHING);
 	emergency_link_clear(&g->emergency);
 	monitor_restart(&s->monitor);
+	monitor_able(&s->monitor);
 	event(g->program.log, "successor.watching", "s:i, s:i, s:b", "order",
 	      (int)g->options.successor, "links", (int)count_links(s), "page",
 	      s->page != NULL);
@@ -201,6 +202,8 @@ static void on_returned(void *arg, int err, unsigned at)
 		pf->owned = false;
 	s->failover.serves = false;
 	atomic_store(&s->page->returned, s->wanted);
+	/* What went well is no reason to do it no more. */
+	s->resets = 0;
 	emergency_link_clear(&g->emergency);
 	go_to(s, SUCCESSOR_WATCHING);
 	monitor_restart(&s->monitor);
@@ -251,6 +254,8 @@ bool successor_may_reset(struct successor *s)
 static void take_over(struct successor *s, const char *why)
 {
 	s->failed_pid = s->monitor.hypervisor.pid;
+	s->stood_down = false;
+	s->yielded_to = 0;
 	s->takeovers++;
 	/* What a former hypervisor asked for is answered; one that lives asks
 	 * again. */
@@ -271,6 +276,16 @@ static void look_without_bus(struct successor *s)
 	failover_reset_only(&s->failover, "nothing to keep");
 }
 
+/* Who was faster may fail before there is a new hypervisor. */
+static void watch_faster_one(struct successor *s)
+{
+	if (!s->stood_down || !monitor_is_first(&s->monitor) ||
+	    (s->yielded_to && monitor_vm_lives(&s->monitor, s->yielded_to)))
+		return;
+	s->stood_down = false;
+	s->failed_pid = 0;
+}
+
 void successor_look(struct successor *s)
 {
 	const char *why;
@@ -281,6 +296,7 @@ void successor_look(struct successor *s)
 			look_without_bus(s);
 		return;
 	case SUCCESSOR_WATCHING:
+		watch_faster_one(s);
 		why = monitor_verdict(&s->monitor);
 		if (why && monitor_is_first(&s->monitor) &&
 		    !s->listing.running && !failover_runs(&s->failover) &&
@@ -323,9 +339,12 @@ static void took_over(struct successor *s)
 	      "reset", f->reset_err == 0);
 }
 
-/* Somebody was faster: that one is to be watched. */
+/* Somebody was faster: that one is to be watched.  Should it fail as well, the
+ * same hypervisor is taken over from once more. */
 static void stand_down(struct successor *s, int err)
 {
+	if (s->yielded_to || !monitor_is_first(&s->monitor))
+		s->stood_down = true;
 	emergency_link_clear(&s->guest->emergency);
 	event(s->guest->program.log, "takeover.stood-down", "s:s", "why",
 	      strerror(-err));
@@ -337,9 +356,11 @@ void successor_took_over(struct successor *s, int err)
 {
 	if (s->failover.reset_only)
 		return;
-	/* Given up before the claim: only the reset was done. */
+	/* Given up before the claim, or no device: only the reset was done. */
 	if (!any_owned(s)) {
-		stand_down(s, err ? err : -ECANCELED);
+		if (!err)
+			err = s->failover.gave_up ? -ECANCELED : -ENODEV;
+		stand_down(s, err);
 		return;
 	}
 	if (err == -EPERM) {

@@ -54,7 +54,9 @@ struct successor {
 	int irq_fd;
 	struct loop_watch irq;
 
-	pid_t failed_pid; /* that hypervisor was taken over from */
+	pid_t failed_pid;    /* that hypervisor was taken over from */
+	bool stood_down;     /* another successor was faster */
+	uint32_t yielded_to; /* that VM, if it comes later; 0 */
 	/* soft resets of late; more would not help */
 	uint64_t resets_since_ns;
 	unsigned resets;
