@@ -92,6 +92,10 @@
 #define NIC_PF_LINK_CHANGED 0x048 /* rw1c: link or bandwidth, 601 */
 #define NIC_PF_MBX_PENDING  0x060 /* ro: requests not answered */
 #define NIC_PF_CHANGED      0x068 /* rw1c, 32 bit: 1: the PF's own link */
+/* 64 bit, VF n at bit n - 1: Bus Master Enable.  Those whose bit is written as
+ * 0 are cleared, 1 leaves the VF as it is.  Nothing orders it among what the
+ * VFs themselves are asked. */
+#define NIC_PF_MASTERS      0x070
 #define NIC_PF_VF_BASE      0x4000
 #define NIC_PF_VF_SIZE      0x100 /* block of VF n at BASE + (n-1) * SIZE */
 #define NIC_PF_VF(n)        (NIC_PF_VF_BASE + ((n)-1) * NIC_PF_VF_SIZE)
@@ -142,6 +146,7 @@
 #define NIC_STATE_PENDING   0x6c /* MSI-X pending bits; those set are raised */
 #define NIC_STATE_DEVCTL    0x70 /* 16 bit: config space, Device Control */
 #define NIC_STATE_MSIX      0x74 /* 16 bit: Message Control of MSI-X */
+#define NIC_STATE_HELD      0x78 /* ro: queue entries taken, not finished */
 #define NIC_STATE_COMMAND   0x7c /* 16 bit: Command */
 
 #endif

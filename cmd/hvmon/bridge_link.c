@@ -27,8 +27,10 @@ struct verdict_entry {
 
 /* Exceptions and verdicts. */
 
-static void ring_doorbell(struct bridge_link *link)
+static void ring_doorbell(void *arg)
 {
+	struct bridge_link *link = arg;
+
 	/* EAGAIN: the counter is full, so the bridge wakes up anyway. */
 	if (eventfd_write(link->doorbell_fd, 1) < 0 && errno != EAGAIN)
 		hvmon_stop(link->hv, STATUS_INTERNAL,
@@ -52,7 +54,8 @@ static void push_verdicts(void *arg)
 		free(entry);
 	}
 	if (pushed)
-		ring_doorbell(link);
+		loop_defer(link->hv->program->loop, &link->ring, ring_doorbell,
+			   link);
 	if (err == -EAGAIN)
 		loop_timer_in(link->hv->program->loop, &link->retry,
 			      VERDICT_RETRY_NS, push_verdicts, link);
@@ -310,6 +313,7 @@ void bridge_link_close(struct bridge_link *link)
 		free(entry);
 	}
 	loop_timer_cancel(&link->retry);
+	loop_defer_cancel(&link->ring);
 	loop_watch_del(&link->notify);
 	if (link->channels) {
 		guest_memory_guard_del(link->channels);

@@ -32,7 +32,8 @@ struct bridge_link {
 	int notify_fd;   /* the bridge pushed exceptions */
 	int doorbell_fd; /* we pushed verdicts */
 	struct loop_watch notify;
-	struct loop_timer retry; /* the verdict ring was full */
+	struct loop_timer retry;   /* the verdict ring was full */
+	struct loop_deferred ring; /* once for all verdicts of a turn */
 	bool listening;
 	TAILQ_HEAD(, verdict_entry) verdicts; /* wait for room */
 	struct step_requests requests;        /* of steps, unanswered */

@@ -81,9 +81,11 @@ static int attach_setup(struct procedure *p)
 	      "device", device->name, "bdf", (int)device->bdf, "vendor",
 	      (int)pci_get16(device->config, PCI_VENDOR_ID), "id",
 	      (int)pci_get16(device->config, PCI_DEVICE_ID));
+	/* What was there before it is not its own. */
 	if (((struct attach *)p)->fresh)
-		reset_record_forget(device);
-	reset_record_take(device);
+		reset_record_clear(device);
+	else
+		reset_record_take(device);
 	if (adopt_is_running(device)) {
 		step_adopt(p, device);
 	} else {

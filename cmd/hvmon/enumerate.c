@@ -132,6 +132,7 @@ static int scan_buses(struct procedure *p)
 	struct scan *scan = (struct scan *)p;
 	unsigned bus;
 
+	step_reset_rooms(p);
 	/* Bus 0 is the root bridge's. */
 	for (bus = 1; bus < BUSES; bus++)
 		step_config_read(p, (uint16_t)(bus << 8), PCI_VENDOR_ID,
@@ -154,7 +155,6 @@ static int scan_headers(struct procedure *p)
 			continue;
 		step_config_read(p, device->bdf, 0, device->config,
 				 PCI_CONFIG_SIZE);
-		step_reset_records_read(p, device);
 	}
 	return STEP_NEXT;
 }

@@ -12,6 +12,7 @@
 #include "cmd/hvmon/enumerate.h"
 #include "cmd/hvmon/methods.h"
 #include "cmd/hvmon/pf_link.h"
+#include "cmd/hvmon/reset.h"
 #include "libcore/guest_memory.h"
 
 void hvmon_init(struct hvmon *hv, struct program *program)
@@ -66,6 +67,7 @@ void hvmon_fini(struct hvmon *hv)
 		config_emulation_forget(device);
 	}
 	bridge_link_close(&hv->bridge);
+	reset_rooms_unmap(hv);
 	devices_fini(hv);
 	successors_fini(&hv->successors);
 	bridge_tables_fini(&hv->tables);

@@ -29,9 +29,11 @@ struct hvmon {
 	struct heartbeat heartbeat;
 	struct successors successors;
 	struct bridge_tables tables; /* as last read */
-	uint64_t drain_limit_ns;     /* of a110; 0: none */
-	unsigned max_vfs;            /* VFs enabled per PF, at most */
-	bool stopping;               /* nothing new is begun */
+	void *rooms;                 /* reset_record.h; NULL: none */
+	uint32_t rooms_size;
+	uint64_t drain_limit_ns; /* of a110; 0: none */
+	unsigned max_vfs;        /* VFs enabled per PF, at most */
+	bool stopping;           /* nothing new is begun */
 };
 
 /* Before the options are read. */

@@ -101,30 +101,17 @@ static void send_failed(struct step_request *request, int err)
 	request_done(request);
 }
 
-static void region_read(struct procedure *p, uint32_t region, uint64_t offset,
-			void *into, uint32_t size, unsigned flags)
+void step_region_read(struct procedure *p, uint32_t region, uint64_t offset,
+		      void *into, uint32_t size)
 {
 	struct step_request *request = request_new(p);
 
-	request->flags = flags;
 	request->region = region;
 	request->offset = offset;
 	request->into = into;
 	request->size = size;
 	send_failed(request, vfu_client_read(p->hv->bridge.client, region,
 					     offset, size, on_reply, request));
-}
-
-void step_region_read(struct procedure *p, uint32_t region, uint64_t offset,
-		      void *into, uint32_t size)
-{
-	region_read(p, region, offset, into, size, 0);
-}
-
-void step_region_read_if(struct procedure *p, uint32_t region, uint64_t offset,
-			 void *into, uint32_t size)
-{
-	region_read(p, region, offset, into, size, STEP_MAY_FAIL);
 }
 
 void step_region_write(struct procedure *p, uint32_t region, uint64_t offset,

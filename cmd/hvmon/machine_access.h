@@ -37,9 +37,6 @@ enum {
 /* Any region of the bus socket. */
 void step_region_read(struct procedure *p, uint32_t region, uint64_t offset,
 		      void *into, uint32_t size);
-/* One that may be refused: *into is then as it was. */
-void step_region_read_if(struct procedure *p, uint32_t region, uint64_t offset,
-			 void *into, uint32_t size);
 void step_region_write(struct procedure *p, uint32_t region, uint64_t offset,
 		       const void *data, uint32_t size, unsigned flags);
 

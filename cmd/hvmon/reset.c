@@ -34,7 +34,6 @@
 #include "cmd/hvmon/management.h"
 #include "cmd/hvmon/pf_guard.h"
 #include "cmd/hvmon/reset_procedure.h"
-#include "cmd/hvmon/vf_quiet.h"
 
 const struct part_desc hvmon_parts[PART_N] = {
 	[PART_A105] = { "a105", "a reset suspends new requests" },
@@ -44,7 +43,7 @@ const struct part_desc hvmon_parts[PART_N] = {
 	[PART_SAVE] = { "save", "it writes the VFs' registers back" },
 };
 
-#define CLEANUP_STEP 17u
+#define CLEANUP_STEP 18u
 
 static bool has_part(const struct procedure *p, enum hvmon_part index)
 {
@@ -165,7 +164,7 @@ static int reset_bus_master(struct procedure *p)
 	/* Unconfirmed it would be one more request to be lost. */
 	if (r->suspended && r->choice.confirm != CONFIRM_NONE &&
 	    has_part(p, PART_BUS_MASTER))
-		vfs_bus_master_off(p);
+		vf_states_fence(p);
 	return STEP_FLOW;
 }
 
@@ -213,6 +212,19 @@ static int reset_confirmed(struct procedure *p)
 		return STEP_AGAIN;
 	}
 	vf_states_read(p);
+	return STEP_NEXT;
+}
+
+/* One asked by itself, in order, is at rest when it answers. */
+static int reset_rest(struct procedure *p)
+{
+	switch (p->round) {
+	case 0:
+		return vf_states_fence_again(p) ? STEP_AGAIN : STEP_NEXT;
+	case 1:
+		vf_states_read(p);
+		return STEP_AGAIN;
+	}
 	return STEP_NEXT;
 }
 
@@ -336,7 +348,7 @@ static int reset_resume(struct procedure *p)
 		suspend_rows_back(p);
 	suspend_vcpu_back(p);
 	if (!p->err)
-		reset_record_clear(p, p->device);
+		reset_record_clear(p->device);
 	return STEP_FLOW;
 }
 
@@ -420,6 +432,7 @@ static const struct step reset_steps[] = {
 	{ POINT_RESET_BUS_MASTER, reset_bus_master },
 	{ POINT_RESET_A110, reset_confirm },
 	{ POINT_NONE, reset_confirmed },
+	{ POINT_NONE, reset_rest },
 	{ POINT_RESET_SAVE, reset_save },
 	{ POINT_RESET_A115, reset_again },
 	{ POINT_NONE, reset_retry },

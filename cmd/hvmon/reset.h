@@ -21,13 +21,16 @@ void reset_attempt_ended(struct device *device, unsigned number, int err);
 /* Nothing of it is to be waited for any more. */
 void reset_vf_contained(struct vf *vf);
 
-/* Adoption: read what the former hypervisor left of resets under way. */
-void step_reset_records_read(struct procedure *p, struct device *device);
-/* The device's config space is what it was before a reset that took it away:
- * take it from the record. */
+/* Map what is kept of resets under way, when the tables are read. */
+void step_reset_rooms(struct procedure *p);
+void reset_rooms_unmap(struct hvmon *hv);
+/* Adoption: take what the former hypervisor left of a reset under way.  The
+ * device's config space is what it was before a reset that took it away. */
 void reset_record_take(struct device *device);
 /* It is about a device that is no more. */
 void reset_record_forget(struct device *device);
+/* No reset of the device is under way. */
+void reset_record_clear(const struct device *device);
 /* Complete that reset, or release the VFs after a new barrier. */
 void step_reset_resume(struct procedure *p, struct device *device);
 

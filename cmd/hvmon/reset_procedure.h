@@ -41,6 +41,7 @@ struct reset {
 	bool suspended;      /* a105 was begun */
 	bool stopped;        /* the VMs were */
 	bool asked;          /* the VFs were, by a barrier */
+	bool fenced;         /* Bus Master Enable is to be clear */
 	bool saved;          /* registers are being read, or were */
 	bool flr;            /* a115 was begun */
 	unsigned interrupts; /* a605 */
@@ -67,7 +68,6 @@ void reset_point(struct procedure *p, unsigned point);
 void reset_add_vf(struct reset *r, struct vf *vf);
 /* Tell the successor how far we are. */
 void reset_record_write(struct reset *r, enum reset_phase phase);
-void reset_record_clear(struct procedure *p, const struct device *device);
 
 /* a105: new requests of the VFs do not reach them from here on. */
 void suspend_table(struct procedure *p);
@@ -95,6 +95,10 @@ void vf_states_barrier(struct procedure *p);
 /* Whether VF i answered it; and not with all ones, as one that is contained. */
 bool vf_has_answered(struct procedure *p, unsigned i);
 bool vf_is_quiet(struct procedure *p, unsigned i);
+/* The queues of all VFs: no new entry is taken. */
+void vf_states_fence(struct procedure *p);
+/* Fence and ask those anew that are not at rest by what was read; how many. */
+unsigned vf_states_fence_again(struct procedure *p);
 /* The registers of VFs that are quiet; what was read, for the record. */
 void vf_states_read(struct procedure *p);
 void vf_states_note(struct procedure *p);

@@ -64,3 +64,28 @@ bool reset_record_is_valid(const struct reset_record *record, uint16_t bdf)
 			return false;
 	return true;
 }
+
+void reset_room_put(struct reset_room *room, const struct reset_record *record,
+		    uint32_t size)
+{
+	if (record->phase == RESET_PHASE_SAVED)
+		memcpy(&room->saved, record, size);
+	else
+		memcpy(&room->suspending, record, size);
+}
+
+bool reset_room_get(const struct reset_room *room, uint16_t bdf,
+		    struct reset_record *record)
+{
+	memcpy(record, &room->saved, sizeof(*record));
+	if (reset_record_is_valid(record, bdf))
+		return true;
+	memcpy(record, &room->suspending, sizeof(*record));
+	return reset_record_is_valid(record, bdf);
+}
+
+void reset_room_clear(struct reset_room *room)
+{
+	memset(&room->suspending, 0, SUM_START);
+	memset(&room->saved, 0, SUM_START);
+}

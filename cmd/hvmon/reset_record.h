@@ -1,8 +1,10 @@
 /* reset_record.h - what a hypervisor leaves for its successor while it resets
  * a device: boundary of hvmon with the next hvmon.  Pure.
  *
- * One record a device, at RESET_RECORD_OFFSET(bus) of vm0's main memory, which
- * the root bridge keeps when hvmon dies.  All zero: no reset is under way.
+ * Each device has a room at RESET_ROOM_OFFSET(bus) of vm0's main memory, which
+ * the root bridge keeps when hvmon dies, with one record of each phase: hvmon
+ * may die in the middle of a record, and the one before is whole.  The later
+ * phase counts.  All zero: no reset is under way.
  */
 #ifndef IOVKIT_HVMON_RESET_RECORD_H
 #define IOVKIT_HVMON_RESET_RECORD_H
@@ -55,15 +57,29 @@ _Static_assert(offsetof(struct reset_record, pf_config) == 32 + 1024, "record");
 _Static_assert(offsetof(struct reset_record, state) == 32 + 1024 + 4096,
 	       "record");
 
-#define RESET_RECORD_ROOM 0x10000u
-#define RESET_RECORDS     64u
-#define RESET_RECORD_OFFSET(bus) \
-	((uint64_t)((bus) % RESET_RECORDS) * RESET_RECORD_ROOM)
-_Static_assert(sizeof(struct reset_record) <= RESET_RECORD_ROOM, "record");
+#define RESET_ROOM_SIZE 0x10000u
+#define RESET_ROOMS     64u
+#define RESET_ROOM_OFFSET(bus) \
+	((uint64_t)((bus) % RESET_ROOMS) * RESET_ROOM_SIZE)
+
+struct reset_room {
+	struct reset_record suspending;
+	struct reset_record saved;
+};
+_Static_assert(sizeof(struct reset_room) <= RESET_ROOM_SIZE, "room");
 
 /* Fill in size and sum, after everything else; returns the size. */
 uint32_t reset_record_seal(struct reset_record *record);
 /* Whether it is whole, and about the PF at bdf. */
 bool reset_record_is_valid(const struct reset_record *record, uint16_t bdf);
+
+/* Put a sealed record, of that size, into the room. */
+void reset_room_put(struct reset_room *room, const struct reset_record *record,
+		    uint32_t size);
+/* The record that counts, copied; false: there is none. */
+bool reset_room_get(const struct reset_room *room, uint16_t bdf,
+		    struct reset_record *record);
+/* No reset is under way. */
+void reset_room_clear(struct reset_room *room);
 
 #endif

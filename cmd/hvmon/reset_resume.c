@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
@@ -21,9 +22,39 @@
 #include "cmd/hvmon/vf_quiet.h"
 #include "libcore/pci_caps.h"
 
-static uint64_t record_offset(const struct device *device)
+/* Rooms of devices, as many as vm0's memory has. */
+#define ROOMS_SIZE ((uint64_t)RESET_ROOMS * RESET_ROOM_SIZE)
+
+void step_reset_rooms(struct procedure *p)
 {
-	return RESET_RECORD_OFFSET(device->bdf >> 8);
+	const struct bridge_tables *t = &p->hv->tables;
+	uint64_t size = 0;
+	unsigned i;
+
+	for (i = 0; i < t->n_vms; i++)
+		if (t->vms[i].vm == PLATFORM_HYPERVISOR)
+			size = t->vms[i].memory_size;
+	p->hv->rooms_size = size < ROOMS_SIZE ? (uint32_t)size : ROOMS_SIZE;
+	if (p->hv->rooms_size)
+		step_region_map(p, PLATFORM_REGION_MEMORY, p->hv->rooms_size,
+				&p->hv->rooms);
+}
+
+void reset_rooms_unmap(struct hvmon *hv)
+{
+	if (hv->rooms)
+		munmap(hv->rooms, hv->rooms_size);
+}
+
+/* NULL: vm0's memory is too small, and the guests help themselves. */
+static struct reset_room *room_of(const struct device *device)
+{
+	uint64_t at = RESET_ROOM_OFFSET(device->bdf >> 8);
+
+	if (!device->hv->rooms ||
+	    at + sizeof(struct reset_room) > device->hv->rooms_size)
+		return NULL;
+	return (void *)((uint8_t *)device->hv->rooms + at);
 }
 
 /* As adoption shall find it. */
@@ -43,33 +74,23 @@ static void save_pf_config(struct reset_record *record, const struct device *d)
 void reset_record_write(struct reset *r, enum reset_phase phase)
 {
 	const struct device *d = r->p.device;
+	struct reset_room *room = room_of(d);
 	struct reset_record *record = &r->record;
-	uint32_t size;
 
+	if (!room)
+		return;
 	record->phase = (uint16_t)phase;
 	if (phase == RESET_PHASE_SAVED)
 		save_pf_config(record, d);
-	size = reset_record_seal(record);
-	/* vm0's memory may be too small: then the guests help themselves. */
-	step_region_write(&r->p, PLATFORM_REGION_MEMORY, record_offset(d),
-			  record, size, STEP_MAY_FAIL);
-}
-void reset_record_clear(struct procedure *p, const struct device *device)
-{
-	static const uint8_t none[offsetof(struct reset_record, vfs)];
-
-	step_region_write(p, PLATFORM_REGION_MEMORY, record_offset(device),
-			  none, sizeof(none), STEP_MAY_FAIL);
+	reset_room_put(room, record, reset_record_seal(record));
 }
 
-void step_reset_records_read(struct procedure *p, struct device *device)
+void reset_record_clear(const struct device *device)
 {
-	if (!device->record)
-		device->record = calloc(1, sizeof(*device->record));
-	if (!device->record)
-		abort();
-	step_region_read_if(p, PLATFORM_REGION_MEMORY, record_offset(device),
-			    device->record, sizeof(*device->record));
+	struct reset_room *room = room_of(device);
+
+	if (room)
+		reset_room_clear(room);
 }
 
 void reset_record_forget(struct device *device)
@@ -80,9 +101,15 @@ void reset_record_forget(struct device *device)
 
 void reset_record_take(struct device *device)
 {
-	if (!device->record)
+	const struct reset_room *room = room_of(device);
+
+	if (!room)
 		return;
-	if (!reset_record_is_valid(device->record, device->bdf)) {
+	if (!device->record)
+		device->record = calloc(1, sizeof(*device->record));
+	if (!device->record)
+		abort();
+	if (!reset_room_get(room, device->bdf, device->record)) {
 		reset_record_forget(device);
 		return;
 	}
@@ -202,7 +229,7 @@ static int resume_registers(struct procedure *p)
 /* The PF driver sets its enables right when it is adopted. */
 static int resume_done(struct procedure *p)
 {
-	reset_record_clear(p, p->device);
+	reset_record_clear(p->device);
 	return STEP_NEXT;
 }
 

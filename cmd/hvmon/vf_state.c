@@ -42,6 +42,18 @@ void reset_add_vf(struct reset *r, struct vf *vf)
 	r->record.n_vfs = (uint16_t)p->vfs.n;
 }
 
+static void fence(struct procedure *p, unsigned i)
+{
+	step_config_write16(p, p->vfs.vf[i]->bdf, PCI_COMMAND,
+			    PCI_COMMAND_INTX_DISABLE);
+}
+
+static void ask(struct procedure *p, unsigned i)
+{
+	step_config_read(p, p->vfs.vf[i]->bdf, BARRIER_OFFSET, &p->vfs.word[i],
+			 sizeof(p->vfs.word[i]));
+}
+
 void vf_states_barrier(struct procedure *p)
 {
 	struct reset *r = reset_of(p);
@@ -53,9 +65,28 @@ void vf_states_barrier(struct procedure *p)
 			 sizeof(r->pf_word));
 	for (i = 0; i < p->vfs.n; i++)
 		if (!p->vfs.vf[i]->contained)
-			step_config_read(p, p->vfs.vf[i]->bdf, BARRIER_OFFSET,
-					 &p->vfs.word[i],
-					 sizeof(p->vfs.word[i]));
+			ask(p, i);
+}
+
+void vf_states_fence(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+	uint8_t masters[8];
+	uint64_t others = ~0ull;
+	unsigned i;
+
+	r->fenced = true;
+	for (i = 0; i < p->vfs.n; i++)
+		if (!p->device->has_driver || !r->is_pf)
+			fence(p, i);
+		else
+			others &= ~(1ull << (p->vfs.vf[i]->number - 1));
+	if (!~others)
+		return;
+	pci_put32(masters, 0, (uint32_t)others);
+	pci_put32(masters, 4, (uint32_t)(others >> 32));
+	step_write(p, p->device->bar[0] + NIC_PF_MASTERS, masters,
+		   sizeof(masters));
 }
 
 bool vf_has_answered(struct procedure *p, unsigned i)
@@ -128,6 +159,36 @@ static bool is_block(const uint8_t *state)
 	uint32_t mac = pci_get32(state, NIC_STATE_MAC);
 
 	return mac && mac != ALL_ONES;
+}
+
+/* The PF's write may overtake what the VF was asked before, and the barrier may
+ * overtake that write. */
+static bool is_at_rest(struct procedure *p, unsigned i)
+{
+	const uint8_t *state = state_of(reset_of(p), p->vfs.vf[i]->number);
+
+	return !is_block(state) || p->vfs.vf[i]->contained ||
+	       (!(pci_get16(state, NIC_STATE_COMMAND) & PCI_COMMAND_MASTER) &&
+		!pci_get32(state, NIC_STATE_HELD));
+}
+
+unsigned vf_states_fence_again(struct procedure *p)
+{
+	struct reset *r = reset_of(p);
+	char name[FUNCTION_NAME_MAX];
+	unsigned i, n = 0;
+
+	for (i = 0; r->fenced && r->record.n_states && i < p->vfs.n; i++) {
+		if (is_at_rest(p, i))
+			continue;
+		n++;
+		event(p->hv->program->log, "reset.fenced-again", "s:s",
+		      "function", vf_format(name, p->vfs.vf[i]));
+		p->vfs.word[i] = BARRIER_UNKNOWN;
+		fence(p, i);
+		ask(p, i);
+	}
+	return n;
 }
 
 void vf_states_note(struct procedure *p)

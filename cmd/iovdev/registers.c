@@ -221,8 +221,8 @@ static bool write_block(struct function *pf, struct function *vf,
 	return mailbox_write_block(vf, offset, value);
 }
 
-/* Link and bandwidth, and why the PF interrupts. */
-static uint32_t read_link(struct function *pf, uint32_t offset)
+/* Link and bandwidth, why the PF interrupts, and who masters the bus. */
+static uint32_t read_pf(struct function *pf, uint32_t offset)
 {
 	const struct link_values *now = &pf->link.now;
 	const struct nic *nic = pf->nic;
@@ -245,11 +245,14 @@ static uint32_t read_link(struct function *pf, uint32_t offset)
 		return half(nic->mbx_pending, offset);
 	case NIC_PF_CHANGED:
 		return nic->pf_changed;
+	case NIC_PF_MASTERS:
+	case NIC_PF_MASTERS + 4:
+		return vf_masters_read(pf, 8 * (offset - NIC_PF_MASTERS));
 	}
 	return 0;
 }
 
-static bool write_link(struct function *pf, uint32_t offset, uint32_t value)
+static bool write_pf(struct function *pf, uint32_t offset, uint32_t value)
 {
 	switch (offset) {
 	case NIC_PF_LINK_CHANGED:
@@ -260,6 +263,10 @@ static bool write_link(struct function *pf, uint32_t offset, uint32_t value)
 		return true;
 	case NIC_PF_CHANGED:
 		link_clear_pf(pf->nic, value);
+		return true;
+	case NIC_PF_MASTERS:
+	case NIC_PF_MASTERS + 4:
+		vf_masters_write(pf, 8 * (offset - NIC_PF_MASTERS), value);
 		return true;
 	}
 	return false;
@@ -298,7 +305,7 @@ static uint32_t read_one(struct function *f, uint32_t offset)
 		return f->vf ? 0 : f->num_vfs;
 	}
 	/* Of its link a VF knows what it is told. */
-	return f->vf ? mailbox_read(f, offset) : read_link(f, offset);
+	return f->vf ? mailbox_read(f, offset) : read_pf(f, offset);
 }
 
 /* False: nothing there can be written. */
@@ -327,7 +334,7 @@ static bool write_one(struct function *f, uint32_t offset, uint32_t value)
 		return true;
 	}
 	if (!f->vf)
-		return write_link(f, offset, value);
+		return write_pf(f, offset, value);
 	if (offset == NIC_MBX_REQUEST) {
 		mailbox_request(f, value);
 		return true;

@@ -1,5 +1,6 @@
 /* vf_state.c - the PF's window on what a reset takes from a VF: one block a
- * VF, of which any number is read or written in one access.
+ * VF, of which any number is read or written in one access; and the register
+ * by which the PF fences its VFs' queues.
  *
  * A hypervisor that resets the PF saves and restores all VFs with one access
  * each, and what it writes takes effect as a whole: Bus Master Enable of the
@@ -69,6 +70,7 @@ static void save(const struct function *vf, uint8_t block[NIC_PF_STATE_SIZE])
 		  pci_config_get16(config, config->pcie + PCI_EXP_DEVCTL));
 	pci_put16(block, NIC_STATE_MSIX,
 		  pci_config_get16(config, config->msix + PCI_MSIX_FLAGS));
+	pci_put32(block, NIC_STATE_HELD, function_held(vf));
 	pci_put16(block, NIC_STATE_COMMAND,
 		  pci_config_get16(config, PCI_COMMAND));
 }
@@ -170,4 +172,34 @@ bool vf_states_write(struct function *pf, uint64_t offset, const uint8_t *data,
 	event(nic->log, "vf.loaded", "s:s, s:i, s:i, s:i", "function", pf->name,
 	      "first", (int)offset + 1, "vfs", (int)n, "queues", (int)queues);
 	return true;
+}
+
+uint32_t vf_masters_read(const struct function *pf, unsigned first)
+{
+	uint32_t masters = 0;
+	unsigned i;
+
+	for (i = first; i < pf->num_vfs && i < first + 32; i++)
+		if (pf->nic->vf[i]->bme)
+			masters |= 1u << (i - first);
+	return masters;
+}
+
+void vf_masters_write(struct function *pf, unsigned first, uint32_t masters)
+{
+	struct function *vf;
+	uint16_t command;
+	unsigned i;
+
+	for (i = first; i < pf->num_vfs && i < first + 32; i++) {
+		vf = pf->nic->vf[i];
+		if (!vf->bme || masters >> (i - first) & 1)
+			continue;
+		command = pci_config_get16(&vf->config, PCI_COMMAND) &
+			  ~PCI_COMMAND_MASTER;
+		pci_config_write(&vf->config, PCI_COMMAND,
+				 (uint8_t[]){ (uint8_t)command,
+					      (uint8_t)(command >> 8) },
+				 2);
+	}
 }

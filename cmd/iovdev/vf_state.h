@@ -15,4 +15,8 @@ void vf_states_read(const struct function *pf, uint64_t offset, uint8_t *data,
 bool vf_states_write(struct function *pf, uint64_t offset, const uint8_t *data,
 		     uint32_t count);
 
+/* NIC_PF_MASTERS, the word whose bit 0 is VF first + 1. */
+uint32_t vf_masters_read(const struct function *pf, unsigned first);
+void vf_masters_write(struct function *pf, unsigned first, uint32_t masters);
+
 #endif

@@ -81,6 +81,34 @@ static void records(void)
 	free(record);
 }
 
+/* Of a room the later phase counts, if it is whole. */
+static void rooms_of_records(void)
+{
+	struct reset_room *room = calloc(1, sizeof(*room));
+	struct reset_record *record = new_record(1), found;
+	uint8_t *last;
+
+	if (!room)
+		abort();
+	CHECK(!reset_room_get(room, 0x100, &found));
+	record->phase = RESET_PHASE_SUSPENDING;
+	reset_room_put(room, record, reset_record_seal(record));
+	CHECK(reset_room_get(room, 0x100, &found));
+	CHECK_INT(found.phase, RESET_PHASE_SUSPENDING);
+	record->phase = RESET_PHASE_SAVED;
+	last = (uint8_t *)&room->saved + reset_record_seal(record) - 1;
+	reset_room_put(room, record, record->size);
+	CHECK(reset_room_get(room, 0x100, &found));
+	CHECK_INT(found.phase, RESET_PHASE_SAVED);
+	*last ^= 1; /* its writer died before */
+	CHECK(reset_room_get(room, 0x100, &found));
+	CHECK_INT(found.phase, RESET_PHASE_SUSPENDING);
+	reset_room_clear(room);
+	CHECK(!reset_room_get(room, 0x100, &found));
+	free(record);
+	free(room);
+}
+
 /* Whole, but not to be believed. */
 static void wild_records(void)
 {
@@ -206,6 +234,7 @@ static void times(void)
 static const struct unit_case cases[] = {
 	{ "choices", choices },
 	{ "records", records },
+	{ "rooms", rooms_of_records },
 	{ "wild records", wild_records },
 	{ "rows", rows },
 	{ "times", times },
