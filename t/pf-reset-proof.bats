@@ -291,3 +291,65 @@ shows_inflight() {
 	done
 	machine_stop
 }
+
+# Operations that are held, the oldest first.
+held() {
+	rpc bridge show '["held"]' | jq -r '.rows[].operation'
+}
+
+held_are() {
+	(($(held | grep -c .) == $1))
+}
+
+pf_has_answered() {
+	[[ $(rpc bridge show '["inflight"]') != *'"nic0/pf0"'* ]]
+}
+
+# Behind the fence VM 2 enables its VF: what the PF is asked passes by what the
+# VF was asked before.  The barrier stands behind it, and the reset waits.
+enabled_behind_the_fence() {
+	load rigs
+	rigs_setup
+	start bridge rootbridge --vms 3 --timeout 20s
+	start nic0 iovdev --vfs 2
+	start hv hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2
+	start g1 guestd --vm 1 --requests 2
+	vm 2
+	expect 2 ready
+	iovctl hold nic0/vf2 >/dev/null
+	say 2 'write 0x40000004 0600'
+	wait_until "$PATIENCE" held_are 1
+	iovctl -t 20s reset --json nic0/pf0 >"$T/result" 3>&- &
+	RESET=$!
+	wait_until "$PATIENCE" held_are 2
+	wait_until "$PATIENCE" pf_has_answered
+}
+
+@test "a VF that is enabled behind the fence is fenced once more" {
+	enabled_behind_the_fence
+	iovctl release nic0/vf2 >/dev/null
+	wait "$RESET"
+	assert_equal "$(jq -c '[.vfs, .contained]' "$T/result")" "[2,0]"
+	run -0 events 'select(.ev == "reset.fenced-again") | .function'
+	assert_output '"nic0/vf2"'
+	assert_order reset.a110 reset.fenced-again reset.a115 reset.done
+	say 2 'read 0x40000004 2' wait
+	expect 2 'read 0x40000004: 0600'
+	goes_on g1 nic0/vf1
+}
+
+@test "one that is fenced once more and never drains is contained alone" {
+	local operation
+	enabled_behind_the_fence
+	for operation in $(held); do
+		iovctl complete "$operation" >/dev/null
+	done
+	# What it is asked by itself is held, too.
+	await reset.fenced-again
+	wait_until "$PATIENCE" held_are 2
+	iovctl contain nic0/vf2 >/dev/null
+	wait "$RESET"
+	assert_equal "$(jq -c '[.vfs, .contained]' "$T/result")" "[2,1]"
+	has_event contained '.function == "nic0/vf2"'
+	goes_on g1 nic0/vf1
+}
