@@ -13,20 +13,17 @@
 
 #include <argp.h>
 #include <err.h>
-#include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
 #include "libcore/loop.h"
 #include "libcore/status.h"
+#include "share/bench/child.h"
 
 #define MAX_RUNS 99
 
@@ -101,55 +98,27 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-static void pin(int cpu)
-{
-	cpu_set_t set;
-
-	if (cpu < 0)
-		return;
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	if (sched_setaffinity(0, sizeof(set), &set))
-		err(STATUS_INTERNAL, "CPU %d", cpu);
-}
-
 static void make_pair(int sv[2])
 {
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv))
 		err(STATUS_INTERNAL, "socketpair");
 }
 
-/* In the child: nothing is left of it when the parent dies. */
-static pid_t fork_child(int cpu)
-{
-	pid_t parent = getpid(), pid = fork();
-
-	if (pid < 0)
-		err(STATUS_INTERNAL, "fork");
-	if (pid)
-		return pid;
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(STATUS_INTERNAL);
-	pin(cpu);
-	return 0;
-}
-
 static void run_once(const struct options *o, const struct relay_kind *kind,
 		     struct relay_run *run)
 {
-	int front[2], back[2], ret, status;
+	int front[2], back[2], ret;
 	pid_t b, c;
 
 	make_pair(front);
 	make_pair(back);
-	b = fork_child(o->cpus[1]);
+	b = child_fork(o->cpus[1]);
 	if (!b) {
 		close(front[0]);
 		close(back[1]);
 		_exit(kind->relay(front[1], back[0]) ? STATUS_INTERNAL : 0);
 	}
-	c = fork_child(o->cpus[2]);
+	c = child_fork(o->cpus[2]);
 	if (!c) {
 		close(front[0]);
 		close(front[1]);
@@ -163,10 +132,8 @@ static void run_once(const struct options *o, const struct relay_kind *kind,
 	if (ret || !run->elapsed_ns)
 		errx(STATUS_INTERNAL, "%s: %s", kind->name,
 		     ret ? strerror(-ret) : "hung up");
-	while (waitpid(b, &status, 0) < 0 && errno == EINTR)
-		;
-	while (waitpid(c, &status, 0) < 0 && errno == EINTR)
-		;
+	child_wait(b);
+	child_wait(c);
 }
 
 static void make_pairs(unsigned n, int near[], int far[])
@@ -198,13 +165,13 @@ static void run_sweeps(const struct options *o, struct sweep_run *run)
 
 	make_pair(front);
 	make_pairs(n, near, far);
-	b = fork_child(o->cpus[1]);
+	b = child_fork(o->cpus[1]);
 	if (!b) {
 		close(front[0]);
 		close_all(far, n);
 		_exit(sweep_relay(front[1], near, n) ? STATUS_INTERNAL : 0);
 	}
-	c = fork_child(o->cpus[2]);
+	c = child_fork(o->cpus[2]);
 	if (!c) {
 		close(front[0]);
 		close(front[1]);
@@ -218,10 +185,8 @@ static void run_sweeps(const struct options *o, struct sweep_run *run)
 	if (ret)
 		errx(STATUS_INTERNAL, "sweep: %s", strerror(-ret));
 	close(front[0]);
-	while (waitpid(b, NULL, 0) < 0 && errno == EINTR)
-		;
-	while (waitpid(c, NULL, 0) < 0 && errno == EINTR)
-		;
+	child_wait(b);
+	child_wait(c);
 }
 
 static int by_time(const void *a, const void *b)
@@ -343,7 +308,7 @@ int main(int argc, char **argv)
 	json_t *json;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &o);
-	pin(o.cpus[0]);
+	child_pin(o.cpus[0]);
 	json = o.sweep ? measure_sweeps(&o) : measure_relays(&o);
 	if (!json ||
 	    json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6)))
