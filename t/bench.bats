@@ -10,8 +10,8 @@ setup() {
 	bats_load_library bats-assert
 	BUILDDIR=$(realpath "${BUILDDIR:-$BATS_TEST_DIRNAME/../build}")
 	export BUILDDIR
-	relay=$BUILDDIR/bench/relay
-	[[ -x $relay ]] || skip "$relay is not built"
+	relay=$BUILDDIR/bench/relay limit=$BUILDDIR/bench/limit
+	[[ -x $relay && -x $limit ]] || skip "$relay is not built"
 }
 
 @test "the bare relay answers" {
@@ -30,6 +30,25 @@ setup() {
 		assert_output "[\"relay-sweep\",$n,20,true]"
 	done
 	run -64 "$relay" --sweep --sockets 257
+}
+
+@test "the bare limit of shared memory is measured" {
+	local shape bytes
+	[[ $(nproc) -ge 2 ]] || skip "it needs two CPUs"
+	for shape in one-hop two-hop two-hop-procs; do
+		for bytes in 1 64 9000; do
+			run -0 "$limit" "$shape" --bytes "$bytes" --ms 5
+			assert_output --regexp '^[0-9]+\.[0-9]+$'
+		done
+	done
+	run -0 "$limit" poll --ms 5
+	assert_output --regexp '^[0-9]+\.[0-9]+ [0-9]+\.[0-9]+$'
+	run -0 "$limit" eventfd --ms 5
+	assert_output --regexp '^[0-9]+\.[0-9]+ [0-9]+\.[0-9]+$'
+	run -0 "$limit" probe --ms 5
+	assert_output --regexp '^[0-9]+\.[0-9]+ (smt|near|far)$'
+	run -64 "$limit" probe --slots 3
+	run -64 "$limit" nothing
 }
 
 @test "pf-reset measures all nine pairs" {
