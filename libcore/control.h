@@ -5,6 +5,9 @@
  * release (of points), stop.  A program's own method of the same name is
  * found first.
  *
+ * `show` tells with a table's rows when they were read: "t", CLOCK_MONOTONIC in
+ * ns as in events, so that two readings make a rate.
+ *
  * Requests may be pipelined and batched; replies may come in another order.
  * A file descriptor rides on the sendmsg that carries its request; one request
  * a sendmsg then.

@@ -565,10 +565,11 @@ static void answer_show(void *arg, struct control_call *call, json_t *params)
 				continue;
 			control_reply(
 				call,
-				json_pack("{s:s, s:o, s:o}", "table", name,
+				json_pack("{s:s, s:o, s:o, s:I}", "table", name,
 					  "columns",
 					  columns_to_json(t->columns), "rows",
-					  t->rows(control->groups[i].arg)));
+					  t->rows(control->groups[i].arg), "t",
+					  (json_int_t)clock_now_ns()));
 			return;
 		}
 	}

@@ -254,6 +254,7 @@ static void test_call(void)
 	CHECK_HAS(b.got, "\"id\":2,\"result\":102");
 	CHECK_HAS(ask(&b, REQUEST(1, "show", "{\"table\":\"things\"}"), 1),
 		  "\"rows\":[{\"k\":1},{\"k\":2}]");
+	CHECK_HAS(b.got, "\"t\":");
 	CHECK_HAS(ask(&b, REQUEST(1, "show", "[\"stuff\"]"), 1),
 		  "no table 'stuff'");
 	CHECK_HAS(ask(&b, REQUEST(1, "tables", "{}"), 1), "\"things\"");
