@@ -266,9 +266,8 @@ static double sink(const struct rings *r, unsigned ring, struct end *tx,
 			start = now;
 			frames = 0;
 		} else if (start && now - start >= run->duration_ns) {
+			/* Until one came: the others may not run yet. */
 			rate = (double)frames * 1e9 / (double)(now - start);
-			if (!frames)
-				errx(STATUS_INTERNAL, "no frame came");
 		}
 	}
 	/* relaxed: the others only end */
