@@ -101,6 +101,11 @@ void pci_config_add_bar(struct pci_config *cfg, unsigned bar, uint64_t size,
 	add_bar_at(cfg, PCI_BASE_ADDRESS_0 + 4 * bar, size, is_64);
 }
 
+void pci_config_add_interrupt_pin(struct pci_config *cfg, uint8_t pin)
+{
+	cfg->data[PCI_INTERRUPT_PIN] = pin;
+}
+
 static uint16_t add_cap(struct pci_config *cfg, uint8_t id, unsigned size)
 {
 	uint16_t at = cfg->cap_next;

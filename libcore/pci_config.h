@@ -52,6 +52,8 @@ void pci_config_init(struct pci_config *cfg, const struct pci_identity *id,
 /* 32- or 64-bit memory BAR; size is a power of two >= 4096. */
 void pci_config_add_bar(struct pci_config *cfg, unsigned bar, uint64_t size,
 			bool is_64);
+/* Its interrupt without messages: 1 is INTA. */
+void pci_config_add_interrupt_pin(struct pci_config *cfg, uint8_t pin);
 void pci_config_add_pcie(struct pci_config *cfg); /* endpoint, FLReset+ */
 void pci_config_add_msix(struct pci_config *cfg, unsigned vectors,
 			 unsigned table_bar, uint32_t table_offset,

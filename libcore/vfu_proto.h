@@ -153,14 +153,16 @@ struct vfu_io_fd {
 };
 _Static_assert(sizeof(struct vfu_io_fd) == 40, "ioeventfd");
 
-#define VFU_IRQ_INTX         0u
-#define VFU_IRQ_MSI          1u
-#define VFU_IRQ_MSIX         2u
-#define VFU_IRQ_ERR          3u
-#define VFU_IRQ_REQ          4u
-#define VFU_IRQ_N            5u
+#define VFU_IRQ_INTX            0u
+#define VFU_IRQ_MSI             1u
+#define VFU_IRQ_MSIX            2u
+#define VFU_IRQ_ERR             3u
+#define VFU_IRQ_REQ             4u
+#define VFU_IRQ_N               5u
 
-#define VFU_IRQ_INFO_EVENTFD 1u
+#define VFU_IRQ_INFO_EVENTFD    1u
+#define VFU_IRQ_INFO_MASKABLE   2u
+#define VFU_IRQ_INFO_AUTOMASKED 4u
 
 struct vfu_irq_info {
 	uint32_t argsz;

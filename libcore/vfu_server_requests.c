@@ -181,6 +181,8 @@ static int on_get_irq_info(struct ask *ask)
 	info.argsz = sizeof(info);
 	info.count = irq_count(ask->server, info.index);
 	info.flags = info.count ? VFU_IRQ_INFO_EVENTFD : 0;
+	if (info.count && info.index == VFU_IRQ_INTX) /* a level */
+		info.flags |= VFU_IRQ_INFO_MASKABLE | VFU_IRQ_INFO_AUTOMASKED;
 	reply(ask, &info, sizeof(info));
 	return 0;
 }

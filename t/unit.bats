@@ -44,6 +44,10 @@ suite() {
 	suite control
 }
 
+@test "ether" {
+	suite ether
+}
+
 @test "event log" {
 	suite event_log
 }
@@ -108,12 +112,20 @@ suite() {
 	suite queue
 }
 
+@test "single functions" {
+	suite single
+}
+
 @test "state area" {
 	suite state_area
 }
 
 @test "stop reasons" {
 	suite stop_reasons
+}
+
+@test "uart" {
+	suite uart
 }
 
 @test "units" {

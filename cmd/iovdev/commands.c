@@ -10,6 +10,18 @@
 #include "cmd/iovdev/queue_faults.h"
 #include "libcore/units.h"
 
+static void no_function(const struct nic *nic, struct control_call *call,
+			const char *text)
+{
+	if (nic->n_vfs)
+		control_fail(call, RPC_PARAMS,
+			     "no function '%s' here (%s/pf0, %s/vf1 to vf%u)",
+			     text, nic->device, nic->device, nic->n_vfs);
+	else
+		control_fail(call, RPC_PARAMS, "no function '%s' here (%s/pf0)",
+			     text, nic->device);
+}
+
 /* The function that the call names; NULL: it is answered. */
 static struct function *function_of(struct nic *nic, struct control_call *call,
 				    json_t *params)
@@ -23,9 +35,7 @@ static struct function *function_of(struct nic *nic, struct control_call *call,
 		return NULL;
 	}
 	if (strcmp(name.device, nic->device) || name.vf > nic->n_vfs) {
-		control_fail(call, RPC_PARAMS,
-			     "no function '%s' here (%s/pf0, %s/vf1 to vf%u)",
-			     text, nic->device, nic->device, nic->n_vfs);
+		no_function(nic, call, text);
 		return NULL;
 	}
 	return name.vf ? nic->vf[name.vf - 1] : nic->pf;
@@ -222,11 +232,15 @@ static const struct control_param release_params[] = {
 	{ NULL },
 };
 
-const struct control_method nic_commands[] = {
+const struct control_method lan_commands[] = {
 	{ "capture",
 	  "write a function's frames as pcap to the descriptor that comes "
 	  "along; answered at the end",
 	  do_capture, capture_params },
+	{ NULL },
+};
+
+const struct control_method nic_commands[] = {
 	{ "fault", "plant a fault at a queue's entries", do_fault,
 	  fault_params },
 	{ "link", "connect or disconnect a function's link", do_link,

@@ -20,9 +20,8 @@
 /* How long a frame may wait for a fenced receiver.  One whose guest cleared
  * Bus Master Enable by itself is waited for no longer: its hypervisor says so
  * (NIC_PF_VF_WAIT). */
-#define FENCE_NS     (2 * NS_PER_S)
-#define SMALL_READ   256u
-#define NIC_REVISION 1
+#define FENCE_NS   (2 * NS_PER_S)
+#define SMALL_READ 256u
 
 static void set_bme(struct function *f, bool bme)
 {
@@ -53,13 +52,16 @@ static void on_command(void *arg, uint16_t command)
 	struct function *f = arg;
 	bool bme = command & PCI_COMMAND_MASTER;
 
+	interrupt_line_update(f);
 	if (bme == f->bme)
 		return;
 	set_bme(f, bme);
 	if (bme)
 		interrupts_update(f);
-	if (!f->vf)
+	if (!f->vf) {
+		f->nic->type->reaches(f);
 		return;
+	}
 	if (bme) { /* every ring is looked at once without a doorbell */
 		nic_queue_go_on(&f->queue[NIC_QUEUE_RX]);
 		nic_queue_go_on(&f->queue[NIC_QUEUE_TX]);
@@ -81,6 +83,7 @@ static void on_msix(void *arg, bool enable, bool function_mask)
 	f->irq.enable = enable;
 	f->irq.function_mask = function_mask;
 	interrupts_update(f);
+	interrupt_line_update(f);
 }
 
 static void on_vf_enable(void *arg, bool enable, unsigned num_vfs)
@@ -97,32 +100,6 @@ static const struct pci_config_ops config_ops = {
 	.msix = on_msix,
 	.vf_enable = on_vf_enable,
 };
-
-static void make_config(struct function *f)
-{
-	static const uint64_t vf_bars[6] = { NIC_VF_BAR_SIZE };
-	const struct pci_identity id = {
-		.vendor = NIC_VENDOR_ID,
-		.device = NIC_PF_DEVICE,
-		.subvendor = NIC_VENDOR_ID,
-		.subdevice = f->vf ? NIC_VF_DEVICE : NIC_PF_DEVICE,
-		.class_code = NIC_CLASS,
-		.revision = NIC_REVISION,
-	};
-
-	pci_config_init(&f->config, &id, f->vf, &config_ops, f);
-	if (!f->vf)
-		pci_config_add_bar(&f->config, 0, NIC_PF_BAR_SIZE, true);
-	pci_config_add_pcie(&f->config);
-	pci_config_add_msix(&f->config, NIC_VECTORS, 0, NIC_MSIX_TABLE, 0,
-			    NIC_MSIX_PBA);
-	pci_config_add_aer(&f->config);
-	pci_config_add_ari(&f->config, 0);
-	if (!f->vf)
-		pci_config_add_sriov(&f->config, NIC_VF_DEVICE, f->nic->n_vfs,
-				     1, 1, vf_bars, 1);
-	pci_config_seal(&f->config);
-}
 
 int function_new(struct function **result, struct nic *nic, unsigned vf)
 {
@@ -141,10 +118,12 @@ int function_new(struct function **result, struct nic *nic, unsigned vf)
 	f->bells.fd[0] = f->bells.fd[1] = -1;
 	function_name_format(f->name, sizeof(f->name), &name);
 	LIST_INIT(&f->captures);
-	make_config(f);
+	nic->type->make_config(f, &config_ops);
+	pci_config_seal(&f->config);
 	access_order_init(&f->order, vf);
 	f->order.latency = nic->options->latency[vf];
 	interrupts_init(&f->irq);
+	interrupt_line_init(&f->line);
 	link_init(&f->link);
 	nic_queue_init(&f->queue[NIC_QUEUE_TX], f, NIC_QUEUE_TX);
 	nic_queue_init(&f->queue[NIC_QUEUE_RX], f, NIC_QUEUE_RX);
@@ -173,6 +152,7 @@ void function_free(struct function *f)
 	loop_defer_cancel(&f->quiet);
 	doorbells_close(f);
 	interrupts_release(&f->irq);
+	interrupt_line_release(&f->line);
 	guest_memory_clear(&f->memory);
 	if (f->socket_path)
 		unlink(f->socket_path);
@@ -238,6 +218,7 @@ void function_reset(struct function *f)
 		mailbox_reset(f);
 	pci_config_reset(&f->config);
 	set_bme(f, false);
+	f->nic->type->reset(f);
 	f->todo = 0;
 	f->scratch = 0;
 	f->resets++;
@@ -312,7 +293,7 @@ static enum op_result read_region(struct function *f, struct vfu_request *req)
 		pci_config_read(&f->config, (uint32_t)req->offset, data,
 				req->count);
 	else
-		registers_read(f, req->offset, data, req->count);
+		f->nic->type->read(f, req->offset, data, req->count);
 	vfu_request_read_done(req, data);
 	if (data != small)
 		free(data);
@@ -326,7 +307,7 @@ static enum op_result write_region(struct function *f, struct vfu_request *req,
 		pci_config_write(&f->config, (uint32_t)req->offset, data,
 				 req->count);
 	else
-		registers_write(f, req->offset, data, req->count);
+		f->nic->type->write(f, req->offset, data, req->count);
 	if (f->todo & TODO_FLR)
 		return function_flr(f, req);
 	if (f->todo)

@@ -9,6 +9,7 @@
 #include "cmd/iovdev/capture.h"
 #include "cmd/iovdev/completion.h"
 #include "cmd/iovdev/doorbells.h"
+#include "cmd/iovdev/interrupt_line.h"
 #include "cmd/iovdev/interrupts.h"
 #include "cmd/iovdev/link.h"
 #include "cmd/iovdev/mailbox.h"
@@ -45,6 +46,7 @@ struct function {
 	bool memory_lost; /* told */
 	struct access_order order;
 	struct interrupts irq;
+	struct interrupt_line line; /* single functions only */
 	struct completion completion;
 	struct doorbells bells;
 	struct link link;

@@ -38,6 +38,7 @@ static void on_detached(void *arg, struct vfu_session *session, const char *why)
 	guest_memory_clear(&f->memory);
 	f->memory_lost = false;
 	interrupts_release(&f->irq);
+	interrupt_line_release(&f->line);
 	completion_reset(f);
 	access_order_drop(f);
 	nic_tx_unstall(nic);
@@ -68,13 +69,14 @@ static int on_region_info(void *arg, struct vfu_region_info *info,
 			  struct vfu_sparse_area areas[4], unsigned *n_areas,
 			  int *fd)
 {
-	struct function *f = arg;
+	const struct function *f = arg;
+	const struct device_type *type = f->nic->type;
 
 	(void)areas, (void)n_areas, (void)fd;
 	if (info->index == VFU_REGION_CONFIG)
 		info->size = PCI_CONFIG_SIZE;
 	else if (info->index == VFU_REGION_BAR0)
-		info->size = f->vf ? NIC_VF_BAR_SIZE : NIC_PF_BAR_SIZE;
+		info->size = f->vf ? type->vf_bar_size : type->bar_size;
 	if (info->size)
 		info->flags = VFU_REGION_READABLE | VFU_REGION_WRITEABLE;
 	return 0;
@@ -82,8 +84,11 @@ static int on_region_info(void *arg, struct vfu_region_info *info,
 
 static unsigned on_irq_count(void *arg, uint32_t index)
 {
-	(void)arg;
-	return index == VFU_IRQ_MSIX ? NIC_VECTORS : 0;
+	const struct device_type *type = ((struct function *)arg)->nic->type;
+
+	if (index == VFU_IRQ_MSIX)
+		return type->vectors;
+	return index == VFU_IRQ_INTX && type->intx;
 }
 
 static void answer(struct vfu_request *req, int err)
@@ -98,10 +103,14 @@ static void on_set_irqs(void *arg, struct vfu_request *req,
 			const struct vfu_irq_set *set, int *fds, unsigned n_fds,
 			const uint8_t *data)
 {
-	if (set->index != VFU_IRQ_MSIX)
-		vfu_request_ok(req); /* nothing there to disable */
+	struct function *f = arg;
+
+	if (set->index == VFU_IRQ_MSIX)
+		answer(req, interrupts_set(f, set, fds, n_fds, data));
+	else if (set->index == VFU_IRQ_INTX && f->nic->type->intx)
+		answer(req, interrupt_line_set_irqs(f, set, fds, n_fds, data));
 	else
-		answer(req, interrupts_set(arg, set, fds, n_fds, data));
+		vfu_request_ok(req); /* nothing there to disable */
 }
 
 /* What could not be reached before may be there now. */
@@ -109,6 +118,10 @@ static void look_again(struct function *f)
 {
 	unsigned i;
 
+	if (!f->vf) {
+		f->nic->type->reaches(f);
+		return;
+	}
 	for (i = 0; i < NIC_QUEUE_N; i++)
 		(void)nic_queue_runs(&f->queue[i], true);
 	if (f->queue[NIC_QUEUE_TX].attached)
@@ -132,7 +145,7 @@ static void on_dma_map(void *arg, struct vfu_request *req,
 		err = guest_memory_map(&f->memory, map->iova, map->size, prot,
 				       *fd, map->offset);
 	answer(req, err);
-	if (!err && f->vf)
+	if (!err)
 		look_again(f);
 }
 

@@ -14,8 +14,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "cmd/iovdev/nic_rx.h"
 #include "cmd/iovdev/nic_tx.h"
 #include "libcore/guest_memory.h"
+
+#define NIC_REVISION 1
 
 void nic_update_traced(struct nic *nic)
 {
@@ -71,18 +74,23 @@ static void sweep(struct nic *nic)
 		unlink(nic_socket_path(nic, i, path));
 }
 
+static int make_directory(struct nic *nic, struct complaint *c)
+{
+	char path[PATH_MAX];
+
+	if (nic->socket_path[0])
+		return 0;
+	machine_path(&nic->program->machine, path, "dev/%s", nic->device);
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return complain(c, errno, "%s: %s", path, strerror(errno));
+	return 0;
+}
+
 static int open_socket(struct nic *nic, struct complaint *c)
 {
 	char path[PATH_MAX];
 	int err;
 
-	if (!nic->socket_path[0]) {
-		machine_path(&nic->program->machine, path, "dev/%s",
-			     nic->device);
-		if (mkdir(path, 0700) < 0 && errno != EEXIST)
-			return complain(c, errno, "%s: %s", path,
-					strerror(errno));
-	}
 	if (nic->options->fd >= 0)
 		return function_serve_fd(nic->pf, nic->options->fd, c);
 	err = function_listen(nic->pf, nic_socket_path(nic, 0, path), c);
@@ -113,6 +121,7 @@ static int take_options(struct nic *nic, struct complaint *c)
 		return complain(c, EINVAL, "device name '%s' is too long",
 				device);
 	strcpy(nic->device, device);
+	nic->type = o->type;
 	nic->n_vfs = o->vfs;
 	nic->standalone = o->socket_path || o->fd >= 0;
 	if (o->socket_path && strlen(o->socket_path) + 8 >= PATH_MAX)
@@ -135,6 +144,22 @@ static void raise_limits(void)
 	(void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/* What a device can be told and asked. */
+static void add_controls(struct nic *nic)
+{
+	struct control *control = nic->program->control;
+	const struct device_type *type = nic->type;
+
+	control_add_tables(control, device_tables, nic);
+	if (type->has_lan) {
+		control_add_methods(control, lan_commands, nic);
+		control_add_tables(control, lan_tables, nic);
+	}
+	if (type->commands)
+		control_add_methods(control, type->commands, nic);
+	control_add_tables(control, type->tables, nic);
+}
+
 int nic_start(struct nic *nic, struct program *program,
 	      const struct nic_options *options, struct complaint *c)
 {
@@ -150,14 +175,14 @@ int nic_start(struct nic *nic, struct program *program,
 		return complain(c, -err, "SIGBUS: %s", strerror(-err));
 	err = take_options(nic, c);
 	if (!err)
+		err = make_directory(nic, c);
+	if (!err)
 		err = make_functions(nic, c);
 	if (!err)
-		err = uplink_open(&nic->uplink, nic, options->lan, c);
+		err = nic->type->start(nic, c);
 	if (err)
 		return err;
-	control_add_methods(program->control, nic_commands, nic);
-	control_add_tables(program->control, nic_tables, nic);
-	loop_poller_add(nic->loop, &nic->poller, nic_tx_poll, nic);
+	add_controls(nic);
 	return open_socket(nic, c);
 }
 
@@ -169,7 +194,82 @@ void nic_stop(struct nic *nic)
 	for (i = 0; i < nic->n_vfs; i++)
 		function_free(nic->vf[i]);
 	function_free(nic->pf);
+	if (nic->type)
+		nic->type->stop(nic);
+}
+
+/* The type `nic`. */
+
+static int start(struct nic *nic, struct complaint *c)
+{
+	int err = uplink_open(&nic->uplink, nic, nic->options->lan, c);
+
+	if (!err)
+		loop_poller_add(nic->loop, &nic->poller, nic_tx_poll, nic);
+	return err;
+}
+
+static void stop(struct nic *nic)
+{
 	uplink_close(nic->uplink);
 	loop_poller_del(&nic->poller);
 	loop_timer_cancel(&nic->stall_timer);
 }
+
+static void make_config(struct function *f, const struct pci_config_ops *ops)
+{
+	static const uint64_t vf_bars[6] = { NIC_VF_BAR_SIZE };
+	const struct pci_identity id = {
+		.vendor = NIC_VENDOR_ID,
+		.device = NIC_PF_DEVICE,
+		.subvendor = NIC_VENDOR_ID,
+		.subdevice = f->vf ? NIC_VF_DEVICE : NIC_PF_DEVICE,
+		.class_code = NIC_CLASS,
+		.revision = NIC_REVISION,
+	};
+
+	pci_config_init(&f->config, &id, f->vf, ops, f);
+	if (!f->vf)
+		pci_config_add_bar(&f->config, 0, NIC_PF_BAR_SIZE, true);
+	pci_config_add_pcie(&f->config);
+	pci_config_add_msix(&f->config, NIC_VECTORS, 0, NIC_MSIX_TABLE, 0,
+			    NIC_MSIX_PBA);
+	pci_config_add_aer(&f->config);
+	pci_config_add_ari(&f->config, 0);
+	if (!f->vf)
+		pci_config_add_sriov(&f->config, NIC_VF_DEVICE, f->nic->n_vfs,
+				     1, 1, vf_bars, 1);
+}
+
+/* Queues are reset with their function, and a PF reaches no memory. */
+static void nothing(struct function *f)
+{
+	(void)f;
+}
+
+static void from_lan(struct nic *nic, const struct frame *frame)
+{
+	uint64_t until;
+
+	(void)switch_forward(nic, SWITCH_UPLINK, frame, &until);
+}
+
+const struct device_type nic_type = {
+	.name = "nic",
+	.has_vfs = true,
+	.has_lan = true,
+	.bar_size = NIC_PF_BAR_SIZE,
+	.vf_bar_size = NIC_VF_BAR_SIZE,
+	.vectors = NIC_VECTORS,
+	.commands = nic_commands,
+	.tables = nic_tables,
+	.start = start,
+	.stop = stop,
+	.make_config = make_config,
+	.read = registers_read,
+	.write = registers_write,
+	.reset = nothing,
+	.reaches = nothing,
+	.from_lan = from_lan,
+	.lan_quiet = nic_rx_flush,
+};

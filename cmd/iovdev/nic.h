@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "cmd/iovdev/device_type.h"
 #include "cmd/iovdev/function.h"
 #include "cmd/iovdev/points.h"
 #include "cmd/iovdev/switch.h"
@@ -17,17 +18,22 @@
 /* What the command line says; see options.c. */
 struct nic_options {
 	struct program_options program;
+	const struct device_type *type;
 	const char *device; /* NULL: the program's name */
 	unsigned vfs;
 	struct latency latency[1 + NIC_VF_MAX]; /* by VF, 0: the PF */
 	const char *lan;
 	uint8_t mac_base[6];
 	bool mac_given;
+	const char *line;
+	bool paced;
 	const char *socket_path; /* standalone */
 	int fd;                  /* standalone, -1: none */
 };
 
 struct nic {
+	const struct device_type *type;
+	void *card; /* what a type other than nic_type has besides */
 	struct program *program;
 	struct loop *loop;
 	struct event_log *log;
@@ -36,7 +42,7 @@ struct nic {
 	bool standalone;
 	bool leaving; /* sockets close because we end */
 	const struct nic_options *options;
-	unsigned n_vfs;
+	unsigned n_vfs; /* 0: a single function */
 	struct function *pf;
 	struct function *vf[NIC_VF_MAX]; /* VF n at n - 1 */
 	struct l2_switch fabric;
@@ -99,7 +105,10 @@ void registers_write(struct function *f, uint64_t offset, const uint8_t *data,
 		     uint32_t count);
 
 /* tables.c, commands.c */
+extern const struct control_table device_tables[]; /* of all types */
+extern const struct control_table lan_tables[];    /* of those with a LAN */
 extern const struct control_table nic_tables[];
+extern const struct control_method lan_commands[];
 extern const struct control_method nic_commands[];
 
 /* options.c: parse the command line; ends the program when it is wrong. */

@@ -19,12 +19,15 @@ enum {
 	OPT_LATENCY,
 	OPT_LAN,
 	OPT_MAC_BASE,
+	OPT_LINE,
+	OPT_PACED,
 	OPT_SOCKET_PATH,
 	OPT_FD
 };
 
 static const struct argp_option table[] = {
-	{ "type", OPT_TYPE, "nic", 0, "what the device is (default: nic)", 0 },
+	{ "type", OPT_TYPE, "nic|ether|uart", 0,
+	  "what the device is (default: nic)", 0 },
 	{ "device", OPT_DEVICE, "NAME", 0,
 	  "the device's name in the machine (default: --name)", 0 },
 	{ "vfs", OPT_VFS, "N", 0, "room for 1 to 64 VFs (default: 8)", 0 },
@@ -36,6 +39,10 @@ static const struct argp_option table[] = {
 	  "what the switch's uplink is connected to (default: none)", 0 },
 	{ "mac-base", OPT_MAC_BASE, "MAC", 0,
 	  "of the PF; VF n adds n (default: 02:69:6f:DEVICE:00:00)", 0 },
+	{ "line", OPT_LINE, "none|pty|unix:PATH|-", 0,
+	  "what a UART's line is connected to (default: none)", 0 },
+	{ "paced", OPT_PACED, NULL, 0,
+	  "a UART's characters take the time that its mode says", 0 },
 	{ "socket-path", OPT_SOCKET_PATH, "PATH", 0,
 	  "serve the PF there, without a machine; VF n at PATH.vfn", 0 },
 	{ "fd", OPT_FD, "FD", 0,
@@ -98,10 +105,34 @@ static void parse_mac(struct nic_options *o, const char *arg,
 	o->mac_given = true;
 }
 
+/* Options that the type does not have; and how many VFs it has. */
+static void check_type(struct nic_options *o, struct argp_state *state)
+{
+	const struct device_type *type = o->type;
+	const char *odd = NULL;
+
+	if (!type->has_vfs && o->vfs)
+		odd = "--vfs";
+	else if (!type->has_lan && (o->lan || o->mac_given))
+		odd = o->lan ? "--lan" : "--mac-base";
+	else if (!type->has_line && (o->line || o->paced))
+		odd = o->line ? "--line" : "--paced";
+	if (odd)
+		argp_error(state, "%s: a device of type %s has none", odd,
+			   type->name);
+	if (type->has_vfs && !o->vfs)
+		o->vfs = VFS_DEFAULT;
+}
+
 static void check(struct nic_options *o, struct argp_state *state)
 {
 	unsigned i;
 
+	check_type(o, state);
+	if (o->line && !strcmp(o->line, "-") && o->program.events &&
+	    !strcmp(o->program.events, "-"))
+		argp_error(state, "--line - and --events - both want standard "
+				  "output");
 	if (o->socket_path && o->fd >= 0)
 		argp_error(state, "--socket-path and --fd exclude each other");
 	for (i = o->vfs + 1; i <= NIC_VF_MAX; i++)
@@ -119,9 +150,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		state->child_inputs[0] = &o->program;
 		break;
 	case OPT_TYPE:
-		if (strcmp(arg, "nic"))
-			argp_error(state, "--type: no device type '%s' (nic)",
-				   arg);
+		o->type = device_type_find(arg);
+		if (!o->type)
+			argp_error(state, "--type: no device type '%s' (%s)",
+				   arg, device_type_names());
 		break;
 	case OPT_DEVICE:
 		if (!name_is_valid(arg) || strlen(arg) > DEVICE_NAME_MAX)
@@ -131,6 +163,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_VFS:
 		o->vfs = (unsigned)number(state, "--vfs", arg, 1, NIC_VF_MAX);
+		break;
+	case OPT_LINE:
+		o->line = arg;
+		break;
+	case OPT_PACED:
+		o->paced = true;
 		break;
 	case OPT_LATENCY:
 		parse_latency(o, arg, state);
@@ -170,15 +208,15 @@ void options_parse(struct nic_options *o, int argc, char **argv)
 	static const struct argp argp = {
 		.options = table,
 		.parser = parse,
-		.doc = "A PCI device whose VFs are shared by several guests, "
-		       "as a vfio-user server for each function.",
+		.doc = "A PCI device, whose VFs may be shared by several "
+		       "guests, as a vfio-user server for each function.",
 		.children = children,
 	};
 	const struct program_options program = PROGRAM_OPTIONS_INIT;
 
 	memset(o, 0, sizeof(*o));
 	o->program = program;
-	o->vfs = VFS_DEFAULT;
+	o->type = &nic_type;
 	o->fd = -1;
 	argp_parse(&argp, argc, argv, 0, NULL, o);
 }

@@ -254,9 +254,18 @@ static const struct control_column lan_columns[] = {
 	{ NULL, NULL },
 };
 
-const struct control_table nic_tables[] = {
+const struct control_table device_tables[] = {
 	{ "device-functions", "PF and VFs, as the device sees them",
 	  function_columns, function_rows },
+	{ NULL, NULL, NULL, NULL },
+};
+
+const struct control_table lan_tables[] = {
+	{ "lan", "the switch and its uplink", lan_columns, lan_rows },
+	{ NULL, NULL, NULL, NULL },
+};
+
+const struct control_table nic_tables[] = {
 	{ "device-queues",
 	  "transmit and receive queues, as the device sees them", queue_columns,
 	  queue_rows },
@@ -265,6 +274,5 @@ const struct control_table nic_tables[] = {
 	{ "device-link", "physical links of PF and VFs, and mailboxes",
 	  link_columns, link_rows },
 	{ "fdb", "addresses that the switch knows", fdb_columns, fdb_rows },
-	{ "lan", "the switch and its uplink", lan_columns, lan_rows },
 	{ NULL, NULL, NULL, NULL },
 };

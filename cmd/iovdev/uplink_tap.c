@@ -14,7 +14,6 @@
 #include <linux/if_tun.h>
 
 #include "cmd/iovdev/nic.h"
-#include "cmd/iovdev/nic_rx.h"
 #include "cmd/iovdev/uplink.h"
 
 #define TAP_BATCH 32
@@ -49,7 +48,6 @@ static void on_readable(void *arg, uint32_t events)
 	struct tap *tap = arg;
 	struct nic *nic = tap->nic;
 	struct frame frame;
-	uint64_t until;
 	ssize_t n;
 	unsigned i;
 
@@ -65,9 +63,9 @@ static void on_readable(void *arg, uint32_t events)
 			continue;
 		}
 		frame_init(&frame, tap->frame, (uint32_t)n);
-		(void)switch_forward(nic, SWITCH_UPLINK, &frame, &until);
+		nic->type->from_lan(nic, &frame);
 	}
-	nic_rx_flush(nic);
+	nic->type->lan_quiet(nic);
 	if (n < 0 && errno != EAGAIN && errno != EINTR && errno != EIO) {
 		/* The interface is gone (somebody deleted it). */
 		loop_watch_del(&tap->watch);

@@ -1,0 +1,56 @@
+/* device_type.h - what the types of --type differ in. */
+#ifndef IOVDEV_DEVICE_TYPE_H
+#define IOVDEV_DEVICE_TYPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "libcore/complaint.h"
+#include "libcore/control.h"
+#include "libcore/pci_config.h"
+
+struct frame;
+struct function;
+struct nic;
+
+struct device_type {
+	const char *name;
+	bool has_vfs;                   /* --vfs */
+	bool has_lan;                   /* --lan, --mac-base */
+	bool has_line;                  /* --line, --paced */
+	uint64_t bar_size, vf_bar_size; /* of BAR 0 */
+	unsigned vectors;               /* MSI-X */
+	bool intx;                      /* an interrupt line as well */
+	const struct control_method *commands;
+	const struct control_table *tables;
+
+	/* What the device has besides its functions, which are there; called
+	 * once each, stop also when start failed or was not called. */
+	int (*start)(struct nic *nic, struct complaint *c);
+	void (*stop)(struct nic *nic);
+	/* Identity, BARs and capabilities; sealed by the caller. */
+	void (*make_config)(struct function *f,
+			    const struct pci_config_ops *ops);
+	/* Accesses to BAR 0; within bar_size. */
+	void (*read)(struct function *f, uint64_t offset, uint8_t *data,
+		     uint32_t count);
+	void (*write)(struct function *f, uint64_t offset, const uint8_t *data,
+		      uint32_t count);
+	/* The function is reset; config space and interrupts are already. */
+	void (*reset)(struct function *f);
+	/* It reaches other memory than before: DMA maps, Bus Master Enable. */
+	void (*reaches)(struct function *f);
+	/* A frame comes from the LAN; the last one for now came. */
+	void (*from_lan)(struct nic *nic, const struct frame *frame);
+	void (*lan_quiet)(struct nic *nic);
+};
+
+extern const struct device_type nic_type, ether_type, uart_type;
+
+/* NULL: there is no such type. */
+const struct device_type *device_type_find(const char *name);
+/* "nic, ether or uart" */
+const char *device_type_names(void);
+
+#endif
