@@ -11,6 +11,11 @@
  * memory only, and the sleep ends when the first is due.  Timers armed and
  * calls deferred by a callback wait for the next iteration, so that one that
  * renews itself cannot keep the others from running.
+ *
+ * Pollers that spin on a CPU on which somebody else waits keep away just what
+ * they wait for.  So a loop that spins gives the CPU up now and then, and by
+ * the time that takes it notices whether anybody took it; while somebody does,
+ * it gives it up each time that it found nothing.
  */
 #include <config.h>
 
@@ -18,6 +23,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +34,13 @@
 #define BATCH 64
 /* How long pollers with work may keep descriptors waiting. */
 #define BUSY_NS (50 * NS_PER_US)
+/* How long a loop spins between two tries to give the CPU up, from how long a
+ * try must take to show that somebody took it, and for how long that holds. */
+#define YIELD_NS  (5 * NS_PER_US)
+#define TAKEN_NS  (1 * NS_PER_US)
+#define SHARED_NS (1 * NS_PER_MS)
+/* Spinning, the clock is read this often only. */
+#define SPINS_PER_CLOCK 4u
 
 struct signal_handler {
 	loop_fn *fn;
@@ -40,7 +53,10 @@ struct loop {
 	bool stopped;
 	int status;
 	uint64_t now_ns;
-	uint64_t waited_ns; /* when epoll was asked last */
+	uint64_t waited_ns;  /* when epoll was asked last */
+	uint64_t yielded_ns; /* when the CPU was given up, or was not idle */
+	uint64_t shared_ns;  /* until when it counts as shared */
+	unsigned spins;      /* in a row */
 
 	struct epoll_event batch[BATCH];
 	unsigned batch_next, batch_n; /* not served yet: [next, n) */
@@ -350,17 +366,46 @@ void loop_poller_del(struct loop_poller *p)
 	p->loop = NULL;
 }
 
-static bool run_pollers(struct loop *loop)
+/* The most that one of them found. */
+static enum loop_poll run_pollers(struct loop *loop)
 {
+	enum loop_poll most = LOOP_IDLE, found;
 	struct loop_poller *p;
-	bool busy = false;
 
 	for (p = TAILQ_FIRST(&loop->pollers); p; p = loop->next_poller) {
 		loop->next_poller = TAILQ_NEXT(p, entry);
-		if (p->fn(p->arg))
-			busy = true;
+		found = p->fn(p->arg);
+		if (found > most)
+			most = found;
 	}
-	return busy;
+	return most;
+}
+
+/* Nothing came: whoever waits for this CPU may be the one who sends it. */
+static void yield(struct loop *loop)
+{
+	uint64_t before = loop->now_ns;
+
+	if (before >= loop->shared_ns && before - loop->yielded_ns < YIELD_NS)
+		return;
+	sched_yield();
+	loop->now_ns = clock_now_ns();
+	loop->yielded_ns = loop->now_ns;
+	if (loop->now_ns - before >= TAKEN_NS)
+		loop->shared_ns = loop->now_ns + SHARED_NS;
+}
+
+/* The time of an iteration that does not sleep. */
+static void take_time(struct loop *loop, enum loop_poll found)
+{
+	if (found == LOOP_WORKED) {
+		loop->now_ns = clock_now_ns();
+		loop->yielded_ns = loop->now_ns;
+		loop->spins = 0;
+	} else if (++loop->spins % SPINS_PER_CLOCK == 0) {
+		loop->now_ns = clock_now_ns();
+		yield(loop);
+	}
 }
 
 /* Signals */
@@ -452,17 +497,17 @@ static int wait_ns(struct loop *loop, uint64_t ns)
 			  ms < INT32_MAX ? (int)ms : INT32_MAX);
 }
 
-static void wait_for_events(struct loop *loop, bool busy)
+static void wait_for_events(struct loop *loop, enum loop_poll found)
 {
 	int n;
 
-	if (busy) {
+	if (found != LOOP_IDLE) {
 		/* Between busy queues: no system call. */
-		loop->now_ns = clock_now_ns();
+		take_time(loop, found);
 		if (loop->now_ns - loop->waited_ns < BUSY_NS)
 			return;
 	}
-	n = wait_ns(loop, busy ? 0 : time_to_sleep(loop));
+	n = wait_ns(loop, found != LOOP_IDLE ? 0 : time_to_sleep(loop));
 	loop->now_ns = clock_now_ns();
 	loop->waited_ns = loop->now_ns;
 	loop->batch_next = 0;
@@ -472,10 +517,10 @@ static void wait_for_events(struct loop *loop, bool busy)
 int loop_run(struct loop *loop)
 {
 	while (!loop->stopped) {
-		bool busy = run_pollers(loop);
+		enum loop_poll found = run_pollers(loop);
 
 		if (!loop->stopped)
-			wait_for_events(loop, busy);
+			wait_for_events(loop, found);
 		serve_batch(loop);
 		run_timers(loop);
 		run_deferred(loop);

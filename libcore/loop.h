@@ -2,7 +2,7 @@
  *
  * One thread.  Order within an iteration: pollers, ready descriptors, due
  * timers, deferred calls; then sleep until the next descriptor or timer.
- * While pollers have work, descriptors are looked at every 50 us only.
+ * While pollers have work or spin, descriptors are looked at every 50 us only.
  * Watches, timers and deferrals are embedded in the caller's structures and
  * may be removed (and freed) inside any callback, their own included.
  */
@@ -23,7 +23,14 @@ struct loop;
 
 typedef void loop_fd_fn(void *arg, uint32_t events);
 typedef void loop_fn(void *arg);
-typedef bool loop_poll_fn(void *arg);
+
+/* What a poller found. */
+enum loop_poll {
+	LOOP_IDLE,   /* nothing: for its part the loop may sleep */
+	LOOP_SPINS,  /* nothing, and it wants to look again at once */
+	LOOP_WORKED, /* something */
+};
+typedef enum loop_poll loop_poll_fn(void *arg);
 
 struct loop_watch {
 	struct loop *loop; /* NULL while not added */
@@ -94,8 +101,8 @@ void loop_defer(struct loop *loop, struct loop_deferred *d, loop_fn *fn,
 		void *arg);
 void loop_defer_cancel(struct loop_deferred *d);
 
-/* Call fn in every iteration; while one returns true (it did work) the loop
- * does not sleep. */
+/* Call fn in every iteration; the loop sleeps when all of them are idle.  When
+ * none worked and one spins, a thread that waits for this CPU gets it. */
 void loop_poller_add(struct loop *loop, struct loop_poller *p, loop_poll_fn *fn,
 		     void *arg);
 void loop_poller_del(struct loop_poller *p);

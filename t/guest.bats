@@ -74,6 +74,12 @@ frames_of() {
 	assert_output --partial "'2000'"
 	run -64 guestd --vm 1 --once
 	assert_output --partial "no workload"
+	run -64 guestd --vm 1 --poll often
+	assert_output --partial "'often'"
+	run -64 guestd --vm 1 --send to=nic0/vf1,payload=none
+	assert_output --partial "'none'"
+	run -64 guestd --vm 1 --once --roundtrip to=nic0/vf1
+	assert_output --partial "no end"
 	run -64 guestd --vm 1 --once --send to=nic0/vf1
 	assert_output --partial "no end"
 	run -64 guestd --vm 1 -w - --events -
@@ -115,6 +121,49 @@ frames_of() {
 	assert_output --regexp "g2 +[0-9]+ +5000 +0"
 	rpc g2 reset-counters
 	[[ $(report g2 .frames.received) == 0 ]]
+}
+
+@test "plain frames: each is read, whoever looks at the rings how" {
+	local mode
+	power_on <<-END
+		g2: guestd --vm 2 --sink --poll sleep
+	END
+	for mode in busy sleep adaptive adaptive:0; do
+		rpc g2 reset-counters
+		run -0 guestd --vm 1 --poll "$mode" --once \
+			--send to=nic1/vf2,count=1000,size=64-300,payload=plain
+		wait_until "$PATIENCE" reported g2 \
+			'.workloads[0].frames + .queues[1].errors == 1000'
+		reported g2 '.workloads[0].bytes > 64000 and
+			.frames.foreign == 1000 and .frames.received == 0'
+	done
+}
+
+@test "round trips to an echo are timed" {
+	power_on <<-END
+		g2: guestd --vm 2 --echo
+	END
+	run -0 guestd --vm 1 --once --roundtrip to=nic1/vf2,count=1000
+	has_event workload.done '.kind == "roundtrip" and .done == 1000 and
+		.errors == 0'
+	start g1 guestd --vm 1
+	rpc g1 roundtrip '{"to": "nic1/vf2", "count": 1000, "size": "1514"}'
+	await workload.done '.src == "g1" and .done == 1000'
+	reported g1 '.workloads[0] | .latency.count == 1000 and
+		.p50_ns > 0 and .p50_ns <= .p99_ns and .errors == 0'
+	run rpc_error g1 roundtrip '{"to": "nowhere"}'
+	assert_output --partial "'nowhere'"
+}
+
+@test "what leaves the device through a sink is counted" {
+	machine_start <<-END
+		bridge: rootbridge
+		nic1: iovdev --vfs 1 --lan sink --poll sleep
+		hv: hvmon --vf nic1/vf1=vm1
+	END
+	run -0 guestd --vm 1 --once --send \
+		to=02:00:00:00:00:01,count=5000,size=64-1514,payload=plain
+	rpc nic1 show '["lan"]' | jq -e '.rows[0].sent == 5000'
 }
 
 @test "an echo comes back, groups and strangers get none" {

@@ -108,6 +108,10 @@ suite() {
 	suite points
 }
 
+@test "poll mode" {
+	suite poll_mode
+}
+
 @test "queue" {
 	suite queue
 }

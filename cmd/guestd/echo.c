@@ -1,9 +1,8 @@
-/* echo.c - the workloads `echo` and `sink`.
+/* echo.c - the workload `echo`.
  *
  * An echo sends each frame that is addressed to the VF back to its sender,
  * in the buffer in which it came; groups and strangers get no echo.  While
- * the transmit ring is full frames wait in the receive ring.  A sink only
- * has its frames counted.
+ * the transmit ring is full frames wait in the receive ring.
  */
 #include <config.h>
 
@@ -97,29 +96,4 @@ const struct workload_ops echo_ops = {
 	.delivered = echo_delivered,
 	.report = echo_report,
 	.reset = echo_reset,
-};
-
-static void sink_stop(struct workload *w)
-{
-	(void)w;
-}
-
-static void sink_report(const struct workload *w, json_t *row)
-{
-	const struct checker *ck = &w->guest->checker;
-	struct checker_counts sum = checker_totals(ck);
-
-	json_object_set_new(row, "done",
-			    json_integer((json_int_t)sum.received));
-	json_object_set_new(row, "errors",
-			    json_integer((json_int_t)(sum.lost + sum.repeated +
-						      ck->corrupted)));
-}
-
-const struct workload_ops sink_ops = {
-	.name = "sink",
-	.size = sizeof(struct workload),
-	.receives = true,
-	.stop = sink_stop,
-	.report = sink_report,
 };

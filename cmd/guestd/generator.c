@@ -1,15 +1,17 @@
-/* generator.c - the workload `send`: numbered frames at a rate.
+/* generator.c - the workload `send`: numbered or plain frames at a rate.
  *
  * While frames are due a poller of the loop sends them in batches; then a
  * timer waits for the next one.  With `depth` frames unfinished the generator
  * waits: no frame is dropped here, the device becomes the pace.  By default
  * that is half the ring, so that what has gathered while the device paused
- * fits a receive ring of that size.  It is done when the device has finished
+ * fits a receive ring of that size.  It looks for a while (--poll) whether the
+ * device goes on before it asks for an interrupt.  It is done when the device has finished
  * the last entry.
  */
 #include <config.h>
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cmd/guestd/frames.h"
@@ -19,6 +21,8 @@
 #include "libcore/fault.h"
 
 #define BATCH 64u
+/* The other one that is kept for local experiments. */
+#define PLAIN_ETHERTYPE 0x88b6
 
 struct generator {
 	struct workload w;
@@ -30,6 +34,9 @@ struct generator {
 	uint64_t refused_at; /* the VF's tx_errors when it began */
 	uint64_t start_ns, end_ns;
 	bool erring; /* and it was told */
+	bool deep;   /* as many are under way as shall be */
+	struct poll_spin spin;
+	uint8_t *pattern; /* plain: what every frame is */
 	struct vf_waiter waiter;
 	struct loop_timer timer;
 	struct loop_poller poller;
@@ -47,7 +54,7 @@ static uint64_t refused(const struct generator *gen)
 	return vf ? vf->counters.tx_errors - gen->refused_at : 0;
 }
 
-static bool on_poll(void *arg);
+static enum loop_poll on_poll(void *arg);
 
 static void go_on(void *arg)
 {
@@ -58,7 +65,7 @@ static void go_on(void *arg)
 				on_poll, gen);
 }
 
-static void build(struct generator *gen, uint8_t *frame, uint32_t size)
+static void build_numbered(struct generator *gen, uint8_t *frame, uint32_t size)
 {
 	const struct frames_info info = {
 		.stream = gen->stream,
@@ -68,6 +75,14 @@ static void build(struct generator *gen, uint8_t *frame, uint32_t size)
 	};
 
 	frames_build(frame, size, gen->w.spec.to, gen->w.vf->mac, &info);
+}
+
+static void build(struct generator *gen, uint8_t *frame, uint32_t size)
+{
+	if (gen->pattern)
+		memcpy(frame, gen->pattern, size);
+	else
+		build_numbered(gen, frame, size);
 }
 
 static uint32_t draw_size(struct generator *gen)
@@ -118,7 +133,8 @@ static bool send_some(struct generator *gen, uint64_t n)
 		if (err < 0)
 			return false;
 		gen->erring = false;
-		if (is_deep(gen)) {
+		gen->deep = is_deep(gen);
+		if (gen->deep) {
 			vf_send_cancel(vf);
 			return false;
 		}
@@ -142,12 +158,22 @@ static void finish(struct generator *gen)
 	workload_done(&gen->w);
 }
 
-static bool on_poll(void *arg)
+/* The device may go on at any moment. */
+static bool spins(struct generator *gen)
+{
+	struct guest *g = gen->w.guest;
+
+	return gen->deep && poll_spins(&gen->spin, &g->options.poll,
+				       loop_now_ns(g->program.loop));
+}
+
+static enum loop_poll on_poll(void *arg)
 {
 	struct generator *gen = arg;
 	const struct workload_spec *spec = &gen->w.spec;
 	uint64_t now_ns = clock_now_ns();
 	uint64_t n = pacer_due(&gen->pacer, now_ns);
+	uint64_t before = gen->next;
 	bool go;
 
 	if (spec->count && n > spec->count - gen->next)
@@ -155,8 +181,13 @@ static bool on_poll(void *arg)
 	go = send_some(gen, n < BATCH ? n : BATCH);
 	vf_send_flush(gen->w.vf);
 	gen->end_ns = now_ns;
+	if (gen->next != before)
+		poll_found(&gen->spin, &gen->w.guest->options.poll,
+			   loop_now_ns(gen->w.guest->program.loop));
 	if (go && n >= BATCH)
-		return true;
+		return LOOP_WORKED;
+	if (!go && spins(gen))
+		return gen->next != before ? LOOP_WORKED : LOOP_SPINS;
 	loop_poller_del(&gen->poller);
 	if (!go)
 		vf_send_wait(gen->w.vf, &gen->waiter);
@@ -165,7 +196,25 @@ static bool on_poll(void *arg)
 	else
 		loop_timer_at(gen->w.guest->program.loop, &gen->timer,
 			      pacer_next_ns(&gen->pacer, now_ns), go_on, gen);
-	return false;
+	return LOOP_IDLE;
+}
+
+/* Fixed bytes behind both addresses. */
+static bool make_pattern(struct generator *gen)
+{
+	const struct workload_spec *spec = &gen->w.spec;
+	uint32_t i;
+
+	gen->pattern = malloc(spec->size_max);
+	if (!gen->pattern)
+		return false;
+	memcpy(gen->pattern, spec->to, MAC_SIZE);
+	memcpy(gen->pattern + MAC_SIZE, gen->w.vf->mac, MAC_SIZE);
+	gen->pattern[2 * MAC_SIZE] = PLAIN_ETHERTYPE >> 8;
+	gen->pattern[2 * MAC_SIZE + 1] = PLAIN_ETHERTYPE & 0xff;
+	for (i = 2 * MAC_SIZE + 2; i < spec->size_max; i++)
+		gen->pattern[i] = (uint8_t)i;
+	return true;
 }
 
 static void generator_start(struct workload *w)
@@ -178,6 +227,10 @@ static void generator_start(struct workload *w)
 				"frames of %u bytes do not fit buffers of "
 				"%u (--buffer)",
 				w->spec.size_max, vf->buffers.size);
+		return;
+	}
+	if (w->spec.plain && !make_pattern(gen)) {
+		workload_failed(w, STATUS_NOT, "no memory");
 		return;
 	}
 	gen->start_ns = clock_now_ns();
@@ -201,6 +254,11 @@ static void generator_stop(struct workload *w)
 	loop_poller_del(&gen->poller);
 	loop_timer_cancel(&gen->timer);
 	vf_send_unwait(&gen->waiter);
+}
+
+static void generator_fini(struct workload *w)
+{
+	free(of(w)->pattern);
 }
 
 static void generator_report(const struct workload *w, json_t *row)
@@ -233,6 +291,7 @@ const struct workload_ops send_ops = {
 	.size = sizeof(struct generator),
 	.start = generator_start,
 	.stop = generator_stop,
+	.fini = generator_fini,
 	.report = generator_report,
 	.reset = generator_reset,
 };

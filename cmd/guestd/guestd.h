@@ -14,6 +14,7 @@
 #include "cmd/guestd/rate_log.h"
 #include "cmd/guestd/workload.h"
 #include "libcore/platform.h"
+#include "libcore/poll_mode.h"
 #include "libcore/program.h"
 
 /* Points; names in guest_points.c. */
@@ -79,6 +80,7 @@ struct guest_options {
 	uint32_t vm;   /* 0: not given */
 	uint32_t ring;
 	uint32_t buffer_bytes;
+	struct poll_mode poll;
 	bool once;
 	bool management;  /* it may have a PF */
 	uint64_t idle_ns; /* --once: a receiver is done after this silence */

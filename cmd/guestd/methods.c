@@ -60,6 +60,29 @@ static int take_common(struct workload_spec *spec, const json_t *params,
 static void method_send(void *arg, struct control_call *call, json_t *params)
 {
 	struct workload_spec spec = workload_spec_init(WORKLOAD_SEND);
+	const char *payload = control_string(params, "payload", NULL);
+	const char *size = control_string(params, "size", NULL);
+	struct complaint c = { "" };
+	int err;
+
+	err = mac_parse(control_string(params, "to", ""), spec.to, &c);
+	if (err == 0 && payload)
+		err = workload_parse_payload(payload, &spec, &c);
+	if (err == 0)
+		err = take_common(&spec, params, &c);
+	if (err == 0 && size)
+		err = workload_parse_size(size, &spec, &c);
+	spec.seed = (uint64_t)control_integer(params, "seed", 0);
+	if (err < 0)
+		control_fail(call, RPC_PARAMS, "%s", c.text);
+	else
+		add(arg, call, &spec);
+}
+
+static void method_roundtrip(void *arg, struct control_call *call,
+			     json_t *params)
+{
+	struct workload_spec spec = workload_spec_init(WORKLOAD_ROUNDTRIP);
 	const char *size = control_string(params, "size", NULL);
 	struct complaint c = { "" };
 	int err;
@@ -69,7 +92,6 @@ static void method_send(void *arg, struct control_call *call, json_t *params)
 		err = take_common(&spec, params, &c);
 	if (err == 0 && size)
 		err = workload_parse_size(size, &spec, &c);
-	spec.seed = (uint64_t)control_integer(params, "seed", 0);
 	if (err < 0)
 		control_fail(call, RPC_PARAMS, "%s", c.text);
 	else
@@ -151,8 +173,17 @@ static const struct control_param send_params[] = {
 	{ "rate", 's', true, "frames a second (10k), default max" },
 	{ "size", 's', true, "bytes, S or A-B, default 1514" },
 	{ "count", 'i', true, "frames, default no end" },
+	{ "payload", 's', true, "numbered (default) or plain" },
 	{ "vf", 's', true, "FUNCTION or slot to send from" },
 	{ "seed", 'i', true, "of the random sizes" },
+	{ NULL, 0, false, NULL },
+};
+
+static const struct control_param roundtrip_params[] = {
+	{ "to", 's', false, "MAC address or FUNCTION, of an echo" },
+	{ "count", 'i', true, "round trips, default no end" },
+	{ "size", 's', true, "bytes, default 60" },
+	{ "vf", 's', true, "FUNCTION or slot to send from" },
 	{ NULL, 0, false, NULL },
 };
 
@@ -183,6 +214,8 @@ static const struct control_param reset_params[] = {
 const struct control_method guest_methods[] = {
 	{ "reset", "reset the PF of a management VM", pf_driver_reset,
 	  reset_params },
+	{ "roundtrip", "take the time of one frame to an echo and back",
+	  method_roundtrip, roundtrip_params },
 	{ "send", "send numbered frames", method_send, send_params },
 	{ "requests", "keep register reads outstanding", method_requests,
 	  requests_params },

@@ -35,6 +35,8 @@ enum {
 	OPT_PPS,
 	OPT_TIMING,
 	OPT_TAP,
+	OPT_ROUNDTRIP,
+	OPT_POLL,
 	OPT_ONCE,
 	OPT_IDLE,
 	OPT_RING,
@@ -66,8 +68,11 @@ static const struct argp_option options[] = {
 	  0, "keep DEPTH register reads outstanding", 2 },
 	{ "send", OPT_SEND,
 	  "to=MAC|FUNCTION[,rate=R][,size=S|A-B][,count=N]"
-	  "[,depth=N][,seed=N][,vf=V]",
-	  0, "send numbered, checksummed frames", 2 },
+	  "[,depth=N][,seed=N][,payload=P][,vf=V]",
+	  0, "send frames, P: numbered and checksummed (default) or plain", 2 },
+	{ "roundtrip", OPT_ROUNDTRIP,
+	  "to=MAC|FUNCTION[,count=N][,size=S][,vf=V]", 0,
+	  "send one frame at a time to an echo, and take the time", 2 },
 	{ "echo", OPT_ECHO, NULL, 0, "send back what comes for the VF", 2 },
 	{ "sink", OPT_SINK, NULL, 0, "count what comes", 2 },
 	{ "read", 'r', "FILE|-", 0, "send the frames of a pcap", 2 },
@@ -76,6 +81,10 @@ static const struct argp_option options[] = {
 	{ NULL, 0, NULL, 0, "How they run:", 3 },
 	{ "pps", OPT_PPS, "R", 0,
 	  "-r: frames a second (20k), max: as fast as the ring goes", 3 },
+	{ "poll", OPT_POLL, "busy|adaptive[:TIME]|sleep", 0,
+	  "how long to look at an empty receive queue or a full transmit queue "
+	  "before sleeping until an interrupt (adaptive:100us)",
+	  3 },
 	{ "timing", OPT_TIMING, NULL, 0, "-r: as captured", 3 },
 	{ "count", 'c', "N", 0, "receivers end after N frames", 3 },
 	{ "once", OPT_ONCE, NULL, 0,
@@ -165,6 +174,8 @@ static int parse_workload(int key, char *arg, struct argp_state *state,
 		return add_parsed(state, WORKLOAD_REQUESTS, arg, c);
 	case OPT_SEND:
 		return add_parsed(state, WORKLOAD_SEND, arg, c);
+	case OPT_ROUNDTRIP:
+		return add_parsed(state, WORKLOAD_ROUNDTRIP, arg, c);
 	case OPT_ECHO:
 		spec_add(state, WORKLOAD_ECHO);
 		return 0;
@@ -256,6 +267,8 @@ static int parse_setting(int key, char *arg, struct guest_options *o,
 	case OPT_PPS:
 		o->have_pps = true;
 		return units_rate(arg, &o->pps, c);
+	case OPT_POLL:
+		return poll_mode_parse(arg, &o->poll, c);
 	case OPT_TIMING:
 		o->timing = true;
 		return 0;
@@ -340,6 +353,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		o->ring = RING_DEFAULT;
 		o->buffer_bytes = BUFFER_DEFAULT;
 		o->idle_ns = IDLE_DEFAULT;
+		o->poll = (struct poll_mode)POLL_MODE_DEFAULT;
 		o->detect = DETECT_BOTH;
 		o->heartbeat_limit_ns = LIMIT_DEFAULT;
 		o->monitor_ns = MONITOR_DEFAULT;

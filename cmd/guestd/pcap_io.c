@@ -38,7 +38,7 @@ static struct replay *replay_of(struct workload *w)
 	return (struct replay *)w;
 }
 
-static bool on_poll(void *arg);
+static enum loop_poll on_poll(void *arg);
 
 static void go_on(void *arg)
 {
@@ -158,7 +158,7 @@ static void finish(struct replay *r)
 	workload_done(&r->w);
 }
 
-static bool on_poll(void *arg)
+static enum loop_poll on_poll(void *arg)
 {
 	struct replay *r = arg;
 	unsigned n;
@@ -168,11 +168,11 @@ static bool on_poll(void *arg)
 		err = send_one(r);
 	vf_send_flush(r->w.vf);
 	if (err == 0)
-		return true;
+		return LOOP_WORKED;
 	loop_poller_del(&r->poller);
 	if (err == -EAGAIN && r->ended && r->w.state == WORKLOAD_RUNNING)
 		finish(r);
-	return false;
+	return LOOP_IDLE;
 }
 
 static int replay_open(struct workload *w, struct complaint *c)

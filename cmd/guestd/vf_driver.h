@@ -14,6 +14,7 @@
 #include "libcore/loop.h"
 #include "libcore/nic_regs.h"
 #include "libcore/points.h"
+#include "libcore/poll_mode.h"
 #include "libcore/queue.h"
 #include "libcore/vfu_client.h"
 
@@ -141,7 +142,7 @@ struct vf {
 	uint32_t tx_open; /* buffer between begin and commit */
 	bool tx_stopped, rx_stopped;
 	bool rx_blocked; /* a workload has no room */
-	uint64_t rx_idle_ns;
+	struct poll_spin rx_spin;
 	struct loop_poller rx_poller;
 	struct loop_deferred tx_kick;
 	TAILQ_HEAD(vf_waiters, vf_waiter) waiters;

@@ -1,9 +1,9 @@
 /* vf_receive.c - receiving frames (spec 02, fig. 16).
  *
  * Theory of operation.  While frames come a poller of the loop takes them in
- * batches without a system call.  When the ring was empty for a moment it
- * sets the sleep flag, looks once more, and ends; the device's interrupt
- * starts it again.  When a workload has no room the poller ends without the
+ * batches without a system call.  When the ring stays empty (--poll) it sets
+ * the sleep flag, looks once more, and ends; the device's interrupt starts it
+ * again.  When a workload has no room the poller ends without the
  * flag: frames wait in the ring, the workload kicks.
  */
 #include <config.h>
@@ -18,8 +18,7 @@
 #include "cmd/guestd/vf_rings.h"
 #include "cmd/guestd/vf_send.h"
 
-#define BATCH   64u
-#define SPIN_NS (20 * NS_PER_US)
+#define BATCH 64u
 
 static void doorbell(struct vf *vf)
 {
@@ -96,27 +95,27 @@ static unsigned receive_batch(struct vf *vf)
 	return taken;
 }
 
-static bool on_poll(void *arg)
+static enum loop_poll on_poll(void *arg)
 {
 	struct vf *vf = arg;
-	uint64_t now_ns;
+	struct guest *g = vf->guest;
 
 	if (receive_batch(vf)) {
-		vf->rx_idle_ns = 0;
+		poll_found(&vf->rx_spin, &g->options.poll,
+			   loop_now_ns(g->program.loop));
 		if (!vf->rx_blocked)
-			return true;
+			return LOOP_WORKED;
 	}
 	if (vf->rx_blocked || vf->rx_stopped) {
 		loop_poller_del(&vf->rx_poller);
-		return false;
+		return LOOP_IDLE;
 	}
-	now_ns = loop_now_ns(vf->guest->program.loop);
-	if (!vf->rx_idle_ns)
-		vf->rx_idle_ns = now_ns;
-	if (now_ns - vf->rx_idle_ns < SPIN_NS || !queue_reader_sleep(&vf->rx))
-		return true;
+	if (poll_spins(&vf->rx_spin, &g->options.poll,
+		       loop_now_ns(g->program.loop)) ||
+	    !queue_reader_sleep(&vf->rx))
+		return LOOP_SPINS;
 	loop_poller_del(&vf->rx_poller);
-	return false;
+	return LOOP_IDLE;
 }
 
 void vf_receive_kick(struct vf *vf)
@@ -125,7 +124,6 @@ void vf_receive_kick(struct vf *vf)
 		return;
 	/* Also while it polls: it is about to end if it was blocked. */
 	vf->rx_blocked = false;
-	vf->rx_idle_ns = 0;
 	if (vf->rx_poller.loop)
 		return;
 	queue_reader_awake(&vf->rx);

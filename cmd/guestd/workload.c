@@ -16,10 +16,14 @@
 #define WORKLOADS_KEPT 64u
 
 static const struct workload_ops *const kinds[] = {
-	[WORKLOAD_SEND] = &send_ops,       [WORKLOAD_REQUESTS] = &requests_ops,
-	[WORKLOAD_REPLAY] = &replay_ops,   [WORKLOAD_SINK] = &sink_ops,
-	[WORKLOAD_CAPTURE] = &capture_ops, [WORKLOAD_TAP] = &tap_ops,
+	[WORKLOAD_SEND] = &send_ops,
+	[WORKLOAD_REQUESTS] = &requests_ops,
+	[WORKLOAD_REPLAY] = &replay_ops,
+	[WORKLOAD_SINK] = &sink_ops,
+	[WORKLOAD_CAPTURE] = &capture_ops,
+	[WORKLOAD_TAP] = &tap_ops,
 	[WORKLOAD_ECHO] = &echo_ops,
+	[WORKLOAD_ROUNDTRIP] = &roundtrip_ops,
 };
 _Static_assert(sizeof(kinds) / sizeof(*kinds) == WORKLOAD_KIND_N,
 	       "one row a kind");
@@ -110,9 +114,7 @@ static void on_check(void *arg)
 	bool bad = false;
 
 	TAILQ_FOREACH (w, &g->workloads.list, entry) {
-		if (w->ops->receives)
-			continue;
-		if (is_live(w))
+		if (is_live(w) && !w->ops->receives)
 			return;
 		bad = bad || w->bad || w->state == WORKLOAD_FAILED;
 	}
@@ -199,13 +201,19 @@ static bool select_is_any(const struct workload *w)
 	return w->spec.vf.by == VF_SELECT_ANY;
 }
 
+static bool sends_to(const struct workload *w)
+{
+	return w->spec.kind == WORKLOAD_SEND ||
+	       w->spec.kind == WORKLOAD_ROUNDTRIP;
+}
+
 /* A frame goes out at the device that it is for, if one VF is there. */
 static struct vf *choose_vf(struct guest *g, const struct workload *w)
 {
 	struct vf *vf;
 	unsigned i;
 
-	if (w->spec.kind == WORKLOAD_SEND && select_is_any(w))
+	if (sends_to(w) && select_is_any(w))
 		for (i = 0; i < PLATFORM_SLOTS; i++) {
 			vf = g->vf[i];
 			if (vf && vf->state == VF_UP &&
@@ -272,7 +280,7 @@ void workloads_bind(struct guest *g)
 				continue;
 			/* These take the frames of all VFs. */
 			if (select_is_any(w) && w->ops->receives &&
-			    w->spec.kind != WORKLOAD_TAP)
+			    w->spec.kind != WORKLOAD_TAP && !sends_to(w))
 				vf = NULL;
 			workload_start(w, vf);
 		}

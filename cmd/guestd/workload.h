@@ -41,6 +41,7 @@ enum workload_kind {
 	WORKLOAD_CAPTURE,
 	WORKLOAD_TAP,
 	WORKLOAD_ECHO,
+	WORKLOAD_ROUNDTRIP,
 	WORKLOAD_KIND_N
 };
 
@@ -53,6 +54,7 @@ struct workload_spec {
 	uint8_t to[MAC_SIZE];
 	uint32_t size_min, size_max;
 	uint64_t seed;
+	bool plain; /* no number, no checksum: fixed bytes */
 	/* send, requests: under way at a time; send: 0 is half the ring */
 	uint32_t depth;
 	/* requests */
@@ -131,6 +133,10 @@ struct workload_spec workload_spec_init(enum workload_kind kind);
 int workload_parse_size(const char *text, struct workload_spec *spec,
 			struct complaint *c)
 	__attribute__((warn_unused_result));
+/* "numbered" or "plain". */
+int workload_parse_payload(const char *text, struct workload_spec *spec,
+			   struct complaint *c)
+	__attribute__((warn_unused_result));
 /* "nic1/vf1", a MAC address, or a slot number. */
 int vf_select_parse(const char *text, struct vf_select *select,
 		    struct complaint *c) __attribute__((warn_unused_result));
@@ -163,6 +169,6 @@ json_t *workload_to_json(const struct workload *w);
 const char *workload_state_name(enum workload_state state);
 
 extern const struct workload_ops send_ops, requests_ops, replay_ops, sink_ops,
-	capture_ops, tap_ops, echo_ops;
+	capture_ops, tap_ops, echo_ops, roundtrip_ops;
 
 #endif

@@ -18,8 +18,8 @@ struct workload_spec workload_spec_init(enum workload_kind kind)
 {
 	return (struct workload_spec){
 		.kind = kind,
-		.size_min = 1514,
-		.size_max = 1514,
+		.size_min = kind == WORKLOAD_ROUNDTRIP ? FRAMES_MIN : 1514,
+		.size_max = kind == WORKLOAD_ROUNDTRIP ? FRAMES_MIN : 1514,
 		.depth = kind == WORKLOAD_REQUESTS,
 		.reg = NIC_SCRATCH,
 	};
@@ -30,6 +30,7 @@ bool workload_is_finite(const struct workload_spec *spec)
 	switch (spec->kind) {
 	case WORKLOAD_SEND:
 	case WORKLOAD_REQUESTS:
+	case WORKLOAD_ROUNDTRIP:
 		return spec->count > 0;
 	case WORKLOAD_REPLAY:
 	case WORKLOAD_SINK:
@@ -116,6 +117,16 @@ static int parse_common(struct workload_spec *spec, const char *key,
 	return -ENOENT;
 }
 
+int workload_parse_payload(const char *text, struct workload_spec *spec,
+			   struct complaint *c)
+{
+	spec->plain = !strcmp(text, "plain");
+	if (!spec->plain && strcmp(text, "numbered") != 0)
+		return complain(c, EINVAL,
+				"no payload '%.32s' (numbered, plain)", text);
+	return 0;
+}
+
 static int parse_send(struct workload_spec *spec, const char *key,
 		      const char *value, struct complaint *c)
 {
@@ -123,6 +134,8 @@ static int parse_send(struct workload_spec *spec, const char *key,
 		return mac_parse(value, spec->to, c);
 	if (!strcmp(key, "size"))
 		return workload_parse_size(value, spec, c);
+	if (!strcmp(key, "payload"))
+		return workload_parse_payload(value, spec, c);
 	if (!strcmp(key, "seed"))
 		return units_number(value, 0, UINT64_MAX, &spec->seed, c);
 	return -ENOENT;
@@ -157,7 +170,8 @@ static int parse_pair(struct workload_spec *spec, char *word,
 		return complain(
 			c, EINVAL, "no key '%s' (%s)", word,
 			requests ? "depth, register, rate, count, vf"
-				 : "to, depth, rate, size, count, seed, vf");
+				 : "to, depth, rate, size, count, payload, "
+				   "seed, vf");
 	return err;
 }
 
@@ -176,7 +190,7 @@ int workload_parse(enum workload_kind kind, const char *text,
 		if (err < 0)
 			return err;
 	}
-	if (kind == WORKLOAD_SEND && !memcmp(spec.to, none, MAC_SIZE))
+	if (kind != WORKLOAD_REQUESTS && !memcmp(spec.to, none, MAC_SIZE))
 		return complain(c, EINVAL,
 				"'%s' says not whom to send to "
 				"(to=nic1/vf2)",

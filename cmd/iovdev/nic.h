@@ -13,6 +13,7 @@
 #include "cmd/iovdev/uplink.h"
 #include "libcore/fault.h"
 #include "libcore/nic_regs.h"
+#include "libcore/poll_mode.h"
 #include "libcore/program.h"
 
 /* What the command line says; see options.c. */
@@ -23,6 +24,7 @@ struct nic_options {
 	unsigned vfs;
 	struct latency latency[1 + NIC_VF_MAX]; /* by VF, 0: the PF */
 	const char *lan;
+	struct poll_mode poll;
 	uint8_t mac_base[6];
 	bool mac_given;
 	const char *line;

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "libcore/poll_mode.h"
 #include "libcore/queue.h"
 
 struct function;
@@ -28,6 +29,7 @@ struct nic_queue {
 	/* The ring, while attached; indexes stay readable afterwards. */
 	struct queue q;
 	bool attached;
+	struct poll_spin spin;       /* transmit */
 	struct queue_faults *faults; /* NULL: none was ever planted */
 	/* Since power on. */
 	uint64_t frames, bytes, dropped, errors;

@@ -1,9 +1,9 @@
 /* nic_tx.c - transmit queues (spec 02, fig. 9: 801-807).
  *
  * Theory of operation.  A VF is active while its ring may hold something:
- * each pass of the loop gives every active VF, in turn, one burst.  An empty
- * ring ends in the sleep handshake; then a doorbell makes the VF active
- * again.  A frame for a receiver that is fenced for a reset stays in its ring
+ * each pass of the loop gives every active VF, in turn, one burst.  A ring
+ * that stays empty (--poll) ends in the sleep handshake; then a doorbell makes
+ * the VF active again.  A frame for a receiver that is fenced for a reset stays in its ring
  * and its queue waits (stalled), so a reset loses nothing; for how long is
  * bounded.  So does a queue wait that has used up its bandwidth; one whose link
  * is down is idle until the link is up.
@@ -38,6 +38,7 @@ void nic_tx_kick(struct function *f)
 	if (nic->active & nic_bit(f))
 		return;
 	nic->active |= nic_bit(f);
+	poll_found(&tx->spin, &nic->options->poll, loop_now_ns(nic->loop));
 	if (tx->attached && function_bme(f))
 		queue_reader_awake(&tx->q);
 }
@@ -247,6 +248,16 @@ static uint32_t burst_with_faults(struct nic_queue *tx)
 	return finish_taken(tx);
 }
 
+/* Nothing to do: look again at once?  Not while every look is told. */
+static bool spins(struct nic_queue *tx, bool runs)
+{
+	struct nic *nic = tx->function->nic;
+
+	return runs && !nic->traced && tx->attached &&
+	       poll_spins(&tx->spin, &nic->options->poll,
+			  loop_now_ns(nic->loop));
+}
+
 /* Nothing to do: sleep, unless the guest moved meanwhile. */
 static void go_to_sleep(struct nic_queue *tx, bool runs)
 {
@@ -260,7 +271,8 @@ static void go_to_sleep(struct nic_queue *tx, bool runs)
 		nic_tx_idle(tx);
 }
 
-static void poll_one(struct function *f)
+/* Returns how many entries were finished. */
+static uint32_t poll_one(struct function *f)
 {
 	struct nic_queue *tx = &f->queue[NIC_QUEUE_TX];
 	bool runs = nic_queue_runs(tx, false);
@@ -271,27 +283,34 @@ static void poll_one(struct function *f)
 		n = queue_faults_active(tx) ? burst_with_faults(tx) : burst(tx);
 	else if (nic_queue_held(tx))
 		n = finish_taken(tx); /* what was taken is finished */
-	if (!n && f->nic->active & nic_bit(f))
+	if (n)
+		poll_found(&tx->spin, &f->nic->options->poll,
+			   loop_now_ns(f->nic->loop));
+	else if (f->nic->active & nic_bit(f) && !spins(tx, runs))
 		go_to_sleep(tx, runs);
 	nic_rx_flush(f->nic);
 	function_check_memory(f);
+	return n;
 }
 
-bool nic_tx_poll(void *arg)
+enum loop_poll nic_tx_poll(void *arg)
 {
 	struct nic *nic = arg;
+	uint32_t n = 0;
 	unsigned i, at;
 
 	if (!nic->active)
-		return false;
+		return LOOP_IDLE;
 	nic_update_traced(nic);
 	for (i = 0; i < nic->n_vfs; i++) {
 		at = (nic->turn + i) % nic->n_vfs;
 		if (nic->active >> at & 1)
-			poll_one(nic->vf[at]);
+			n += poll_one(nic->vf[at]);
 	}
 	nic->turn = (nic->turn + 1) % nic->n_vfs;
-	return nic->active;
+	if (n)
+		return LOOP_WORKED;
+	return nic->active ? LOOP_SPINS : LOOP_IDLE;
 }
 
 void nic_tx_faults_due(struct nic_queue *tx)

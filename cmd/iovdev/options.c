@@ -18,6 +18,7 @@ enum {
 	OPT_VFS,
 	OPT_LATENCY,
 	OPT_LAN,
+	OPT_POLL,
 	OPT_MAC_BASE,
 	OPT_LINE,
 	OPT_PACED,
@@ -35,8 +36,12 @@ static const struct argp_option table[] = {
 	  "how long a register operation takes: TIME, TIME..TIME or exp:TIME; "
 	  "FUNCTION is pf0, vf1...",
 	  0 },
-	{ "lan", OPT_LAN, "none|tap:NAME|pcap:FILE", 0,
+	{ "lan", OPT_LAN, "none|sink|tap:NAME|pcap:FILE", 0,
 	  "what the switch's uplink is connected to (default: none)", 0 },
+	{ "poll", OPT_POLL, "busy|adaptive[:TIME]|sleep", 0,
+	  "how long to look at an empty transmit queue before sleeping until "
+	  "its doorbell (default: adaptive:100us)",
+	  0 },
 	{ "mac-base", OPT_MAC_BASE, "MAC", 0,
 	  "of the PF; VF n adds n (default: 02:69:6f:DEVICE:00:00)", 0 },
 	{ "line", OPT_LINE, "none|pty|unix:PATH|-", 0,
@@ -85,6 +90,15 @@ static void parse_latency(struct nic_options *o, const char *arg,
 			   (int)(equals - arg), arg);
 	else
 		o->latency[name.vf] = latency;
+}
+
+static void parse_poll(struct nic_options *o, const char *arg,
+		       struct argp_state *state)
+{
+	struct complaint c;
+
+	if (poll_mode_parse(arg, &o->poll, &c))
+		argp_error(state, "--poll: %s", c.text);
 }
 
 static void parse_mac(struct nic_options *o, const char *arg,
@@ -176,6 +190,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case OPT_LAN:
 		o->lan = arg;
 		break;
+	case OPT_POLL:
+		parse_poll(o, arg, state);
+		break;
 	case OPT_MAC_BASE:
 		parse_mac(o, arg, state);
 		break;
@@ -218,5 +235,6 @@ void options_parse(struct nic_options *o, int argc, char **argv)
 	o->program = program;
 	o->type = &nic_type;
 	o->fd = -1;
+	o->poll = (struct poll_mode)POLL_MODE_DEFAULT;
 	argp_parse(&argp, argc, argv, 0, NULL, o);
 }

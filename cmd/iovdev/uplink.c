@@ -12,11 +12,14 @@ int uplink_open(struct uplink **u, struct nic *nic, const char *text,
 	*u = NULL;
 	if (!text || !strcmp(text, "none"))
 		return 0;
+	if (!strcmp(text, "sink"))
+		return uplink_sink_open(u, c);
 	if (!strncmp(text, "tap:", 4) && text[4])
 		return uplink_tap_open(u, nic, text + 4, c);
 	if (!strncmp(text, "pcap:", 5) && text[5])
 		return uplink_pcap_open(u, nic, text + 5, c);
-	return complain(c, EINVAL, "no LAN '%s' (none, tap:NAME or pcap:FILE)",
+	return complain(c, EINVAL,
+			"no LAN '%s' (none, sink, tap:NAME or pcap:FILE)",
 			text);
 }
 

@@ -493,10 +493,10 @@ static void on_a(void *arg)
 		loop_defer(d->trace->loop, &d->b, on_b, d);
 }
 
-static bool poll_note(void *arg)
+static enum loop_poll poll_note(void *arg)
 {
 	note(arg, '.');
-	return false;
+	return LOOP_IDLE;
 }
 
 /* Again while queued: once.  By itself: in the next iteration.  Cancelled by
@@ -525,24 +525,25 @@ struct working {
 	struct loop_watch watch;
 	struct loop_timer timer;
 	unsigned rounds, next_rounds, timers;
+	enum loop_poll found;
 };
 
-static bool poll_next(void *arg)
+static enum loop_poll poll_next(void *arg)
 {
 	struct working *w = arg;
 
 	w->next_rounds++;
-	return false;
+	return LOOP_IDLE;
 }
 
 /* Always busy; removes its neighbour in the tenth round. */
-static bool poll_work(void *arg)
+static enum loop_poll poll_work(void *arg)
 {
 	struct working *w = arg;
 
 	if (++w->rounds == 10)
 		loop_poller_del(&w->next);
-	return true;
+	return w->found;
 }
 
 static void on_work_timer(void *arg)
@@ -562,9 +563,9 @@ static void on_work_fd(void *arg, uint32_t events)
 }
 
 /* Pollers with work keep neither timers nor descriptors waiting for long. */
-static void test_poller_busy(void)
+static void check_busy(enum loop_poll found)
 {
-	struct working w = { .loop = new_loop() };
+	struct working w = { .loop = new_loop(), .found = found };
 	int fd = ready_eventfd();
 
 	loop_poller_add(w.loop, &w.p, poll_work, &w);
@@ -582,7 +583,13 @@ static void test_poller_busy(void)
 	loop_free(w.loop);
 }
 
-static bool poll_removes_itself(void *arg)
+static void test_poller_busy(void)
+{
+	check_busy(LOOP_WORKED);
+	check_busy(LOOP_SPINS);
+}
+
+static enum loop_poll poll_removes_itself(void *arg)
 {
 	struct working *w = arg;
 
@@ -590,7 +597,7 @@ static bool poll_removes_itself(void *arg)
 	loop_poller_del(&w->p);
 	loop_poller_add(w->loop, &w->next, poll_next, w);
 	loop_timer_in(w->loop, &w->timer, 0, stop_loop, w->loop);
-	return false;
+	return LOOP_IDLE;
 }
 
 static void test_poller_removes_itself(void)

@@ -35,7 +35,7 @@ static const struct unit_suite *const suites[] = {
 	&pcap_stream_suite,
 	&pci_config_suite,
 	&peer_eventfd_suite,
-	&points_suite,
+	&points_suite, &poll_mode_suite,
 	&procedure_suite,
 	&protection_suite,
 	&queue_suite,
