@@ -575,8 +575,10 @@ static void check_busy(enum loop_poll found)
 		  0);
 	loop_run(w.loop);
 	CHECK_INT(w.timers, 1);
-	CHECK_INT(w.next_rounds, 9);
-	CHECK(w.rounds > 20);
+	if (found == LOOP_WORKED) { /* else others may have the CPU */
+		CHECK_INT(w.next_rounds, 9);
+		CHECK(w.rounds > 20);
+	}
 	loop_watch_del(&w.watch);
 	loop_poller_del(&w.p);
 	close(fd);
