@@ -594,8 +594,24 @@ lose() {
 	launch vm2 guestd --vm 2 --sink
 }
 
+# Twice: what was on its way at the first look is seen at the second.
+nothing_in_flight() {
+	[[ $(rpc bridge show '["inflight"]') != *'"nic0/'* ]] &&
+		[[ $(rpc bridge show '["inflight"]') != *'"nic0/'* ]]
+}
+
+# A request that is pending when the device goes shuts the machine down, and
+# link queries go on for a moment after the guests are ready.
 unplug() {
+	local name
+	for name in hv vm1 vm2; do
+		freeze "$name"
+	done
+	wait_until "$PATIENCE" nothing_in_flight
 	murder nic0
+	for name in hv vm1 vm2; do
+		thaw "$name"
+	done
 	nic
 }
 
