@@ -3,8 +3,9 @@
  *
  * It is a procedure on the main loop like all others, so that a loop that hangs
  * stops counting.  One that was away for long may have been taken for dead: it
- * asks the root bridge whether it still is the hypervisor before it counts on,
- * and ends (75) if it is not.
+ * asks the root bridge whether it still is the hypervisor, and ends (75) if it
+ * is not.  It counts on meanwhile: where the computer is busy the answer takes
+ * its time, and that says nothing about the loop.
  */
 #include <config.h>
 
@@ -26,10 +27,44 @@
 /* For the answer to get away. */
 #define END_AFTER_NS (5 * NS_PER_MS)
 
-struct beat {
+struct ask {
 	struct procedure p;
 	struct sup_info info;
 };
+
+static int ask_read(struct procedure *p)
+{
+	step_sup_read(p, SUP_INFO, &((struct ask *)p)->info,
+		      sizeof(struct sup_info));
+	return STEP_NEXT;
+}
+
+static void ask_end(struct procedure *p)
+{
+	p->hv->heartbeat.asks = false;
+}
+
+static const struct step ask_steps[] = {
+	{ POINT_NONE, ask_read },
+	{ 0, NULL },
+};
+
+static const struct procedure_desc ask_desc = {
+	.name = "ask who is the hypervisor",
+	.steps = ask_steps,
+	.end = ask_end,
+};
+
+static void ask(struct hvmon *hv)
+{
+	struct ask *a;
+
+	if (hv->heartbeat.asks)
+		return;
+	hv->heartbeat.asks = true;
+	a = procedure_new(hv, &ask_desc, sizeof(*a));
+	procedure_start(&a->p, 0);
+}
 
 static void begin(struct hvmon *hv);
 
@@ -39,24 +74,21 @@ static int beat_1201(struct procedure *p)
 	return STEP_NEXT;
 }
 
-static int beat_late(struct procedure *p)
+static bool is_late(const struct heartbeat *h, uint64_t now_ns)
 {
-	struct heartbeat *h = &p->hv->heartbeat;
 	uint64_t late = LATE_PERIODS * h->period_ns;
 
-	if (late < LATE_MIN_NS)
-		late = LATE_MIN_NS;
-	if (clock_now_ns() - h->last_ns > late)
-		step_sup_read(p, SUP_INFO, &((struct beat *)p)->info,
-			      sizeof(struct sup_info));
-	return STEP_NEXT;
+	return now_ns - h->last_ns > (late < LATE_MIN_NS ? LATE_MIN_NS : late);
 }
 
 static int beat_1202(struct procedure *p)
 {
 	struct heartbeat *h = &p->hv->heartbeat;
+	uint64_t now_ns = clock_now_ns();
 
-	h->last_ns = clock_now_ns();
+	if (is_late(h, now_ns))
+		ask(p->hv);
+	h->last_ns = now_ns;
 	if (!h->stopped)
 		atomic_fetch_add(&p->hv->program->state->heartbeat, 1);
 	return STEP_NEXT;
@@ -70,7 +102,6 @@ static void beat_end(struct procedure *p)
 
 static const struct step beat_steps[] = {
 	{ POINT_DRIVER_1201, beat_1201 },
-	{ POINT_NONE, beat_late },
 	{ POINT_DRIVER_1202, beat_1202 },
 	{ 0, NULL },
 };
@@ -83,12 +114,10 @@ static const struct procedure_desc beat_desc = {
 
 static void begin(struct hvmon *hv)
 {
-	struct beat *b;
-
-	if (hv->stopping)
-		return;
-	b = procedure_new(hv, &beat_desc, sizeof(*b));
-	procedure_start(&b->p, 0);
+	if (!hv->stopping)
+		procedure_start(
+			procedure_new(hv, &beat_desc, sizeof(struct procedure)),
+			0);
 }
 
 int heartbeat_parse(struct heartbeat *h, const char *text, struct complaint *c)

@@ -20,6 +20,7 @@ struct hvmon;
 struct heartbeat {
 	uint64_t period_ns; /* 0: none */
 	uint64_t last_ns;
+	bool asks;             /* whether it still is the hypervisor */
 	bool stopped;          /* on request */
 	bool spins;            /* hang busily */
 	struct loop_timer end; /* of the loop, on request */
