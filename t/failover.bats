@@ -134,6 +134,22 @@ assert_kept() {
 	machine_stop
 }
 
+@test "hvmon spins, and is not taken for one that gets no CPU; or aborts" {
+	power --heartbeat-limit=200ms
+	rpc hv hang '{"spin": true}' >/dev/null 3>&- &
+	hang=$!
+	recovered 1
+	await takeover.begin '.why == "heartbeat"'
+	wait "$hang" || true
+	rpc hv abort >/dev/null 3>&- &
+	hang=$!
+	recovered 2
+	await takeover.begin '.why == "exit"'
+	wait "$hang" || true
+	assert_kept
+	machine_stop
+}
+
 @test "mirror: 130A is kept up to date, and nothing is read in a failover" {
 	HYPERVISOR=--link-sync=mirror power --link-sync=mirror
 	iovctl bandwidth nic0/vf1 2Gbit

@@ -169,9 +169,10 @@ static void begin(struct failover *f, const char *why, unsigned first)
 	f->detected_ns = clock_now_ns();
 	f->claimed_ns = f->drain_ns = f->drained_ns = f->serving_ns =
 		f->detected_ns;
-	event(s->guest->program.log, "takeover.begin", "s:s, s:i, s:I", "why",
-	      why, "hypervisor", (int)m->hypervisor.pid, "silent_ns",
-	      (json_int_t)(m->beat_ns ? f->detected_ns - m->beat_ns : 0));
+	event(s->guest->program.log, "takeover.begin", "s:s, s:i, s:I, s:I",
+	      "why", why, "hypervisor", (int)m->hypervisor.pid, "silent_ns",
+	      (json_int_t)(m->beat_ns ? f->detected_ns - m->beat_ns : 0),
+	      "delayed_ns", (json_int_t)m->hypervisor.delay.delayed_ns);
 	bus_steps_start(&f->steps, first);
 }
 

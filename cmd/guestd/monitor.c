@@ -4,6 +4,10 @@
  * (1601) and compares (1602); it also holds a pidfd of the hypervisor, which
  * tells of its death at once.  A successor of higher order watches those before
  * it by the same means.  What follows (1603, 1604) is the failover's.
+ *
+ * A busy computer looks much like a hypervisor that hangs.  So looks are planned
+ * a period apart and count for one each, however late they come; and what the
+ * other waited for a CPU is taken off (run_delay.c).
  */
 #include <config.h>
 
@@ -23,6 +27,9 @@
 #define LIMIT_LOW_NS  (30 * NS_PER_MS)
 #define LIMIT_PERIODS 5u
 
+/* So many limits it may wait for a CPU. */
+#define WAIT_TURNS 8u
+
 void heartbeat_restart(struct heartbeat *h, uint64_t value, uint64_t now_ns)
 {
 	*h = (struct heartbeat){ .value = value, .looked_ns = now_ns };
@@ -31,16 +38,27 @@ void heartbeat_restart(struct heartbeat *h, uint64_t value, uint64_t now_ns)
 uint64_t heartbeat_look(struct heartbeat *h, uint64_t value, uint64_t now_ns,
 			uint64_t period_ns)
 {
-	uint64_t since = now_ns - h->looked_ns;
+	/* It may have been planned before counting began. */
+	uint64_t since = now_ns > h->looked_ns ? now_ns - h->looked_ns : 0;
 
 	h->looked_ns = now_ns;
 	if (value != h->value) {
 		h->value = value;
 		h->stale_ns = 0;
 	} else {
-		h->stale_ns += since < 2 * period_ns ? since : 2 * period_ns;
+		h->stale_ns += since < period_ns ? since : period_ns;
 	}
 	return h->stale_ns;
+}
+
+bool heartbeat_has_failed(uint64_t stale_ns, uint64_t limit_ns,
+			  uint64_t delayed_ns, bool waits)
+{
+	if (stale_ns <= limit_ns)
+		return false;
+	if (stale_ns > (1 + WAIT_TURNS) * limit_ns)
+		return true;
+	return !waits && stale_ns > limit_ns + delayed_ns;
 }
 
 uint64_t heartbeat_limit(uint64_t limit_ns, uint64_t beat_ns)
@@ -91,6 +109,25 @@ static void on_exit_seen(void *arg, uint32_t events)
 	successor_look(w->monitor->guest->successor);
 }
 
+static void restart(struct watched *w, uint64_t beat)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	heartbeat_restart(&w->beat, beat, now_ns);
+	run_delay_restart(&w->delay, now_ns);
+}
+
+static void look(struct watched *w, uint64_t beat)
+{
+	const struct monitor *m = w->monitor;
+
+	if (heartbeat_look(&w->beat, beat, m->look_ns,
+			   options_of(m)->monitor_ns))
+		run_delay_look(&w->delay, m->look_ns);
+	else
+		run_delay_restart(&w->delay, m->look_ns);
+}
+
 /* Another process is it now. */
 static void follow(struct watched *w, uint32_t pid, uint64_t beat)
 {
@@ -101,7 +138,8 @@ static void follow(struct watched *w, uint32_t pid, uint64_t beat)
 	unwatch(w);
 	w->pid = (pid_t)pid;
 	w->gone = false;
-	heartbeat_restart(&w->beat, beat, clock_now_ns());
+	run_delay_open(&w->delay, w->pid);
+	restart(w, beat);
 	if (!pid)
 		return;
 	w->pidfd = (int)syscall(SYS_pidfd_open, w->pid, 0);
@@ -124,9 +162,31 @@ static void follow_all(struct monitor *m)
 		s = &area->successor[i];
 		follow(&m->lower[i], atomic_load(&s->pid),
 		       atomic_load(&s->heartbeat));
-		heartbeat_look(&m->lower[i].beat, atomic_load(&s->heartbeat),
-			       clock_now_ns(), options_of(m)->monitor_ns);
 	}
+}
+
+static void look_at_all(struct monitor *m)
+{
+	struct state_area *area = area_of(m);
+	unsigned i;
+
+	if (!guest_point_fails(m->guest, POINT_FAILOVER_1601))
+		look(&m->hypervisor, atomic_load(&area->heartbeat));
+	for (i = 0; i + 1 < options_of(m)->successor; i++)
+		look(&m->lower[i], atomic_load(&area->successor[i].heartbeat));
+}
+
+/* On time, or, when that is over, from now on. */
+static void plan_next_look(struct monitor *m, loop_fn *fn)
+{
+	uint64_t period_ns = options_of(m)->monitor_ns;
+	uint64_t now_ns = clock_now_ns();
+
+	m->look_ns += period_ns;
+	if (m->look_ns + period_ns < now_ns)
+		m->look_ns = now_ns;
+	loop_timer_at(m->guest->program.loop, &m->timer, m->look_ns + period_ns,
+		      fn, m);
 }
 
 static void warn_of_limit(struct monitor *m)
@@ -157,21 +217,13 @@ static void on_tick(void *arg)
 {
 	struct monitor *m = arg;
 	struct guest *g = m->guest;
-	struct state_area *area = area_of(m);
-	uint64_t now_ns = clock_now_ns();
-	bool fails;
 
-	loop_timer_in(g->program.loop, &m->timer, options_of(m)->monitor_ns,
-		      on_tick, m);
+	plan_next_look(m, on_tick);
 	atomic_fetch_add(&own_part(m)->heartbeat, 1);
-	fails = guest_point_fails(g, POINT_FAILOVER_1601);
 	follow_all(m);
-	if (!fails)
-		heartbeat_look(&m->hypervisor.beat,
-			       atomic_load(&area->heartbeat), now_ns,
-			       options_of(m)->monitor_ns);
+	look_at_all(m);
 	if (!m->hypervisor.beat.stale_ns)
-		m->beat_ns = now_ns;
+		m->beat_ns = clock_now_ns();
 	if (beat_period_ns(m))
 		warn_of_limit(m);
 	if (!guest_point_fails(g, POINT_FAILOVER_1602))
@@ -186,9 +238,11 @@ void monitor_init(struct monitor *m, struct guest *g)
 	m->guest = g;
 	m->hypervisor.monitor = m;
 	m->hypervisor.pidfd = -1;
+	run_delay_init(&m->hypervisor.delay);
 	for (i = 0; i < STATE_SUCCESSORS; i++) {
 		m->lower[i].monitor = m;
 		m->lower[i].pidfd = -1;
+		run_delay_init(&m->lower[i].delay);
 	}
 }
 
@@ -218,26 +272,32 @@ void monitor_fini(struct monitor *m)
 	/* Whoever has that pid next is no successor. */
 	atomic_compare_exchange_strong(&own_part(m)->pid, &own, 0);
 	unwatch(&m->hypervisor);
-	for (i = 0; i < STATE_SUCCESSORS; i++)
+	run_delay_close(&m->hypervisor.delay);
+	for (i = 0; i < STATE_SUCCESSORS; i++) {
 		unwatch(&m->lower[i]);
+		run_delay_close(&m->lower[i].delay);
+	}
 }
 
 void monitor_restart(struct monitor *m)
 {
 	follow_all(m);
-	heartbeat_restart(&m->hypervisor.beat,
-			  atomic_load(&area_of(m)->heartbeat), clock_now_ns());
+	restart(&m->hypervisor, atomic_load(&area_of(m)->heartbeat));
 }
 
 static const char *failed(const struct monitor *m, const struct watched *w,
 			  uint64_t beat_ns)
 {
 	const struct guest_options *o = options_of(m);
+	uint64_t limit_ns = heartbeat_limit(o->heartbeat_limit_ns, beat_ns);
 
 	if ((o->detect & DETECT_EXIT) && w->gone)
 		return "exit";
 	if ((o->detect & DETECT_HEARTBEAT) && beat_ns && w->pid &&
-	    w->beat.stale_ns > heartbeat_limit(o->heartbeat_limit_ns, beat_ns))
+	    w->beat.stale_ns > limit_ns &&
+	    heartbeat_has_failed(w->beat.stale_ns, limit_ns,
+				 w->delay.delayed_ns,
+				 run_delay_waits(&w->delay, m->look_ns)))
 		return "heartbeat";
 	return NULL;
 }

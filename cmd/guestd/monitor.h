@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "cmd/guestd/run_delay.h"
 #include "libcore/loop.h"
 #include "libcore/state_area.h"
 
@@ -25,13 +26,18 @@ struct heartbeat {
 	uint64_t looked_ns;
 };
 
-/* Look at the counter; how long it has not moved.  A look that comes late
- * counts for two periods: then we were kept from running, as the other may have
- * been. */
+/* Look at the counter, at the time for which the look was planned; how long it
+ * has not moved.  No look counts for more than a period: when it comes late we
+ * were kept from running, as the other may have been. */
 uint64_t heartbeat_look(struct heartbeat *h, uint64_t value, uint64_t now_ns,
 			uint64_t period_ns);
 /* Count from here on. */
 void heartbeat_restart(struct heartbeat *h, uint64_t value, uint64_t now_ns);
+/* Whether one that has not counted for so long, of which it waited so long for
+ * a CPU (and does so now), has failed.  Waits do not count, but for at most
+ * eight limits: then something is wrong with it or with the computer. */
+bool heartbeat_has_failed(uint64_t stale_ns, uint64_t limit_ns,
+			  uint64_t delayed_ns, bool waits);
 /* The limit in force: that one, but never below two of the other's periods. */
 uint64_t heartbeat_limit(uint64_t limit_ns, uint64_t beat_ns);
 /* Whether a busy computer may take a living hypervisor for dead. */
@@ -45,11 +51,13 @@ struct watched {
 	bool gone;
 	struct loop_watch watch;
 	struct heartbeat beat;
+	struct run_delay delay; /* since it counted last */
 };
 
 struct monitor {
 	struct guest *guest;
 	struct loop_timer timer;
+	uint64_t look_ns; /* for when the last look was planned */
 	struct watched hypervisor, lower[STATE_SUCCESSORS];
 	bool warned;
 	uint64_t beat_ns; /* its last beat, as seen */
