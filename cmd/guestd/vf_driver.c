@@ -120,13 +120,7 @@ static int check_config(struct vf *vf)
 
 static void take_mac(struct vf *vf)
 {
-	const struct vf_regs *r = &vf->regs;
-	unsigned i;
-
-	for (i = 0; i < 4; i++)
-		vf->mac[i] = (uint8_t)(r->mac_low >> (8 * i));
-	vf->mac[4] = (uint8_t)r->mac_high;
-	vf->mac[5] = (uint8_t)(r->mac_high >> 8);
+	memcpy(vf->mac, vf->regs.page + NIC_MAC_LOW, MAC_SIZE);
 	if (!mac_to_function(vf->mac, vf->name, sizeof(vf->name)))
 		snprintf(vf->name, sizeof(vf->name), "slot%u", vf->pci.slot);
 }
@@ -134,21 +128,22 @@ static void take_mac(struct vf *vf)
 static int check_identify(struct vf *vf)
 {
 	const struct guest_options *o = &vf->guest->options;
+	uint32_t id = vf_register(vf, NIC_ID);
+	uint32_t version = vf_register(vf, NIC_VERSION);
 	int err;
 
-	if (vf->regs.id == UINT32_MAX)
+	if (id == UINT32_MAX)
 		return setup_error(vf, -ENODEV, "refused");
-	if (vf->regs.id != NIC_ID_VALUE || vf->regs.version != 1)
+	if (id != NIC_ID_VALUE || version != 1)
 		return setup_error(vf, -EPROTO,
 				   "its registers say ID 0x%08x version %u, "
 				   "not a nic of version 1",
-				   (unsigned)vf->regs.id,
-				   (unsigned)vf->regs.version);
+				   (unsigned)id, (unsigned)version);
 	if (!vf->pci.msix_cap || !vf->pci.msix_in_bar0)
 		return setup_error(vf, -EPROTO, "no MSI-X table in BAR 0");
 	take_mac(vf);
 	/* That of a former driver of this VF is not ours to ask. */
-	vf->request = (uint32_t)vf->regs.request;
+	vf->request = vf_register(vf, NIC_MBX_REQUEST);
 	if (vf_is_running(vf))
 		return STEP_ASK;
 	if (vf->n)
@@ -167,7 +162,7 @@ static int check_program(struct vf *vf)
 	return check_next(vf);
 }
 
-static int queue_refused(struct vf *vf, const char *queue, uint64_t status)
+static int queue_refused(struct vf *vf, const char *queue, uint32_t status)
 {
 	event(log_of(vf), "queue.stopped", "s:s, s:s, s:I", "vf", vf->name,
 	      "queue", queue, "status", (json_int_t)status);
@@ -177,33 +172,31 @@ static int queue_refused(struct vf *vf, const char *queue, uint64_t status)
 
 static int check_queues(struct vf *vf)
 {
-	const struct vf_regs *r = &vf->regs;
+	uint32_t tx_enable = vf_register(vf, NIC_TX + NIC_Q_ENABLE);
+	uint32_t rx_enable = vf_register(vf, NIC_RX + NIC_Q_ENABLE);
+	uint32_t tx_status = vf_register(vf, NIC_TX + NIC_Q_STATUS);
+	uint32_t rx_status = vf_register(vf, NIC_RX + NIC_Q_STATUS);
 
-	if (r->tx_enable == UINT32_MAX)
+	if (tx_enable == UINT32_MAX)
 		return setup_error(vf, -ENODEV, "refused");
-	if (r->tx_enable != 1 || r->tx_status)
-		return queue_refused(vf, "tx", r->tx_status);
-	if (r->rx_enable != 1 || r->rx_status)
-		return queue_refused(vf, "rx", r->rx_status);
+	if (tx_enable != 1 || tx_status)
+		return queue_refused(vf, "tx", tx_status);
+	if (rx_enable != 1 || rx_status)
+		return queue_refused(vf, "rx", rx_status);
 	return check_next(vf);
 }
 
-static uint32_t mailbox32(const struct vf *vf, uint32_t offset)
+static int check_ask(struct vf *vf)
 {
-	return pci_get32(vf->regs.mailbox, offset - VF_MAILBOX);
-}
-
-static uint64_t mailbox64(const struct vf *vf, uint32_t offset)
-{
-	return mailbox32(vf, offset) | (uint64_t)mailbox32(vf, offset + 4)
-					       << 32;
+	vf->regs.notices = vf_register(vf, NIC_MBX_NOTICES);
+	return check_queues(vf);
 }
 
 static int check_answer(struct vf *vf)
 {
 	int next = check_queues(vf);
 
-	if (next >= 0 && mailbox32(vf, NIC_MBX_ANSWER) != vf->request)
+	if (next >= 0 && vf_register(vf, NIC_MBX_ANSWER) != vf->request)
 		return STEP_ANSWER; /* the next interrupt may be it */
 	return next;
 }
@@ -217,16 +210,16 @@ static void note_answer(struct vf *vf)
 	if (took > vf->counters.link_wait_ns)
 		vf->counters.link_wait_ns = took;
 	/* The question is older than the last notice. */
-	if (mailbox32(vf, NIC_MBX_NOTICES) != vf->regs.notices)
+	if (vf_register(vf, NIC_MBX_NOTICES) != vf->regs.notices)
 		vf->ask_again = true;
 }
 
 /* 1303 */
 static int check_keep(struct vf *vf)
 {
-	bool up = mailbox32(vf, NIC_MBX_LINK) & 1;
-	uint64_t max = mailbox64(vf, NIC_MBX_BANDWIDTH_MAX);
-	uint64_t allocated = mailbox64(vf, NIC_MBX_BANDWIDTH);
+	bool up = vf_register(vf, NIC_MBX_LINK) & 1;
+	uint64_t max = vf_register64(vf, NIC_MBX_BANDWIDTH_MAX);
+	uint64_t allocated = vf_register64(vf, NIC_MBX_BANDWIDTH);
 	bool changed = !vf->link_known || up != vf->link_up ||
 		       allocated != vf->bandwidth || max != vf->bandwidth_max;
 
@@ -235,7 +228,7 @@ static int check_keep(struct vf *vf)
 	vf->link_up = up;
 	vf->bandwidth = allocated;
 	vf->bandwidth_max = max;
-	vf->resets = vf->regs.resets;
+	vf->resets = vf_register(vf, NIC_RESETS);
 	if (changed)
 		event(log_of(vf), "link", "s:s, s:b, s:I, s:I", "vf", vf->name,
 		      "up", up, "bandwidth_max", (json_int_t)vf->bandwidth_max,
@@ -264,7 +257,7 @@ static const struct vf_step_desc {
 			   check_program },
 	[STEP_MSIX] = { NO_POINT, vf_issue_msix, check_next },
 	[STEP_ENABLE] = { NO_POINT, vf_issue_enable, check_next },
-	[STEP_ASK] = { POINT_DRIVER_1302, vf_issue_ask, check_queues },
+	[STEP_ASK] = { POINT_DRIVER_1302, vf_issue_ask, check_ask },
 	[STEP_ANSWER] = { NO_POINT, vf_issue_answer, check_answer },
 	[STEP_KEEP] = { POINT_DRIVER_1303, NULL, check_keep },
 	[STEP_1301] = { POINT_DRIVER_1301, NULL, check_1301 },

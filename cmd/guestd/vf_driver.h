@@ -46,19 +46,16 @@ enum vf_step {
 #define VF_OPS     24u
 #define VF_VECTORS 3u
 
-/* The registers of the mailbox, read as one. */
-#define VF_MAILBOX      NIC_MBX_REQUEST
-#define VF_MAILBOX_SIZE (NIC_MBX_BANDWIDTH + 8u - VF_MAILBOX)
+/* Registers are read all at once, from the first to those of the queues. */
+#define VF_PAGE_SIZE  (NIC_RX + NIC_Q_VECTOR + 4u)
+#define VF_TABLE_SIZE (VF_VECTORS * 16u)
 
 /* Registers as read; all ones: refused. */
 struct vf_regs {
 	uint64_t command, msix_control; /* config space */
-	uint64_t id, version, mac_low, mac_high, resets;
-	uint64_t request, notices; /* of the mailbox, before it was asked */
-	uint8_t mailbox[VF_MAILBOX_SIZE];
-	uint64_t tx_enable, rx_enable, tx_status, rx_status;
-	uint64_t tx_base, rx_base, tx_vector, rx_vector;
-	uint64_t masked[VF_VECTORS];
+	uint32_t notices; /* of the mailbox, before it was asked */
+	uint8_t page[VF_PAGE_SIZE];
+	uint8_t table[VF_TABLE_SIZE]; /* MSI-X */
 };
 
 struct vf_counters {

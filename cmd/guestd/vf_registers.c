@@ -14,6 +14,7 @@
 #include "cmd/guestd/guestd.h"
 #include "cmd/guestd/vf_receive.h"
 #include "cmd/guestd/vf_send.h"
+#include "libcore/pci_caps.h"
 
 /* Where MSI messages go on this platform; only the data tells them apart. */
 #define MSI_ADDRESS 0xfee00000ull
@@ -50,7 +51,8 @@ static void on_op(void *arg, const struct vfu_reply *reply)
 			memcpy(op->out, data, op->size);
 		else
 			*(uint64_t *)op->out = le64toh(value);
-		vf->counters.refused += op->size == 4 && value == UINT32_MAX;
+		vf->counters.refused +=
+			op->size >= 4 && pci_get32(data, 0) == UINT32_MAX;
 	}
 	op_done(vf, reply->err);
 }
@@ -126,40 +128,44 @@ void vf_issue_command(struct vf *vf)
 	config_write16(vf, PCI_COMMAND, vf->pci.command);
 }
 
+static void read_page(struct vf *vf)
+{
+	reg_read(vf, 0, VF_PAGE_SIZE, vf->regs.page);
+}
+
 void vf_issue_identify(struct vf *vf)
 {
-	struct vf_regs *r = &vf->regs;
-	unsigned i;
+	read_page(vf);
+	reg_read(vf, vf->pci.msix_table, VF_TABLE_SIZE, vf->regs.table);
+}
 
-	reg_read(vf, NIC_ID, 4, &r->id);
-	reg_read(vf, NIC_VERSION, 4, &r->version);
-	reg_read(vf, NIC_MBX_REQUEST, 4, &r->request);
-	reg_read(vf, NIC_MAC_LOW, 4, &r->mac_low);
-	reg_read(vf, NIC_MAC_HIGH, 4, &r->mac_high);
-	reg_read(vf, NIC_TX + NIC_Q_ENABLE, 4, &r->tx_enable);
-	reg_read(vf, NIC_RX + NIC_Q_ENABLE, 4, &r->rx_enable);
-	reg_read(vf, NIC_TX + NIC_Q_BASE, 8, &r->tx_base);
-	reg_read(vf, NIC_RX + NIC_Q_BASE, 8, &r->rx_base);
-	reg_read(vf, NIC_TX + NIC_Q_VECTOR, 4, &r->tx_vector);
-	reg_read(vf, NIC_RX + NIC_Q_VECTOR, 4, &r->rx_vector);
-	for (i = 0; i < VF_VECTORS; i++)
-		reg_read(vf,
-			 vf->pci.msix_table + i * PCI_MSIX_ENTRY_SIZE +
-				 PCI_MSIX_ENTRY_VECTOR_CTRL,
-			 4, &r->masked[i]);
+uint32_t vf_register(const struct vf *vf, uint32_t offset)
+{
+	return pci_get32(vf->regs.page, offset);
+}
+
+uint64_t vf_register64(const struct vf *vf, uint32_t offset)
+{
+	return vf_register(vf, offset) | (uint64_t)vf_register(vf, offset + 4)
+						 << 32;
 }
 
 bool vf_is_running(const struct vf *vf)
 {
-	const struct vf_regs *r = &vf->regs;
 	unsigned i;
 
 	for (i = 0; i < VF_VECTORS; i++)
-		if (r->masked[i] & PCI_MSIX_ENTRY_CTRL_MASKBIT)
+		if (pci_get32(vf->regs.table,
+			      i * PCI_MSIX_ENTRY_SIZE +
+				      PCI_MSIX_ENTRY_VECTOR_CTRL) &
+		    PCI_MSIX_ENTRY_CTRL_MASKBIT)
 			return false;
-	return vf->n && r->tx_enable == 1 && r->rx_enable == 1 &&
-	       r->tx_base == vf->tx_gpa && r->rx_base == vf->rx_gpa &&
-	       r->tx_vector == NIC_VECTOR_TX && r->rx_vector == NIC_VECTOR_RX &&
+	return vf->n && vf_register(vf, NIC_TX + NIC_Q_ENABLE) == 1 &&
+	       vf_register(vf, NIC_RX + NIC_Q_ENABLE) == 1 &&
+	       vf_register64(vf, NIC_TX + NIC_Q_BASE) == vf->tx_gpa &&
+	       vf_register64(vf, NIC_RX + NIC_Q_BASE) == vf->rx_gpa &&
+	       vf_register(vf, NIC_TX + NIC_Q_VECTOR) == NIC_VECTOR_TX &&
+	       vf_register(vf, NIC_RX + NIC_Q_VECTOR) == NIC_VECTOR_RX &&
 	       (vf->pci.msix_control & PCI_MSIX_FLAGS_ENABLE) &&
 	       !(vf->pci.msix_control & PCI_MSIX_FLAGS_MASKALL);
 }
@@ -257,22 +263,10 @@ void vf_issue_enable(struct vf *vf)
 	reg_write32(vf, NIC_TX + NIC_Q_ENABLE, 1);
 }
 
-static void read_queue_states(struct vf *vf)
-{
-	struct vf_regs *r = &vf->regs;
-
-	reg_read(vf, NIC_TX + NIC_Q_ENABLE, 4, &r->tx_enable);
-	reg_read(vf, NIC_RX + NIC_Q_ENABLE, 4, &r->rx_enable);
-	reg_read(vf, NIC_TX + NIC_Q_STATUS, 4, &r->tx_status);
-	reg_read(vf, NIC_RX + NIC_Q_STATUS, 4, &r->rx_status);
-}
-
 void vf_issue_ask(struct vf *vf)
 {
-	reg_read(vf, NIC_RESETS, 4, &vf->regs.resets);
-	read_queue_states(vf);
 	/* A notice that comes after this makes the answer an old one. */
-	reg_read(vf, NIC_MBX_NOTICES, 4, &vf->regs.notices);
+	read_page(vf);
 	if (++vf->request == UINT32_MAX || !vf->request)
 		vf->request = 1;
 	reg_write32(vf, NIC_MBX_REQUEST, vf->request);
@@ -283,8 +277,7 @@ void vf_issue_ask(struct vf *vf)
 
 void vf_issue_answer(struct vf *vf)
 {
-	reg_read(vf, VF_MAILBOX, VF_MAILBOX_SIZE, vf->regs.mailbox);
-	read_queue_states(vf);
+	read_page(vf);
 }
 
 static void on_irq(void *arg, uint32_t events)

@@ -16,6 +16,9 @@ void vf_issue_enable(struct vf *vf);
 void vf_issue_ask(struct vf *vf);
 void vf_issue_answer(struct vf *vf);
 
+/* A register of page 0 as the last step read it. */
+uint32_t vf_register(const struct vf *vf, uint32_t offset);
+uint64_t vf_register64(const struct vf *vf, uint32_t offset);
 /* By what identify read: the queues run as we programmed them. */
 bool vf_is_running(const struct vf *vf);
 /* Interrupt eventfds of the VF; -errno. */
