@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +16,9 @@
 
 #include "libcore/function_name.h"
 #include "libcore/units.h"
+
+#define HEAP_KEEP_BYTES (16 << 20)
+#define HEAP_STEP_BYTES (256 << 10)
 
 const struct program_desc *program_argp_desc;
 
@@ -390,9 +394,18 @@ static int start_all(struct program *p, const struct program_options *o)
 	return err;
 }
 
+/* What a procedure needed once the next one needs, too: given back to the
+ * kernel in between it would cost a page fault for each page. */
+static void keep_memory(void)
+{
+	(void)mallopt(M_TRIM_THRESHOLD, HEAP_KEEP_BYTES);
+	(void)mallopt(M_TOP_PAD, HEAP_STEP_BYTES);
+}
+
 int program_start(struct program *p, const struct program_desc *desc,
 		  const struct program_options *o)
 {
+	keep_memory();
 	memset(p, 0, sizeof(*p));
 	p->desc = desc;
 	p->machine.dirfd = -1;

@@ -41,8 +41,9 @@ int suspend_vcpu_settle(struct procedure *p)
 	const struct vm_list *vms = &reset_of(p)->vms;
 	struct sup_settle settle = { 0 };
 
+	/* Rows are changed before what is asked behind them arrives. */
 	if (!reset_of(p)->stopped)
-		return STEP_NEXT;
+		return STEP_FLOW;
 	if (p->round == vms->n) {
 		/* Exceptions are in the ring before the answer. */
 		bridge_link_listen(&p->hv->bridge);
