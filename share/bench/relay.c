@@ -35,6 +35,7 @@ struct options {
 	bool codec;
 	bool sweep;
 	unsigned sockets, sweeps;
+	unsigned rest_ms; /* before each sweep */
 };
 
 static const struct argp_option option_table[] = {
@@ -46,6 +47,7 @@ static const struct argp_option option_table[] = {
 	{ "sweep", 's', NULL, 0, "measure sweeps over many sockets", 0 },
 	{ "sockets", 'n', "N", 0, "--sweep: so many sockets (64)", 0 },
 	{ "sweeps", 'w', "N", 0, "--sweep: so many times (500)", 0 },
+	{ "rest", 'e', "MS", 0, "--sweep: rest so long before each (0)", 0 },
 	{ 0 },
 };
 
@@ -90,6 +92,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'w':
 		o->sweeps = number(state, arg, 1000000);
+		return 0;
+	case 'e':
+		o->rest_ms = number(state, arg, 1000);
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_usage(state);
@@ -198,7 +203,10 @@ static int by_time(const void *a, const void *b)
 
 static json_t *measure_sweeps(const struct options *o)
 {
-	struct sweep_run run = { o->sockets, o->sweeps / 10, o->sweeps, NULL };
+	struct sweep_run run = { .sockets = o->sockets,
+				 .warm_up = o->sweeps / 10,
+				 .sweeps = o->sweeps,
+				 .rest_ns = o->rest_ms * NS_PER_MS };
 	json_t *json;
 
 	run.ns = calloc(run.sweeps, sizeof(*run.ns));

@@ -38,7 +38,8 @@ struct sweep_run {
 	unsigned sockets;
 	unsigned warm_up; /* sweeps */
 	unsigned sweeps;
-	uint64_t *ns; /* of each; result */
+	uint64_t rest_ns; /* before each; 0: back to back */
+	uint64_t *ns;     /* of each; result */
 };
 
 int sweep_ask(int fd, struct sweep_run *run);

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "libcore/loop.h"
@@ -71,6 +72,18 @@ static int receive_whole(int fd, void *data, size_t size)
 	return 1;
 }
 
+/* All three sleep meanwhile. */
+static void rest(uint64_t ns)
+{
+	struct timespec left = {
+		.tv_sec = (time_t)(ns / NS_PER_S),
+		.tv_nsec = (long)(ns % NS_PER_S),
+	};
+
+	while (ns && nanosleep(&left, &left) < 0 && errno == EINTR)
+		;
+}
+
 int sweep_ask(int fd, struct sweep_run *run)
 {
 	size_t to = run->sockets * RELAY_REQUEST_BYTES;
@@ -81,6 +94,7 @@ int sweep_ask(int fd, struct sweep_run *run)
 	int ret;
 
 	for (i = 0; i < run->warm_up + run->sweeps; i++) {
+		rest(run->rest_ns);
 		start = clock_now_ns();
 		ret = send_whole(fd, buf, to);
 		if (!ret)
