@@ -142,3 +142,21 @@ no_shutdown() {
 	done
 	no_shutdown
 }
+
+# Nothing would ever end what the dead device owes.
+@test "a device that dies in a110 ends its reset without a timeout, too" {
+	RESTART=RESTART=always
+	power_on --timeout=0
+	local confirm nic
+	for confirm in barrier interrupt wait; do
+		nic=$(pid nic0)
+		stands $confirm
+		kill -KILL "$nic"
+		ends_in "went away"
+		iovctl release nic0/vf2 >/dev/null
+		await device.ready ".n >= $SINCE"
+		goes_on g1
+		goes_on g2
+	done
+	no_shutdown
+}

@@ -14,9 +14,9 @@ teardown() {
 
 power_on() {
 	machine_start <<-END
-		bridge: rootbridge --vms=4
+		bridge: rootbridge --vms=4 $*
 		nic0: iovdev --vfs 4
-		hv: hvmon --vf nic0/vf1=vm1 --management vm3=nic0
+		hv: ${RESTART:-} hvmon --vf nic0/vf1=vm1 --management vm3=nic0
 		guest1: guestd --vm 1
 		mgmt: guestd --vm 3 --management
 	END
@@ -155,6 +155,38 @@ nothing_was_lost() {
 	wait_until "$PATIENCE" iovctl reset nic0/pf0
 	assert_equal "$(count device.flr)" "$(count reset.a115)"
 	machine_stop
+}
+
+# HOW: its hypervisor dies while the attempt is trapped.
+attempt_is_left() {
+	local since before attempt
+	before=$(pid hv)
+	since=$(($(events .n | tail -n 1) + 1))
+	rpc hv at '["reset.a105=hold"]' >/dev/null
+	rpc_raw mgmt reset "{\"how\": \"$1\"}" >"$T/attempt" 3>&- &
+	attempt=$!
+	await reset.a105 ".n >= $since"
+	kill -KILL "$before"
+	wait "$attempt" || true
+	assert_equal "$(jq -r .error.message "$T/attempt")" \
+		"reset: Input/output error"
+	await device.ready ".n >= $since and .adopted"
+}
+
+@test "an attempt that its hypervisor leaves unanswered does not succeed" {
+	local how protection RESTART=RESTART=always
+	for protection in "" --no-protection; do
+		power_on $protection
+		await pf.up
+		for how in flr register; do
+			attempt_is_left $how
+		done
+		assert_equal "$(count device.flr)" 0
+		# The next hypervisor's is answered as usual.
+		iovctl reset nic0/pf0 >/dev/null
+		assert_equal "$(count device.flr)" 1
+		machine_stop
+	done
 }
 
 @test "a management that means nothing is refused" {

@@ -8,7 +8,8 @@
  *
  * What a fence stops is parked (parking.c) and not told at all.  An access
  * that nobody decides about within --exception-timeout, or that is there when
- * the supervisor goes, is answered with all ones.  A supervisor that was only
+ * the supervisor goes, is answered with all ones, or with EIO if it is a write
+ * that a row denies (or would, with protection).  A supervisor that was only
  * late (it was frozen) is told whose accesses these were.
  *
  * Each supervisor gets memory of its own, so that a former one which still
@@ -163,7 +164,11 @@ static void unanswered(struct bridge *b, struct operation *op, const char *why)
 		      (json_int_t)op->address, "size", (json_int_t)op->count,
 		      "denied", (int)op->denied, "why", why, "suppressed",
 		      (json_int_t)suppressed);
-	relay_unsupported(op);
+	/* What resets a PF was not done, and its driver may not think so. */
+	if (op->write && (op->denied || b->options.no_protection))
+		relay_fail(op, EIO);
+	else
+		relay_unsupported(op);
 }
 
 static bool notice_waits(const struct bridge *b, enum sup_exception_type type,

@@ -12,7 +12,8 @@
  *
  * A reply is matched by the ID that vfu_client gave out.  When the device's
  * connection ends, the client answers every ID with ENOTCONN; the rows then
- * stay in the list as orphans until they time out or the device is contained.
+ * stay in the list as orphans until they time out or the device is contained;
+ * where nothing times out they are answered with all ones.
  */
 #include <config.h>
 
@@ -199,13 +200,13 @@ static void flip_bit(struct operation *op, const uint8_t *data)
 static void reply_error(struct operation *op, int err)
 {
 	/* The connection ended: nobody answers any more, and that is what the
-	 * completion timeout is for. */
+	 * completion timeout is for.  Without one nothing else would end it. */
 	if (err == -ENOTCONN) {
 		if (op->state == OPERATION_HELD)
 			held_forget(op);
 		op->state = OPERATION_ORPHAN;
 		/* No CPU waits for the bridge's own. */
-		if (op->done)
+		if (op->done || !op->function->bridge->options.timeout_ns)
 			relay_unsupported(op);
 		return;
 	}
