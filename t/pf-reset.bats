@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154,SC2119,SC2120,SC2034
+# shellcheck disable=SC2154,SC2119,SC2120,SC2034,SC2153
 # pf-reset.bats - a PF is reset while its VFs work (spec 01): nothing is lost,
 # and what happens when a part of it is left out.
 
@@ -279,6 +279,44 @@ reset_with_entries_in_hand() {
 	reset_with_entries_in_hand
 	wait_until "$PATIENCE" frames_are_missing
 	machine_stop
+}
+
+entries_are_in_hand() {
+	rpc nic0 show '["device-functions"]' |
+		jq -e '.rows[] | select(.function == "nic0/vf2") |
+			.held >= 100' >/dev/null
+}
+
+@test "iovdev --without barrier: frames are lost" {
+	NIC="--without barrier"
+	LATENCY=1ms
+	two_nics
+	iovctl fault nic0/vf2 rx delay 500ms >/dev/null
+	wait_until "$PATIENCE" entries_are_in_hand
+	iovctl reset nic0/pf0 >/dev/null
+	iovctl fault nic0/vf2 rx none >/dev/null
+	wait_until "$PATIENCE" frames_are_missing
+	machine_stop
+}
+
+# There is always one more entry in hand: either the barrier is not answered in
+# time, or what is in hand then is lost.
+@test "iovdev --without bme: the barrier has no end, or frames are lost" {
+	NIC="--without bme"
+	two_nics
+	iovctl fault nic0/vf2 rx delay 20ms >/dev/null
+	wait_until "$PATIENCE" received $(($(report g1 .frames.received) + 20))
+	iovctl reset nic0/pf0 >/dev/null 2>&1 3>&- &
+	wait_until "$PATIENCE" is_down_or_lost
+}
+
+is_down_or_lost() {
+	if is_gone "${PIDS[bmc]}"; then
+		finish bmc 71
+		[[ $(log bmc) == *"completion timeout: operation nic0/vf2:"* ]]
+	else
+		frames_are_missing
+	fi
 }
 
 # Some that were sent never came.
