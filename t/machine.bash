@@ -100,13 +100,16 @@ tap_name() {
 	TAPS+=("$tap")
 }
 
-# Of the points where programs are struck, a third in each test of a run;
-# all of them with IOVKIT_CAMPAIGN=long.
+# Of the points where programs are struck, a third in each test of a run,
+# another one each day (IOVKIT_SHARE tells which); all of them with
+# IOVKIT_CAMPAIGN=long.
 a_share() {
+	local share=${IOVKIT_SHARE:-$((EPOCHSECONDS / 86400 % 3))}
 	if [[ ${IOVKIT_CAMPAIGN:-} == long ]]; then
 		cat
 	else
-		awk -v k="$BATS_TEST_NUMBER" 'NR % 3 == k % 3'
+		echo "IOVKIT_SHARE=$share" >&2
+		awk -v k="$((BATS_TEST_NUMBER + share))" 'NR % 3 == k % 3'
 	fi
 }
 
