@@ -36,6 +36,7 @@ static const struct argp_option option_table[] = {
 	{ "bytes", 'b', "N", 0, "of a frame (64)", 0 },
 	{ "slots", 's', "N", 0, "of a ring, a power of two (1024)", 0 },
 	{ "batch", 'n', "N", 0, "frames at a time (32)", 0 },
+	{ "trips", 'r', "N", 0, "round trips that are timed as one (1)", 0 },
 	{ "ms", 't', "N", 0, "milliseconds of the measurement (300)", 0 },
 	{ "warm-up", 'w', "N", 0, "milliseconds before it (20)", 0 },
 	{ 0 },
@@ -74,6 +75,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case 'n':
 		run->batch = number(state, arg, 1024);
 		return 0;
+	case 'r':
+		run->trips = number(state, arg, 1024);
+		return 0;
 	case 't':
 		run->duration_ns = number(state, arg, 60000) * NS_PER_MS;
 		return 0;
@@ -109,10 +113,18 @@ static void print_trip(struct limit_trip trip)
 	printf("%.3f %.3f\n", trip.p50_ns / 1e3, trip.p99_ns / 1e3);
 }
 
+static void print_probe(struct limit_run run)
+{
+	double ns;
+
+	run.trips = PROBE_TRIPS;
+	ns = trip_poll(&run).p50_ns / PROBE_TRIPS;
+	printf("%.1f %s\n", ns, placement(ns));
+}
+
 static void measure(const struct options *o)
 {
 	const struct limit_run *run = &o->run;
-	double ns;
 
 	if (!strcmp(o->what, "one-hop")) {
 		print_rate(ring_one_hop(run));
@@ -121,12 +133,11 @@ static void measure(const struct options *o)
 	} else if (!strcmp(o->what, "two-hop-procs")) {
 		print_rate(ring_two_hop_procs(run));
 	} else if (!strcmp(o->what, "poll")) {
-		print_trip(trip_poll(run, 1));
+		print_trip(trip_poll(run));
 	} else if (!strcmp(o->what, "eventfd")) {
 		print_trip(trip_eventfd(run));
 	} else if (!strcmp(o->what, "probe")) {
-		ns = trip_poll(run, PROBE_TRIPS).p50_ns;
-		printf("%.1f %s\n", ns, placement(ns));
+		print_probe(*run);
 	} else {
 		errx(STATUS_USAGE, "what is '%s'?", o->what);
 	}
@@ -146,6 +157,7 @@ int main(int argc, char **argv)
 				      .bytes = 64,
 				      .slots = 1024,
 				      .batch = 32,
+				      .trips = 1,
 				      .warm_up_ns = 20 * NS_PER_MS,
 				      .duration_ns = 300 * NS_PER_MS } };
 

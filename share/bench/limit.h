@@ -12,6 +12,7 @@ struct limit_run {
 	uint32_t bytes; /* of a frame */
 	uint32_t slots; /* of a ring; a power of two */
 	uint32_t batch; /* frames between two looks at the other side */
+	uint32_t trips; /* timed as one */
 	uint64_t warm_up_ns, duration_ns;
 };
 
@@ -20,13 +21,13 @@ double ring_one_hop(const struct limit_run *run);
 double ring_two_hop(const struct limit_run *run);
 double ring_two_hop_procs(const struct limit_run *run);
 
-/* Of one round trip of a cache line from guest to device and back. */
+/* Of round trips of a cache line from guest to device and back. */
 struct limit_trip {
 	double p50_ns, p99_ns;
 };
 
-/* Both poll shared memory; so many trips are timed as one. */
-struct limit_trip trip_poll(const struct limit_run *run, unsigned together);
+/* Both poll shared memory. */
+struct limit_trip trip_poll(const struct limit_run *run);
 /* Both sleep, each until its eventfd is written. */
 struct limit_trip trip_eventfd(const struct limit_run *run);
 

@@ -2,8 +2,8 @@
  * by two eventfds that both sides wait for with epoll.
  *
  * Each trip carries one cache line there and one back.  A trip that is timed by
- * itself contains a look at the clock, as a guest's does; of many that are
- * timed as one no more than their mean is known.
+ * itself contains a look at the clock, as a guest's does; several can be timed
+ * as one.
  */
 #include <config.h>
 
@@ -133,8 +133,8 @@ static int by_time(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
-/* Time `together` trips as one, again and again. */
-static struct limit_trip measure(struct trips *t, unsigned together)
+/* Time so many trips as one, again and again. */
+static struct limit_trip measure(struct trips *t)
 {
 	double *ns = calloc(MAX_TIMES, sizeof(*ns));
 	uint64_t seq = 0, start = clock_now_ns(), last, now = start;
@@ -149,10 +149,10 @@ static struct limit_trip measure(struct trips *t, unsigned together)
 	}
 	start = last = now;
 	while (n < MAX_TIMES && now - start < t->run->duration_ns) {
-		for (i = 0; i < together; i++)
+		for (i = 0; i < t->run->trips; i++)
 			t->one(t, ++seq);
 		now = clock_now_ns();
-		ns[n++] = (double)(now - last) / together;
+		ns[n++] = (double)(now - last);
 		last = now;
 	}
 	qsort(ns, n, sizeof(*ns), by_time);
@@ -162,8 +162,8 @@ static struct limit_trip measure(struct trips *t, unsigned together)
 	return trip;
 }
 
-static struct limit_trip
-run_trips(struct trips *t, void (*answer)(struct trips *t), unsigned together)
+static struct limit_trip run_trips(struct trips *t,
+				   void (*answer)(struct trips *t))
 {
 	struct limit_trip trip;
 	pid_t child;
@@ -175,22 +175,22 @@ run_trips(struct trips *t, void (*answer)(struct trips *t), unsigned together)
 	child = child_fork(t->run->device_cpu);
 	if (!child)
 		answer(t);
-	trip = measure(t, together);
+	trip = measure(t);
 	kill(child, SIGKILL);
 	child_wait(child);
 	return trip;
 }
 
-struct limit_trip trip_poll(const struct limit_run *run, unsigned together)
+struct limit_trip trip_poll(const struct limit_run *run)
 {
 	struct trips t = { .run = run, .one = poll_one };
 
-	return run_trips(&t, poll_answer, together);
+	return run_trips(&t, poll_answer);
 }
 
 struct limit_trip trip_eventfd(const struct limit_run *run)
 {
 	struct trips t = { .run = run, .one = eventfd_one };
 
-	return run_trips(&t, eventfd_answer, 1);
+	return run_trips(&t, eventfd_answer);
 }
