@@ -51,6 +51,21 @@ setup() {
 	run -64 "$limit" nothing
 }
 
+@test "fast-path measures every shape without peers" {
+	[[ ! ${IOVKIT_SANITIZERS:-} ]] || skip "a time under sanitizers is none"
+	[[ $(nproc) -ge 2 ]] || skip "it needs two CPUs"
+	run -0 --separate-stderr sh \
+		"$BATS_TEST_DIRNAME/../share/bench/fast-path" --quick \
+		--seconds 1 --sizes 64 --without-peers
+	# A busy computer may have moved the CPUs in every sample.
+	run -0 jq -ce '[.bench, (.results | map(.shape) | unique), (.results |
+		all((.placement | IN("smt", "near", "far", null)) and
+			.discarded >= 0)), ([.results[] |
+		.mpps, .us_p50, .limit_mpps, .limit_us_p50, .ratio_limit |
+		values] | all(. >= 0))]' <<<"${lines[-1]}"
+	assert_output '["fast-path",["fan","one-hop","round-trip","two-hop","two-hop-procs"],true,true]'
+}
+
 @test "pf-reset measures all nine pairs" {
 	[[ ! ${IOVKIT_SANITIZERS:-} ]] || skip "a time under sanitizers is none"
 	run -0 --separate-stderr sh "$BATS_TEST_DIRNAME/../share/bench/pf-reset" \
