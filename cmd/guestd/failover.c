@@ -26,7 +26,8 @@ static void issue_1603(void *arg)
 	struct guest *g = f->successor->guest;
 
 	if (part(&g->program.parts, PART_FORCED_STOP))
-		emergency_link_stop(&g->emergency);
+		event(g->program.log, "takeover.stopped", "s:i", "guests",
+		      (int)emergency_link_stop(&g->emergency));
 }
 
 static void issue_serve(void *arg)
