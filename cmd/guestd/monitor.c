@@ -285,6 +285,11 @@ void monitor_restart(struct monitor *m)
 	restart(&m->hypervisor, atomic_load(&area_of(m)->heartbeat));
 }
 
+uint64_t monitor_beats(const struct monitor *m)
+{
+	return atomic_load(&area_of(m)->heartbeat);
+}
+
 static const char *failed(const struct monitor *m, const struct watched *w,
 			  uint64_t beat_ns)
 {

@@ -68,6 +68,8 @@ void monitor_start(struct monitor *m);
 void monitor_fini(struct monitor *m);
 /* Begin anew: it is given the whole limit. */
 void monitor_restart(struct monitor *m);
+/* What the hypervisor has counted. */
+uint64_t monitor_beats(const struct monitor *m);
 /* Why the hypervisor has failed, by --detect; NULL: it has not. */
 const char *monitor_verdict(const struct monitor *m);
 /* This guest can take over from now on. */

@@ -22,6 +22,7 @@
 #define LIST_PAUSE_NS    (50 * NS_PER_MS)
 #define RESETS_MAX       5u
 #define RESETS_WITHIN_NS (10 * NS_PER_S)
+#define BEATS_OF_WORK    3u
 #define SUPERVISOR       PLATFORM_REGION_SUPERVISOR
 
 static void go_to(struct successor *s, enum successor_state state)
@@ -202,8 +203,7 @@ static void on_returned(void *arg, int err, unsigned at)
 		pf->owned = false;
 	s->failover.serves = false;
 	atomic_store(&s->page->returned, s->wanted);
-	/* What went well is no reason to do it no more. */
-	s->resets = 0;
+	s->beats_at_return = monitor_beats(&s->monitor);
 	emergency_link_clear(&g->emergency);
 	go_to(s, SUCCESSOR_WATCHING);
 	monitor_restart(&s->monitor);
@@ -251,8 +251,19 @@ bool successor_may_reset(struct successor *s)
 	return s->resets++ < RESETS_MAX;
 }
 
+/* A hypervisor that worked before it failed: the last reset went well, and is no
+ * reason to do it no more. */
+static void forgive(struct successor *s)
+{
+	if (s->beats_at_return &&
+	    monitor_beats(&s->monitor) - s->beats_at_return >= BEATS_OF_WORK)
+		s->resets = 0;
+	s->beats_at_return = 0;
+}
+
 static void take_over(struct successor *s, const char *why)
 {
+	forgive(s);
 	s->failed_pid = s->monitor.hypervisor.pid;
 	s->stood_down = false;
 	s->yielded_to = 0;

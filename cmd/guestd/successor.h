@@ -54,9 +54,10 @@ struct successor {
 	int irq_fd;
 	struct loop_watch irq;
 
-	pid_t failed_pid;    /* that hypervisor was taken over from */
-	bool stood_down;     /* another successor was faster */
-	uint32_t yielded_to; /* that VM, if it comes later; 0 */
+	pid_t failed_pid;         /* that hypervisor was taken over from */
+	bool stood_down;          /* another successor was faster */
+	uint32_t yielded_to;      /* that VM, if it comes later; 0 */
+	uint64_t beats_at_return; /* the hypervisor's count; 0: none */
 	/* soft resets of late; more would not help */
 	uint64_t resets_since_ns;
 	unsigned resets;
