@@ -249,6 +249,20 @@ void *guest_memory_at(const struct guest_memory *mem, uint64_t gpa,
 	return map->hva + into;
 }
 
+struct guest_window guest_memory_window(const struct guest_memory *mem,
+					unsigned prot)
+{
+	const struct guest_map *map;
+
+	if (!mem->n)
+		return (struct guest_window){ 0 };
+	map = mem->map[0];
+	if ((map->prot & prot) != prot ||
+	    atomic_load_explicit(&map->lost, memory_order_acquire))
+		return (struct guest_window){ 0 };
+	return (struct guest_window){ map->gpa, map->size, map->hva };
+}
+
 bool guest_memory_lost(const struct guest_memory *mem)
 {
 	unsigned i;

@@ -52,6 +52,25 @@ void guest_memory_clear(struct guest_memory *mem);
  * of prot and is not lost; NULL otherwise. size 0 is refused. */
 void *guest_memory_at(const struct guest_memory *mem, uint64_t gpa,
 		      uint64_t size, unsigned prot);
+/* A look at a VM's memory for a burst of accesses: the map at the lowest
+ * address, which mostly is the whole memory; empty when it has not all of
+ * prot or is lost.  Good until the maps change. */
+struct guest_window {
+	uint64_t gpa, size;
+	uint8_t *hva;
+};
+struct guest_window guest_memory_window(const struct guest_memory *mem,
+					unsigned prot);
+/* As guest_memory_at(), in the window only; size is not 0. */
+static inline void *guest_window_at(const struct guest_window *w, uint64_t gpa,
+				    uint64_t size)
+{
+	uint64_t into = gpa - w->gpa;
+
+	if (into >= w->size || size > w->size - into)
+		return NULL;
+	return w->hva + into;
+}
 /* Whether any map was lost to truncation. */
 bool guest_memory_lost(const struct guest_memory *mem);
 

@@ -45,6 +45,7 @@ struct points {
 	unsigned n;
 	struct event_log *log;
 	struct hold_list holds; /* newest first */
+	bool any;               /* one of them is armed or traced */
 	struct point_state state[];
 };
 
@@ -110,6 +111,11 @@ static void set_action(struct point_state *s, enum action action, uint64_t nth)
 	s->left = nth;
 }
 
+static bool is_busy(const struct point_state *s)
+{
+	return s->traced || s->action != ACTION_OFF;
+}
+
 /* What follows '=': ACTION[:NTH]. */
 static int parse_action(const char *text, enum action *action, uint64_t *nth,
 			struct complaint *c)
@@ -135,6 +141,20 @@ static int parse_action(const char *text, enum action *action, uint64_t *nth,
 	return 0;
 }
 
+static void note_armed(struct points *points)
+{
+	unsigned i;
+
+	points->any = false;
+	for (i = 0; i < points->n; i++)
+		points->any |= is_busy(&points->state[i]);
+}
+
+bool points_any_armed(const struct points *points)
+{
+	return points->any;
+}
+
 int points_arm(struct points *points, const char *text, struct complaint *c)
 {
 	size_t size = strcspn(text, "=");
@@ -157,12 +177,8 @@ int points_arm(struct points *points, const char *text, struct complaint *c)
 		return complain(c, EINVAL, "%s cannot be held",
 				points->table[i].name);
 	set_action(&points->state[i], action, nth);
+	note_armed(points);
 	return 0;
-}
-
-static bool is_busy(const struct point_state *s)
-{
-	return s->traced || s->action != ACTION_OFF;
 }
 
 bool point_armed(const struct points *points, unsigned index)
@@ -232,6 +248,8 @@ enum point_verdict point(struct points *points, unsigned index,
 
 	told = !desc->quiet || s->traced;
 	action = take_action(s);
+	if (action != ACTION_OFF)
+		note_armed(points);
 	if (told || action != ACTION_OFF) {
 		va_start(ap, fmt);
 		vevent(points->log, desc->name, fmt, ap);

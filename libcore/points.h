@@ -69,6 +69,9 @@ void point_hold_cancel(struct point_hold *hold);
  * the data path skip it for the price of one load. */
 bool point_armed(const struct points *points, unsigned index);
 
+/* Whether any point is armed or traced. */
+bool points_any_armed(const struct points *points);
+
 /* Let everything held at `name` (NULL: anywhere) go on; returns how many. */
 unsigned points_release(struct points *points, const char *name);
 /* [{"point":..,"what":..,"armed":..|null,"held":N,"passed":N}] */

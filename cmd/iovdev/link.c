@@ -109,6 +109,11 @@ static uint64_t rate(const struct link *link)
 	return now->allocated ? now->allocated : now->max;
 }
 
+bool link_is_limited(const struct function *f)
+{
+	return rate(&f->link) != 0;
+}
+
 uint64_t link_busy_until(const struct function *f, uint64_t now_ns)
 {
 	const struct link *link = &f->link;

@@ -31,6 +31,8 @@ void link_clear(struct nic *nic, uint64_t bits);
 /* Interrupt the PF driver if there is a reason left. */
 void link_raise(struct nic *nic);
 
+/* Whether its bandwidth is limited at all. */
+bool link_is_limited(const struct function *f);
 /* The allocated bandwidth: when a frame may go; 0: now. */
 uint64_t link_busy_until(const struct function *f, uint64_t now_ns);
 /* A frame of so many bytes goes. */

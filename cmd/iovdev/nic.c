@@ -25,6 +25,8 @@ void nic_update_traced(struct nic *nic)
 	unsigned i;
 
 	nic->traced = false;
+	if (!points_any_armed(nic->program->points))
+		return;
 	for (i = POINT_TX_801; i < POINT_N; i++)
 		nic->traced |= point_armed(nic->program->points, i);
 }

@@ -45,7 +45,8 @@ static inline struct queue_entry entry_load(struct queue_entry *e)
 					  memory_order_relaxed);
 	local.size = atomic_load_explicit((_Atomic uint32_t *)&e->size,
 					  memory_order_relaxed);
-	local.status = 0;
+	local.status = atomic_load_explicit((_Atomic uint32_t *)&e->status,
+					    memory_order_relaxed);
 	return local;
 }
 

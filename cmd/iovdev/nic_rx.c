@@ -190,13 +190,10 @@ void nic_rx_flush(struct nic *nic)
 {
 	uint64_t dirty = nic->dirty;
 	struct function *f;
-	unsigned i;
 
 	nic->dirty = 0;
-	for (i = 0; dirty; i++, dirty >>= 1) {
-		if (!(dirty & 1))
-			continue;
-		f = nic->vf[i];
+	for (; dirty; dirty &= dirty - 1) {
+		f = nic->vf[__builtin_ctzll(dirty)];
 		(void)nic_step(nic, POINT_RX_907, f);
 		nic_queue_publish(&f->queue[NIC_QUEUE_RX]); /* 907 */
 		function_check_memory(f);

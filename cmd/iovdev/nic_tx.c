@@ -7,6 +7,9 @@
  * and its queue waits (stalled), so a reset loses nothing; for how long is
  * bounded.  So does a queue wait that has used up its bandwidth; one whose link
  * is down is idle until the link is up.
+ *
+ * What is ordinary goes in bursts (nic_burst.c); the rest, and everything
+ * while something is armed, captured or limited, entry by entry.
  */
 #include <config.h>
 
@@ -16,10 +19,11 @@
 #include <string.h>
 
 #include "cmd/iovdev/nic.h"
+#include "cmd/iovdev/nic_burst.h"
 #include "cmd/iovdev/nic_rx.h"
 #include "cmd/iovdev/queue_faults.h"
 
-#define TX_BATCH 32
+#define TX_BATCH NIC_BURST
 
 void nic_tx_idle(struct nic_queue *tx)
 {
@@ -155,6 +159,13 @@ static void move_index(struct nic_queue *tx, uint32_t k)
 	nic_queue_publish(tx);
 }
 
+/* Nothing but good entries can make a difference between two of them. */
+static bool is_ordinary(const struct function *f)
+{
+	return !f->nic->traced && f->link.now.up && !link_is_limited(f) &&
+	       LIST_EMPTY(&f->captures);
+}
+
 /* Returns how many entries were finished. */
 static uint32_t burst(struct nic_queue *tx)
 {
@@ -164,11 +175,17 @@ static uint32_t burst(struct nic_queue *tx)
 	n = queue_available(&tx->q, TX_BATCH); /* 801, 802 */
 	if (n < 0)
 		nic_queue_stop(tx, QUEUE_BAD_INDEX);
+	if (n > 0 && is_ordinary(tx->function))
+		i = nic_burst(tx, (uint32_t)n);
 	while (!got && (int)i < n && i < TX_BATCH &&
 	       link_is_open(tx->function)) {
 		got = send_entry(tx, i, NULL);
 		i += got >= 0;
 	}
+	/* First what somebody may wait for. */
+	nic_rx_flush(tx->function->nic);
+	if (!tx->attached)
+		return i;
 	move_index(tx, i);
 	if (got > 0)
 		nic_queue_stop(tx, (enum queue_status)got);
@@ -293,20 +310,31 @@ static uint32_t poll_one(struct function *f)
 	return n;
 }
 
+/* Those of `vfs` that are active still when it is their turn. */
+static uint32_t poll_some(struct nic *nic, uint64_t vfs)
+{
+	uint32_t n = 0;
+	unsigned at;
+
+	for (; vfs; vfs &= vfs - 1) {
+		at = (unsigned)__builtin_ctzll(vfs);
+		if (nic->active >> at & 1)
+			n += poll_one(nic->vf[at]);
+	}
+	return n;
+}
+
 enum loop_poll nic_tx_poll(void *arg)
 {
 	struct nic *nic = arg;
-	uint32_t n = 0;
-	unsigned i, at;
+	uint64_t from = UINT64_MAX << nic->turn;
+	uint32_t n;
 
 	if (!nic->active)
 		return LOOP_IDLE;
 	nic_update_traced(nic);
-	for (i = 0; i < nic->n_vfs; i++) {
-		at = (nic->turn + i) % nic->n_vfs;
-		if (nic->active >> at & 1)
-			n += poll_one(nic->vf[at]);
-	}
+	n = poll_some(nic, nic->active & from);
+	n += poll_some(nic, nic->active & ~from);
 	nic->turn = (nic->turn + 1) % nic->n_vfs;
 	if (n)
 		return LOOP_WORKED;

@@ -17,6 +17,7 @@
 
 #include "cmd/iovdev/nic.h"
 #include "cmd/iovdev/nic_rx.h"
+#include "libcore/copy.h"
 
 #define AGE_NS   (300 * NS_PER_S)
 #define NO_PORT  UINT32_MAX
@@ -32,9 +33,8 @@ void frame_init(struct frame *frame, const uint8_t *data, uint32_t size)
 
 void frame_copy(uint8_t *to, const struct frame *frame)
 {
+	copy_frame(to, frame->data, frame->size);
 	memcpy(to, frame->head, sizeof(frame->head));
-	memcpy(to + sizeof(frame->head), frame->data + sizeof(frame->head),
-	       frame->size - sizeof(frame->head));
 }
 
 static uint64_t mac_of(const uint8_t *bytes)
@@ -181,6 +181,34 @@ int switch_forward(struct nic *nic, unsigned port, const struct frame *frame,
 		nic->fabric.forwarded++;
 	}
 	return 0;
+}
+
+/* The only other port there is, or NO_PORT. */
+static unsigned only_other(const struct nic *nic, unsigned from)
+{
+	return from != SWITCH_UPLINK && nic->pf->num_vfs == 1 ? SWITCH_UPLINK
+							      : NO_PORT;
+}
+
+bool switch_find(struct nic *nic, unsigned from, const struct frame *frame,
+		 struct switch_path *path)
+{
+	unsigned to = lookup(nic, mac_of(frame->head), loop_now_ns(nic->loop));
+
+	path->flooded = to == NO_PORT;
+	path->port = path->flooded ? only_other(nic, from) : to;
+	return path->port != NO_PORT && path->port != from;
+}
+
+void switch_passed(struct nic *nic, unsigned from, const struct frame *frame,
+		   const struct switch_path *path, unsigned n)
+{
+	learn(nic, from, mac_of(frame->head + MAC_SIZE),
+	      loop_now_ns(nic->loop));
+	if (path->flooded)
+		nic->fabric.flooded += n;
+	else
+		nic->fabric.forwarded += n;
 }
 
 void switch_set_mac(struct nic *nic, unsigned port, const uint8_t mac[6])

@@ -31,6 +31,12 @@ struct fdb_entry {
 	bool fixed; /* a VF's own address */
 };
 
+/* Where a frame goes, if it goes to one port. */
+struct switch_path {
+	unsigned port;
+	bool flooded; /* since there is no other */
+};
+
 struct l2_switch {
 	struct fdb_entry fdb[SWITCH_SETS][SWITCH_WAYS];
 	uint16_t known[1 + NIC_VF_MAX]; /* entries of each port */
@@ -46,6 +52,13 @@ void frame_copy(uint8_t *to, const struct frame *frame);
  * when *until_ns is reached or a function changed. */
 int switch_forward(struct nic *nic, unsigned port, const struct frame *frame,
 		   uint64_t *until_ns);
+/* The same in two halves, for several frames of a VF with the same addresses.
+ * False: they take the other way (groups, filtered ones). */
+bool switch_find(struct nic *nic, unsigned from, const struct frame *frame,
+		 struct switch_path *path);
+/* n of them were delivered or dropped. */
+void switch_passed(struct nic *nic, unsigned from, const struct frame *frame,
+		   const struct switch_path *path, unsigned n);
 /* A VF's own address appears or goes. */
 void switch_set_mac(struct nic *nic, unsigned port, const uint8_t mac[6]);
 void switch_forget_port(struct nic *nic, unsigned port);
