@@ -5,33 +5,41 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Both halves of what is at least as long as one; they may overlap.  All is
- * loaded before anything is stored. */
-#define COPY_TWO(bytes)                                     \
-	do {                                                \
-		uint8_t copy_a[bytes], copy_b[bytes];       \
-                                                            \
-		memcpy(copy_a, from, bytes);                \
-		memcpy(copy_b, from + size - bytes, bytes); \
-		memcpy(to, copy_a, bytes);                  \
-		memcpy(to + size - bytes, copy_b, bytes);   \
+/* Registers, wherever the bytes lie. */
+typedef uint64_t copy_8 __attribute__((aligned(1), may_alias));
+typedef uint64_t copy_16
+	__attribute__((vector_size(16), aligned(1), may_alias));
+
+/* The first and the last part, which may overlap.  All is loaded before
+ * anything is stored. */
+#define COPY_ENDS(type, parts)                                            \
+	do {                                                              \
+		const type *first = (const type *)from;                   \
+		const type *last = (const type *)(from + size) - (parts); \
+		type *to_first = (type *)to;                              \
+		type *to_last = (type *)(to + size) - (parts);            \
+		type a = first[0], b = first[(parts)-1], c = last[0],     \
+		     d = last[(parts)-1];                                 \
+                                                                          \
+		to_first[0] = a;                                          \
+		to_first[(parts)-1] = b;                                  \
+		to_last[0] = c;                                           \
+		to_last[(parts)-1] = d;                                   \
 	} while (0)
 
-/* As memcpy(); frames up to 128 bytes go in registers, without a call. */
+/* As memcpy(); frames up to 64 bytes go in registers, without a call. */
 static inline void copy_frame(uint8_t *to, const uint8_t *from, uint32_t size)
 {
-	if (size > 128 || size < 8)
+	if (size > 64 || size < 8)
 		memcpy(to, from, size);
-	else if (size > 64)
-		COPY_TWO(64);
 	else if (size > 32)
-		COPY_TWO(32);
+		COPY_ENDS(copy_16, 2);
 	else if (size > 16)
-		COPY_TWO(16);
+		COPY_ENDS(copy_16, 1);
 	else
-		COPY_TWO(8);
+		COPY_ENDS(copy_8, 1);
 }
 
-#undef COPY_TWO
+#undef COPY_ENDS
 
 #endif

@@ -62,14 +62,32 @@ static void read_heads(struct burst *b, uint32_t n)
 		memcpy(b->frame[i].head, b->frame[i].data, NIC_FRAME_MIN);
 }
 
+/* Both addresses as they lie there. */
+struct addresses {
+	uint64_t low;
+	uint32_t high;
+};
+
+static struct addresses addresses_of(const struct frame *frame)
+{
+	struct addresses a;
+
+	memcpy(&a.low, frame->head, sizeof(a.low));
+	memcpy(&a.high, frame->head + sizeof(a.low), sizeof(a.high));
+	return a;
+}
+
 /* How many from the i-th on have the same addresses. */
 static uint32_t run_length(const struct burst *b, uint32_t i, uint32_t n)
 {
-	uint32_t k = i;
+	struct addresses first = addresses_of(&b->frame[i]), next;
+	uint32_t k;
 
-	while (++k < n)
-		if (memcmp(b->frame[k].head, b->frame[i].head, 2 * MAC_SIZE))
+	for (k = i + 1; k < n; k++) {
+		next = addresses_of(&b->frame[k]);
+		if (next.low != first.low || next.high != first.high)
 			break;
+	}
 	return k - i;
 }
 
