@@ -18,6 +18,7 @@
 #include "cmd/guestd/guestd.h"
 #include "cmd/guestd/pacer.h"
 #include "cmd/guestd/vf_send.h"
+#include "libcore/copy.h"
 #include "libcore/fault.h"
 
 #define BATCH 64u
@@ -80,7 +81,7 @@ static void build_numbered(struct generator *gen, uint8_t *frame, uint32_t size)
 static void build(struct generator *gen, uint8_t *frame, uint32_t size)
 {
 	if (gen->pattern)
-		memcpy(frame, gen->pattern, size);
+		copy_frame(frame, gen->pattern, size);
 	else
 		build_numbered(gen, frame, size);
 }
@@ -107,42 +108,54 @@ static void send_error(struct generator *gen, int err)
 	gen->erring = true;
 }
 
-/* Whether as many frames are under way as shall be. */
-static bool is_deep(struct generator *gen)
+/* How many more may be under way; looking is for when it matters. */
+static uint32_t depth_left(struct generator *gen, uint32_t want)
 {
 	struct vf *vf = gen->w.vf;
 	uint32_t depth = gen->w.spec.depth ? gen->w.spec.depth : vf->n / 2;
+	uint32_t pending = vf->tx.own - vf->tx_reclaimed;
 
-	/* Looking is for when it matters. */
-	return vf->tx.own - vf->tx_reclaimed >= depth &&
-	       vf_send_pending(vf) >= depth;
+	if (pending + want > depth)
+		pending = vf_send_pending(vf);
+	return pending < depth ? depth - pending : 0;
+}
+
+static void send_one(struct generator *gen)
+{
+	uint8_t *frame = vf_send_next(gen->w.vf);
+	uint32_t size = draw_size(gen);
+
+	build(gen, frame, size);
+	vf_send_put(gen->w.vf, size);
+	gen->next++;
 }
 
 /* Send up to `n` frames; false: it has to wait. */
-static bool send_some(struct generator *gen, uint64_t n)
+static bool send_some(struct generator *gen, uint32_t n)
 {
-	struct vf *vf = gen->w.vf;
-	uint8_t *frame;
-	uint32_t size;
-	int err;
+	uint32_t left, i;
+	int got;
 
-	for (; n; n--) {
-		err = vf_send_begin(vf, &frame);
-		if (err == -ENETDOWN || err == -ESHUTDOWN)
-			send_error(gen, err);
-		if (err < 0)
+	gen->deep = false;
+	while (n) {
+		got = vf_send_begin_some(gen->w.vf, n);
+		if (got == -ENETDOWN || got == -ESHUTDOWN)
+			send_error(gen, got);
+		/* A full ring is as deep as it can be. */
+		gen->deep = got == -ENOBUFS;
+		if (got < 0)
 			return false;
 		gen->erring = false;
-		gen->deep = is_deep(gen);
-		if (gen->deep) {
-			vf_send_cancel(vf);
+		left = depth_left(gen, (uint32_t)got);
+		gen->deep = !left;
+		if (gen->deep)
 			return false;
-		}
-		size = draw_size(gen);
-		build(gen, frame, size);
-		vf_send_commit(vf, size);
-		gen->next++;
-		pacer_take(&gen->pacer, 1);
+		if (left > (uint32_t)got)
+			left = (uint32_t)got;
+		for (i = 0; i < left; i++)
+			send_one(gen);
+		pacer_take(&gen->pacer, left);
+		n -= left;
 	}
 	return true;
 }
@@ -178,7 +191,7 @@ static enum loop_poll on_poll(void *arg)
 
 	if (spec->count && n > spec->count - gen->next)
 		n = spec->count - gen->next;
-	go = send_some(gen, n < BATCH ? n : BATCH);
+	go = send_some(gen, n < BATCH ? (uint32_t)n : BATCH);
 	vf_send_flush(gen->w.vf);
 	gen->end_ns = now_ns;
 	if (gen->next != before)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define PAGE 4096ull
+#define LINE 64u
 
 static uint64_t page_round(uint64_t size)
 {
@@ -79,10 +80,16 @@ void memory_pool_give(struct memory_pool *pool, uint64_t gpa, uint64_t size)
 	 * three extents each can make. */
 }
 
+/* size is a multiple of a line. */
+static uint32_t stride_of(uint32_t size)
+{
+	return size | LINE;
+}
+
 int buffer_pool_init(struct buffer_pool *b, struct memory_pool *pool,
 		     uint32_t n, uint32_t size)
 {
-	uint64_t bytes = (uint64_t)n * size, gpa;
+	uint64_t bytes = (uint64_t)n * stride_of(size), gpa;
 	uint32_t *indexes, i;
 	int err;
 
@@ -94,9 +101,12 @@ int buffer_pool_init(struct buffer_pool *b, struct memory_pool *pool,
 		free(indexes);
 		return err;
 	}
-	*b = (struct buffer_pool){
-		.gpa = gpa, .size = size, .n = n, .n_free = n, .free = indexes
-	};
+	*b = (struct buffer_pool){ .gpa = gpa,
+				   .size = size,
+				   .stride = stride_of(size),
+				   .n = n,
+				   .n_free = n,
+				   .free = indexes };
 	b->hva = guest_memory_at(pool->memory, gpa, bytes,
 				 GUEST_READ | GUEST_WRITE);
 	for (i = 0; i < n; i++)
@@ -108,7 +118,7 @@ void buffer_pool_fini(struct buffer_pool *b, struct memory_pool *pool)
 {
 	if (!b->free)
 		return;
-	memory_pool_give(pool, b->gpa, (uint64_t)b->n * b->size);
+	memory_pool_give(pool, b->gpa, (uint64_t)b->n * b->stride);
 	free(b->free);
 	*b = (struct buffer_pool){ 0 };
 }

@@ -34,6 +34,9 @@ struct buffer_pool {
 	uint8_t *hva;
 	uint64_t gpa;
 	uint32_t size; /* of one */
+	/* From one to the next: an odd number of cache lines, so that their
+	 * beginnings do not share a few sets of the cache. */
+	uint32_t stride;
 	uint32_t n, n_free;
 	uint32_t *free;
 };
@@ -55,11 +58,19 @@ static inline void buffer_give(struct buffer_pool *b, uint32_t i)
 }
 static inline uint8_t *buffer_hva(const struct buffer_pool *b, uint32_t i)
 {
-	return b->hva + (uint64_t)i * b->size;
+	return b->hva + (uint64_t)i * b->stride;
 }
 static inline uint64_t buffer_gpa(const struct buffer_pool *b, uint32_t i)
 {
-	return b->gpa + (uint64_t)i * b->size;
+	return b->gpa + (uint64_t)i * b->stride;
+}
+
+/* The one that is taken n calls from now will be written to. */
+static inline void buffer_prefetch(const struct buffer_pool *b, uint32_t n)
+{
+	if (b->n_free > n)
+		__builtin_prefetch(buffer_hva(b, b->free[b->n_free - 1 - n]),
+				   1);
 }
 
 #endif

@@ -2,10 +2,9 @@
  * of its own, and counts it. */
 #include <config.h>
 
-#include <string.h>
-
 #include "cmd/guestd/guestd.h"
 #include "cmd/guestd/vf_driver.h"
+#include "libcore/copy.h"
 #include "libcore/nic_regs.h"
 
 struct sink {
@@ -27,7 +26,7 @@ static void sink_deliver(struct workload *w, struct vf *vf, uint32_t *buffer,
 
 	/* No frame is larger, but buffers may be. */
 	if (size <= sizeof(s->copy))
-		memcpy(s->copy, buffer_hva(&vf->buffers, *buffer), size);
+		copy_frame(s->copy, buffer_hva(&vf->buffers, *buffer), size);
 	s->frames++;
 	s->bytes += size;
 	if (!s->first_ns)

@@ -138,6 +138,7 @@ struct vf {
 	uint32_t tx_unpublished;
 	uint32_t tx_open; /* buffer between begin and commit */
 	bool tx_stopped, rx_stopped;
+	bool tx_traced;  /* a point is armed */
 	bool rx_blocked; /* a workload has no room */
 	struct poll_spin rx_spin;
 	struct loop_poller rx_poller;

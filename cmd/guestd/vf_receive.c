@@ -35,17 +35,25 @@ static void doorbell(struct vf *vf)
 		vf->counters.refused++;
 }
 
+/* What the device says about an entry: once, then checked, then used. */
+static struct queue_entry entry_load(const struct queue_entry *entry)
+{
+	struct queue_entry seen;
+
+	memcpy(&seen, entry, sizeof(seen));
+	return seen;
+}
+
 /* 1503 to 1505 for the entry at the read index. */
-static void take_entry(struct vf *vf, uint64_t now_ns)
+static inline void take_entry(struct vf *vf, uint64_t now_ns, bool traced)
 {
 	struct guest *g = vf->guest;
-	struct queue_entry *entry = queue_entry(&vf->rx, 0), seen;
+	struct queue_entry *entry = queue_entry(&vf->rx, 0);
+	const struct queue_entry seen = entry_load(entry);
 	uint32_t *buffer = &vf->rx_buffer[vf->rx.own & vf->rx.mask];
 	bool bad;
 
-	/* Once, then checked, then used: the device may still write. */
-	memcpy(&seen, entry, sizeof(seen));
-	bad = guest_point_fails(g, POINT_RECEIVE_1503) ||
+	bad = (traced && guest_point_fails(g, POINT_RECEIVE_1503)) ||
 	      seen.status != QUEUE_OK || seen.size < NIC_FRAME_MIN ||
 	      seen.size > vf->buffers.size;
 	if (bad) {
@@ -55,38 +63,66 @@ static void take_entry(struct vf *vf, uint64_t now_ns)
 		vf->counters.rx_bytes += seen.size;
 		workloads_deliver(g, vf, buffer, seen.size, now_ns);
 	}
-	guest_point_fails(g, POINT_RECEIVE_1504);
+	if (traced)
+		guest_point_fails(g, POINT_RECEIVE_1504);
 	vf_rings_refresh(vf, entry, *buffer);
-	guest_point_fails(g, POINT_RECEIVE_1505);
+	if (traced)
+		guest_point_fails(g, POINT_RECEIVE_1505);
 	queue_advance(&vf->rx, 1);
 }
 
-/* One batch; how many entries were taken. */
-static unsigned receive_batch(struct vf *vf)
+/* Which buffers the next n entries have is known here. */
+static void fetch_buffers(const struct vf *vf, uint32_t n)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		__builtin_prefetch(buffer_hva(
+			&vf->buffers,
+			vf->rx_buffer[(vf->rx.own + i) & vf->rx.mask]));
+}
+
+/* Up to n entries; how many were taken before somebody had no room. */
+static uint32_t take_entries(struct vf *vf, uint32_t n, bool traced)
 {
 	struct guest *g = vf->guest;
-	uint64_t now_ns;
-	unsigned taken = 0;
+	const uint64_t now_ns = clock_now_ns();
+	const bool room = workloads_have_room(g, vf);
+	uint32_t i;
+
+	vf->rx_blocked = false;
+	for (i = 0; i < n; i++) {
+		vf->rx_blocked = !room && !workloads_room(g, vf);
+		if (vf->rx_blocked) {
+			vf->counters.rx_waits++;
+			break;
+		}
+		take_entry(vf, now_ns, traced);
+	}
+	return i;
+}
+
+/* One batch; how many entries were taken. */
+static uint32_t receive_batch(struct vf *vf)
+{
+	struct guest *g = vf->guest;
+	const bool traced = points_any_armed(g->program.points);
+	uint32_t taken;
 	int n;
 
-	guest_point_fails(g, POINT_RECEIVE_1501);
+	if (traced)
+		guest_point_fails(g, POINT_RECEIVE_1501);
 	n = queue_available(&vf->rx, BATCH);
 	if (n < 0) {
 		vf_queue_broken(vf, "rx");
 		return 0;
 	}
-	if (guest_point_fails(g, POINT_RECEIVE_1502) || n == 0)
+	if ((traced && guest_point_fails(g, POINT_RECEIVE_1502)) || n == 0)
 		return 0;
-	now_ns = clock_now_ns();
-	while (taken < BATCH && taken < (unsigned)n) {
-		vf->rx_blocked = !workloads_room(g, vf);
-		if (vf->rx_blocked) {
-			vf->counters.rx_waits++;
-			break;
-		}
-		take_entry(vf, now_ns);
-		taken++;
-	}
+	if (n > (int)BATCH)
+		n = BATCH;
+	fetch_buffers(vf, (uint32_t)n);
+	taken = take_entries(vf, (uint32_t)n, traced);
 	if (taken) {
 		if (queue_publish_read(&vf->rx))
 			doorbell(vf);

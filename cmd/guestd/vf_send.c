@@ -59,10 +59,12 @@ bool vf_send_space(struct vf *vf)
 	return !vf->tx_stopped && reclaim(vf) > 0;
 }
 
-int vf_send_begin(struct vf *vf, uint8_t **frame)
+/* 1401 to 1406: whether a frame may be sent now. */
+static int may_send(struct vf *vf)
 {
 	struct guest *g = vf->guest;
 
+	vf->tx_traced = points_any_armed(g->program.points);
 	if (vf->state != VF_UP || vf->tx_stopped)
 		return -EAGAIN;
 	if (guest_point_fails(g, POINT_SEND_1401) || !vf->link_up) {
@@ -81,26 +83,44 @@ int vf_send_begin(struct vf *vf, uint8_t **frame)
 		vf->counters.tx_full++;
 		return -ENOBUFS;
 	}
-	vf->tx_open = buffer_take(&vf->buffers);
-	*frame = buffer_hva(&vf->buffers, vf->tx_open);
 	return 0;
+}
+
+int vf_send_begin(struct vf *vf, uint8_t **frame)
+{
+	int err = may_send(vf);
+
+	if (err == 0)
+		*frame = vf_send_next(vf);
+	return err;
+}
+
+int vf_send_begin_some(struct vf *vf, uint32_t want)
+{
+	int err = may_send(vf), space;
+
+	if (err < 0)
+		return err;
+	if (vf->tx_traced)
+		return 1;
+	space = (int)(vf->tx.mask - (vf->tx.own - vf->tx_reclaimed));
+	if ((uint32_t)space < want)
+		space = reclaim(vf);
+	if (space < 0)
+		return -EAGAIN;
+	return (uint32_t)space < want ? space : (int)want;
+}
+
+void vf_send_step(struct vf *vf, bool filled)
+{
+	guest_point_fails(vf->guest,
+			  filled ? POINT_SEND_1408 : POINT_SEND_1407);
 }
 
 void vf_send_commit(struct vf *vf, uint32_t size)
 {
-	struct queue_entry *entry = queue_entry(&vf->tx, 0);
-
-	guest_point_fails(vf->guest, POINT_SEND_1407);
-	entry->addr = buffer_gpa(&vf->buffers, vf->tx_open);
-	entry->size = size;
-	entry->status = QUEUE_OK;
-	vf->tx_buffer[vf->tx.own & vf->tx.mask] = vf->tx_open;
-	vf->tx_open = BUFFER_NONE;
-	guest_point_fails(vf->guest, POINT_SEND_1408);
-	queue_advance(&vf->tx, 1);
-	vf->counters.tx_frames++;
-	vf->counters.tx_bytes += size;
-	if (++vf->tx_unpublished >= PUBLISH_BATCH)
+	vf_send_put(vf, size);
+	if (vf->tx_unpublished >= PUBLISH_BATCH)
 		vf_send_flush(vf);
 }
 

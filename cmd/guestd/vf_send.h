@@ -10,6 +10,37 @@
  * the VF is not up. */
 int vf_send_begin(struct vf *vf, uint8_t **frame)
 	__attribute__((warn_unused_result));
+/* The same for up to `want` frames: how many, at least one.  Each is filled
+ * where vf_send_next() says, then put (1407, 1408), before anything else is
+ * sent; all are published with vf_send_flush(). */
+int vf_send_begin_some(struct vf *vf, uint32_t want)
+	__attribute__((warn_unused_result));
+static inline uint8_t *vf_send_next(struct vf *vf)
+{
+	vf->tx_open = buffer_take(&vf->buffers);
+	buffer_prefetch(&vf->buffers, 4);
+	return buffer_hva(&vf->buffers, vf->tx_open);
+}
+/* 1407, 1408, while a point is armed. */
+void vf_send_step(struct vf *vf, bool filled);
+static inline void vf_send_put(struct vf *vf, uint32_t size)
+{
+	struct queue_entry *entry = queue_entry(&vf->tx, 0);
+
+	if (vf->tx_traced)
+		vf_send_step(vf, false);
+	entry->addr = buffer_gpa(&vf->buffers, vf->tx_open);
+	entry->size = size;
+	entry->status = QUEUE_OK;
+	vf->tx_buffer[vf->tx.own & vf->tx.mask] = vf->tx_open;
+	vf->tx_open = BUFFER_NONE;
+	if (vf->tx_traced)
+		vf_send_step(vf, true);
+	queue_advance(&vf->tx, 1);
+	vf->counters.tx_frames++;
+	vf->counters.tx_bytes += size;
+	vf->tx_unpublished++;
+}
 /* Enqueue it (1407, 1408).  The index is published in batches, at the latest
  * by vf_send_flush(). */
 void vf_send_commit(struct vf *vf, uint32_t size);

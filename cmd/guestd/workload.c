@@ -49,6 +49,7 @@ static bool is_live(const struct workload *w)
 void workloads_init(struct guest *g)
 {
 	TAILQ_INIT(&g->workloads.list);
+	TAILQ_INIT(&g->workloads.receiving);
 }
 
 static void workload_free(struct workload *w)
@@ -62,6 +63,8 @@ static void workload_free(struct workload *w)
 	ws->receivers -= w->ops->receives;
 	ws->n--;
 	TAILQ_REMOVE(&ws->list, w, entry);
+	if (w->ops->receives)
+		TAILQ_REMOVE(&ws->receiving, w, receiving);
 	free(w);
 }
 
@@ -173,6 +176,8 @@ static int workload_new(struct guest *g, const struct workload_spec *spec,
 	if (!w->spec.group)
 		w->spec.group = ws->made;
 	TAILQ_INSERT_TAIL(&ws->list, w, entry);
+	if (w->ops->receives)
+		TAILQ_INSERT_TAIL(&ws->receiving, w, receiving);
 	ws->n++;
 	ws->receivers += w->ops->receives;
 	if (w->ops->receives && g->options.once && !ws->idle.loop)
@@ -333,15 +338,24 @@ void workloads_prune(struct guest *g)
 
 static bool takes(const struct workload *w, const struct vf *vf)
 {
-	return w->ops->receives && w->state == WORKLOAD_RUNNING &&
-	       (!w->vf || w->vf == vf);
+	return w->state == WORKLOAD_RUNNING && (!w->vf || w->vf == vf);
+}
+
+bool workloads_have_room(struct guest *g, struct vf *vf)
+{
+	struct workload *w;
+
+	TAILQ_FOREACH (w, &g->workloads.receiving, receiving)
+		if (takes(w, vf) && w->ops->room)
+			return false;
+	return true;
 }
 
 bool workloads_room(struct guest *g, struct vf *vf)
 {
 	struct workload *w;
 
-	TAILQ_FOREACH (w, &g->workloads.list, entry)
+	TAILQ_FOREACH (w, &g->workloads.receiving, receiving)
 		if (takes(w, vf) && w->ops->room && !w->ops->room(w, vf))
 			return false;
 	return true;
@@ -362,7 +376,7 @@ void workloads_deliver(struct guest *g, struct vf *vf, uint32_t *buffer,
 		return;
 	if (g->options.frames && g->workloads.received >= g->options.frames)
 		return;
-	TAILQ_FOREACH (w, &g->workloads.list, entry) {
+	TAILQ_FOREACH (w, &g->workloads.receiving, receiving) {
 		if (!takes(w, vf))
 			continue;
 		/* It changes the frame: after the others. */
@@ -382,7 +396,7 @@ void workloads_delivered(struct guest *g, struct vf *vf)
 
 	if (!g->workloads.receivers)
 		return;
-	TAILQ_FOREACH (w, &g->workloads.list, entry)
+	TAILQ_FOREACH (w, &g->workloads.receiving, receiving)
 		if (takes(w, vf) && w->ops->delivered)
 			w->ops->delivered(w, vf);
 	if (g->options.once && receivers_done(g))

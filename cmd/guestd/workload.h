@@ -104,6 +104,7 @@ struct workload {
 	const struct workload_ops *ops;
 	struct guest *guest;
 	TAILQ_ENTRY(workload) entry;
+	TAILQ_ENTRY(workload) receiving; /* if it receives */
 	struct workload_spec spec;
 	char name[16]; /* "send1" */
 	enum workload_state state;
@@ -115,6 +116,7 @@ struct workload {
 
 struct workloads {
 	TAILQ_HEAD(workload_list, workload) list;
+	TAILQ_HEAD(, workload) receiving;
 	unsigned n, made; /* made: for their names */
 	unsigned receivers;
 	uint64_t received; /* frames given to receivers */
@@ -156,6 +158,8 @@ unsigned workloads_stop(struct guest *g, const char *name);
 void workloads_reset(struct guest *g);
 /* Forget the oldest ended ones beyond a bound, before adding one. */
 void workloads_prune(struct guest *g);
+/* Whether there is room for every frame as long as nothing is done. */
+bool workloads_have_room(struct guest *g, struct vf *vf);
 bool workloads_room(struct guest *g, struct vf *vf);
 void workloads_deliver(struct guest *g, struct vf *vf, uint32_t *buffer,
 		       uint32_t size, uint64_t now_ns);
