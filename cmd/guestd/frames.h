@@ -14,7 +14,9 @@
 #ifndef IOVKIT_GUESTD_FRAMES_H
 #define IOVKIT_GUESTD_FRAMES_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "cmd/guestd/mac.h"
 
@@ -38,6 +40,21 @@ enum frames_kind {
 /* Write a frame of `size` bytes (>= FRAMES_MIN). */
 void frames_build(uint8_t *frame, uint32_t size, const uint8_t dst[MAC_SIZE],
 		  const uint8_t src[MAC_SIZE], const struct frames_info *info);
+/* Neither mark of a test frame is there; frames_parse() would say the same. */
+static inline bool frames_are_foreign(const uint8_t *frame, uint32_t size)
+{
+	static const uint8_t type[] = { FRAMES_ETHERTYPE >> 8,
+					FRAMES_ETHERTYPE & 0xff };
+	static const uint8_t magic[] = { FRAMES_MAGIC & 0xff,
+					 FRAMES_MAGIC >> 8 & 0xff,
+					 FRAMES_MAGIC >> 16 & 0xff,
+					 FRAMES_MAGIC >> 24 };
+
+	return size < 2 * MAC_SIZE + sizeof(type) + sizeof(magic) ||
+	       (memcmp(frame + 2 * MAC_SIZE, type, sizeof(type)) != 0 &&
+		memcmp(frame + 2 * MAC_SIZE + sizeof(type), magic,
+		       sizeof(magic)) != 0);
+}
 /* *info is set for FRAMES_GOOD only. */
 enum frames_kind frames_parse(const uint8_t *frame, uint32_t size,
 			      struct frames_info *info);

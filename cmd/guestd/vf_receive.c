@@ -45,7 +45,8 @@ static struct queue_entry entry_load(const struct queue_entry *entry)
 }
 
 /* 1503 to 1505 for the entry at the read index. */
-static inline void take_entry(struct vf *vf, uint64_t now_ns, bool traced)
+static inline void take_entry(struct vf *vf, const struct delivery *d,
+			      bool traced)
 {
 	struct guest *g = vf->guest;
 	struct queue_entry *entry = queue_entry(&vf->rx, 0);
@@ -61,7 +62,7 @@ static inline void take_entry(struct vf *vf, uint64_t now_ns, bool traced)
 	} else {
 		vf->counters.rx_frames++;
 		vf->counters.rx_bytes += seen.size;
-		workloads_deliver(g, vf, buffer, seen.size, now_ns);
+		workloads_deliver(d, buffer, seen.size);
 	}
 	if (traced)
 		guest_point_fails(g, POINT_RECEIVE_1504);
@@ -86,7 +87,7 @@ static void fetch_buffers(const struct vf *vf, uint32_t n)
 static uint32_t take_entries(struct vf *vf, uint32_t n, bool traced)
 {
 	struct guest *g = vf->guest;
-	const uint64_t now_ns = clock_now_ns();
+	const struct delivery d = workloads_begin(g, vf, clock_now_ns());
 	const bool room = workloads_have_room(g, vf);
 	uint32_t i;
 
@@ -97,7 +98,7 @@ static uint32_t take_entries(struct vf *vf, uint32_t n, bool traced)
 			vf->counters.rx_waits++;
 			break;
 		}
-		take_entry(vf, now_ns, traced);
+		take_entry(vf, &d, traced);
 	}
 	return i;
 }

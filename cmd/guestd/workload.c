@@ -361,32 +361,68 @@ bool workloads_room(struct guest *g, struct vf *vf)
 	return true;
 }
 
-void workloads_deliver(struct guest *g, struct vf *vf, uint32_t *buffer,
-		       uint32_t size, uint64_t now_ns)
+struct delivery workloads_begin(struct guest *g, struct vf *vf, uint64_t now_ns)
 {
-	const uint8_t *frame = buffer_hva(&vf->buffers, *buffer);
+	struct delivery d = { .guest = g, .vf = vf, .now_ns = now_ns };
+	struct workload *w;
+	unsigned n = 0;
+
+	TAILQ_FOREACH (w, &g->workloads.receiving, receiving)
+		if (takes(w, vf) && w->ops->deliver) {
+			d.only = w;
+			n++;
+		}
+	if (n != 1 || g->options.frames)
+		d.only = NULL;
+	return d;
+}
+
+/* Flooded frames for somebody else are not judged. */
+static inline void judge(const struct delivery *d, const uint8_t *frame,
+			 uint32_t size)
+{
+	struct checker *ck = &d->guest->checker;
+
+	if (frames_are_foreign(frame, size) ||
+	    (!mac_is_group(frame) && memcmp(frame, d->vf->mac, MAC_SIZE) != 0))
+		checker_foreign(ck, d->now_ns);
+	else
+		checker_frame(ck, frame, size, d->now_ns);
+}
+
+static void deliver_to_all(const struct delivery *d, uint32_t *buffer,
+			   uint32_t size)
+{
+	struct guest *g = d->guest;
 	struct workload *w, *echo = NULL;
 
-	/* Flooded frames for somebody else are not judged. */
-	if (mac_is_group(frame) || !memcmp(frame, vf->mac, MAC_SIZE))
-		checker_frame(&g->checker, frame, size, now_ns);
-	else
-		checker_foreign(&g->checker, now_ns);
-	if (!g->workloads.receivers)
-		return;
-	if (g->options.frames && g->workloads.received >= g->options.frames)
-		return;
 	TAILQ_FOREACH (w, &g->workloads.receiving, receiving) {
-		if (!takes(w, vf))
+		if (!takes(w, d->vf))
 			continue;
 		/* It changes the frame: after the others. */
 		if (w->spec.kind == WORKLOAD_ECHO)
 			echo = w;
 		else if (w->ops->deliver)
-			w->ops->deliver(w, vf, buffer, size, now_ns);
+			w->ops->deliver(w, d->vf, buffer, size, d->now_ns);
 	}
 	if (echo)
-		echo->ops->deliver(echo, vf, buffer, size, now_ns);
+		echo->ops->deliver(echo, d->vf, buffer, size, d->now_ns);
+}
+
+void workloads_deliver(const struct delivery *d, uint32_t *buffer,
+		       uint32_t size)
+{
+	struct guest *g = d->guest;
+
+	judge(d, buffer_hva(&d->vf->buffers, *buffer), size);
+	if (!g->workloads.receivers)
+		return;
+	if (g->options.frames && g->workloads.received >= g->options.frames)
+		return;
+	if (!d->only)
+		deliver_to_all(d, buffer, size);
+	else if (d->only->state == WORKLOAD_RUNNING)
+		d->only->ops->deliver(d->only, d->vf, buffer, size, d->now_ns);
 	g->workloads.received++;
 }
 

@@ -161,8 +161,17 @@ void workloads_prune(struct guest *g);
 /* Whether there is room for every frame as long as nothing is done. */
 bool workloads_have_room(struct guest *g, struct vf *vf);
 bool workloads_room(struct guest *g, struct vf *vf);
-void workloads_deliver(struct guest *g, struct vf *vf, uint32_t *buffer,
-		       uint32_t size, uint64_t now_ns);
+/* A batch of frames of one VF that came at now_ns. */
+struct delivery {
+	struct guest *guest;
+	struct vf *vf;
+	uint64_t now_ns;
+	struct workload *only; /* takes them all; NULL: not just one does */
+};
+struct delivery workloads_begin(struct guest *g, struct vf *vf,
+				uint64_t now_ns);
+void workloads_deliver(const struct delivery *d, uint32_t *buffer,
+		       uint32_t size);
 void workloads_delivered(struct guest *g, struct vf *vf);
 
 /* Called by the workloads themselves. */
