@@ -7,13 +7,14 @@ setup() {
 	bats_load_library bats-support
 	bats_load_library bats-assert
 	command -v spin >/dev/null || skip "no spin"
-	model=$(realpath "$BATS_TEST_DIRNAME/../share/models/pf-reset.pml")
+	model=pf-reset.pml
 	cd "$BATS_TEST_TMPDIR" || return
 }
 
 # verifier [-DMISTAKE]: make ./pan.
 verifier() {
-	run -0 spin "$@" -a "$model"
+	run -0 spin "$@" -a \
+		"$(realpath "$BATS_TEST_DIRNAME/../share/models/$model")"
 	run -0 "${CC:-gcc}" -w -O0 -DNFAIR=3 -o pan pan.c
 }
 
@@ -32,8 +33,8 @@ holds() {
 is_broken() {
 	check "$1"
 	assert_output --partial "errors: 1"
-	assert [ -s pf-reset.pml.trail ]
-	rm pf-reset.pml.trail
+	assert [ -s "$model.trail" ]
+	rm "$model.trail"
 }
 
 @test "a105, a110, a115: safe, served and released, whoever dies when" {
@@ -68,4 +69,25 @@ is_broken() {
 	verifier -DNO_CONFIRM
 	is_broken safe
 	is_broken served
+}
+
+@test "going to sleep at a queue: no wake-up is lost" {
+	model=queue-sleep.pml
+	verifier
+	holds arrives
+	holds bounded
+}
+
+@test "an index that is only released, not seq_cst, is noticed" {
+	model=queue-sleep.pml
+	verifier -DRELEASE
+	is_broken arrives
+}
+
+@test "a sleeper that looks too early, or not at all, is noticed" {
+	model=queue-sleep.pml
+	verifier -DLOOK_FIRST
+	is_broken arrives
+	verifier -DNO_LOOK
+	is_broken arrives
 }
