@@ -79,6 +79,7 @@ struct guest_options {
 	char name[16]; /* "vm1", unless --name is given */
 	uint32_t vm;   /* 0: not given */
 	uint32_t ring;
+	uint32_t ring_start; /* first index */
 	uint32_t buffer_bytes;
 	struct poll_mode poll;
 	bool once;

@@ -40,6 +40,7 @@ enum {
 	OPT_ONCE,
 	OPT_IDLE,
 	OPT_RING,
+	OPT_RING_START,
 	OPT_BUFFER,
 	OPT_SUCCESSOR,
 	OPT_DETECT,
@@ -59,6 +60,8 @@ static const struct argp_option options[] = {
 	  "drive the PF that the hypervisor gave to this VM", 1 },
 	{ "ring", OPT_RING, "N", 0,
 	  "entries of each queue, a power of two (1024)", 1 },
+	{ "ring-start", OPT_RING_START, "INDEX", 0,
+	  "where the indexes of each queue begin (0)", 1 },
 	{ "buffer", OPT_BUFFER, "SIZE", 0,
 	  "bytes of each buffer, 256 to 9216 (2048)", 1 },
 	{ NULL, 0, NULL, 0, "Workloads, any number of them:", 2 },
@@ -262,6 +265,8 @@ static int parse_setting(int key, char *arg, struct guest_options *o,
 		return vf_select_parse(arg, &o->vf, c);
 	case OPT_RING:
 		return parse_ring(arg, &o->ring, c);
+	case OPT_RING_START:
+		return parse_number(arg, 0, UINT32_MAX, &o->ring_start, c);
 	case OPT_BUFFER:
 		return parse_buffer(arg, &o->buffer_bytes, c);
 	case OPT_PPS:

@@ -148,7 +148,7 @@ static int check_identify(struct vf *vf)
 		return STEP_ASK;
 	if (vf->n)
 		return STEP_CONNECT;
-	err = vf_rings_init(vf, o->ring, o->buffer_bytes);
+	err = vf_rings_init(vf, o->ring, o->ring_start, o->buffer_bytes);
 	if (err < 0)
 		return setup_error(vf, err, "no room for its queues: %s",
 				   strerror(-err));

@@ -50,7 +50,13 @@ give_tx:
 	return err;
 }
 
-static int lay_out(struct vf *vf, uint32_t n)
+static void begin_at(struct queue_ring *ring, uint32_t first)
+{
+	atomic_store_explicit(&ring->write.index, first, memory_order_relaxed);
+	atomic_store_explicit(&ring->read.index, first, memory_order_relaxed);
+}
+
+static int lay_out(struct vf *vf, uint32_t n, uint32_t first)
 {
 	struct queue_ring *tx = ring_hva(vf, vf->tx_gpa, n);
 	struct queue_ring *rx = ring_hva(vf, vf->rx_gpa, n);
@@ -63,6 +69,8 @@ static int lay_out(struct vf *vf, uint32_t n)
 		return -ENOMEM;
 	queue_init(tx, n);
 	queue_init(rx, n);
+	begin_at(tx, first);
+	begin_at(rx, first);
 	for (i = 0; i < n; i++) {
 		vf->rx_buffer[i] = buffer_take(&vf->buffers);
 		vf_rings_refresh(vf, &rx->entry[i], vf->rx_buffer[i]);
@@ -78,7 +86,8 @@ static int lay_out(struct vf *vf, uint32_t n)
 	return 0;
 }
 
-int vf_rings_init(struct vf *vf, uint32_t n, uint32_t buffer_bytes)
+int vf_rings_init(struct vf *vf, uint32_t n, uint32_t first,
+		  uint32_t buffer_bytes)
 {
 	int err;
 
@@ -90,9 +99,9 @@ int vf_rings_init(struct vf *vf, uint32_t n, uint32_t buffer_bytes)
 	if (err < 0)
 		return err;
 	vf->n = n;
-	vf->tx_reclaimed = 0;
+	vf->tx_reclaimed = first;
 	vf->tx_open = BUFFER_NONE;
-	err = lay_out(vf, n);
+	err = lay_out(vf, n, first);
 	if (err < 0)
 		vf_rings_fini(vf);
 	return err;

@@ -133,6 +133,124 @@ static void test_many(void)
 	world_close(&w);
 }
 
+/* Both rings go on at this index. */
+static void go_on_at(struct nic_guest *g, uint32_t index)
+{
+	struct queue_ring *tx = g->tx.ring, *rx = g->rx.ring;
+
+	reg_write(&g->conn, NIC_TX + NIC_Q_ENABLE, 0);
+	reg_write(&g->conn, NIC_RX + NIC_Q_ENABLE, 0);
+	atomic_store(&tx->read.index, index);
+	atomic_store(&tx->write.index, index);
+	atomic_store(&rx->read.index, index);
+	atomic_store(&rx->write.index, index);
+	CHECK_INT(queue_attach_writer(&g->tx, tx, RIG_ENTRIES), 0);
+	CHECK_INT(queue_attach_reader(&g->rx, rx, RIG_ENTRIES), 0);
+	reg_write(&g->conn, NIC_TX + NIC_Q_ENABLE, 1);
+	reg_write(&g->conn, NIC_RX + NIC_Q_ENABLE, 1);
+}
+
+/* Put as many as there is room for, at most `most`, and ring; how many. */
+static uint32_t send_burst(struct nic_guest *g, unsigned to, uint32_t number,
+			   uint32_t most)
+{
+	uint32_t n;
+
+	for (n = 0; n < most && queue_space(&g->tx, 1) > 0; n++)
+		guest_put(g, to, number + n, 60 + (number + n) % 1400);
+	guest_publish(g);
+	guest_ring(g, NIC_DOORBELL_TX);
+	return n;
+}
+
+/* The indexes pass their end in the middle of full bursts. */
+static void test_wrap(void)
+{
+	struct world w;
+	struct nic_guest *g = w.guest;
+	uint32_t sent = 0, got = 0;
+
+	world_open(&w, NULL);
+	go_on_at(&g[1], UINT32_MAX - 499);
+	go_on_at(&g[2], UINT32_MAX - 299);
+	while (got < 1000) {
+		sent += send_burst(&g[1], 2, sent, got + 63 - sent);
+		while (got < sent &&
+		       guest_receive(&g[2], RIG_PATIENCE_MS) == got)
+			got++;
+		if (got < sent)
+			break;
+	}
+	CHECK_INT(got, sent);
+	CHECK(guest_sent(&g[1], RIG_PATIENCE_MS));
+	CHECK_INT(atomic_load(&g[1].tx.ring->read.index), sent - 500);
+	CHECK_INT(atomic_load(&g[2].rx.ring->write.index), sent - 300);
+	CHECK_INT(reg_read(&g[2].conn, NIC_RX + NIC_Q_DROPPED), 0);
+	world_close(&w);
+}
+
+/* In round `round` one of the four enables of each queue goes off or on. */
+static void switch_enables(struct world *w, uint32_t round)
+{
+	struct nic_guest *g = w->guest;
+	uint32_t on = round >> 2 & 1;
+
+	switch (round & 3) {
+	case 0:
+		atomic_store(&g[1].tx.ring->enable, on);
+		break;
+	case 1:
+		atomic_store(&g[2].rx.ring->enable, on);
+		break;
+	case 2:
+		reg_write(&w->pf, NIC_PF_VF(1) + NIC_PF_VF_TX_ENABLE, on);
+		break;
+	case 3:
+		reg_write(&w->pf, NIC_PF_VF(2) + NIC_PF_VF_RX_ENABLE, on);
+		break;
+	}
+}
+
+static uint32_t drain(struct nic_guest *g, int64_t *last, uint32_t *bad)
+{
+	uint32_t n = 0;
+	int64_t number;
+
+	while ((number = guest_receive(g, 0)) != -1) {
+		*bad += number <= *last || number > UINT32_MAX;
+		*last = number;
+		n++;
+	}
+	return n;
+}
+
+/* Enable bits switched under load: what was sent came, once and in order, or
+ * was dropped and counted. */
+static void test_enables(void)
+{
+	uint32_t sent = 0, got = 0, bad = 0, round;
+	struct world w;
+	struct nic_guest *g = w.guest;
+	int64_t last = -1;
+
+	world_open(&w, NULL);
+	for (round = 0; round < 400; round++) {
+		sent += send_burst(&g[1], 2, sent, 63);
+		switch_enables(&w, round);
+		got += drain(&g[2], &last, &bad);
+	}
+	for (round = 4; round < 8; round++)
+		switch_enables(&w, round);
+	guest_ring(&g[1], NIC_DOORBELL_TX);
+	CHECK(guest_sent(&g[1], RIG_PATIENCE_MS));
+	got += drain(&g[2], &last, &bad);
+	CHECK_INT(bad, 0);
+	CHECK(got > 0);
+	CHECK_INT(got + reg_read(&g[2].conn, NIC_RX + NIC_Q_DROPPED), sent);
+	check_reaches(&w, 1, 2);
+	world_close(&w);
+}
+
 static void test_receive_errors(void)
 {
 	struct world w;
@@ -863,6 +981,8 @@ static void test_lan_tap(void)
 static const struct unit_case cases[] = {
 	{ "switch", test_switch },
 	{ "many", test_many },
+	{ "wrap", test_wrap },
+	{ "enables", test_enables },
 	{ "receive_errors", test_receive_errors },
 	{ "wild_index", test_wild_index },
 	{ "bad_entries", test_bad_entries },

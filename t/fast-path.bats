@@ -1,0 +1,161 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154 # bats sets them
+# fast-path.bats - queues at full speed: every frame that was sent came whole,
+# once and in order, or was dropped at a full ring and counted; whatever else
+# happens at the device meanwhile.
+#
+# The switch has no flow control, so how many are dropped is a matter of who
+# runs when; that they are counted is not.
+
+setup() {
+	load machine
+	machine_setup
+	need bmc rootbridge iovdev hvmon guestd
+}
+
+teardown() {
+	machine_teardown
+}
+
+# power_on IOVDEV-OPTION...: three VMs with a VF each.
+power_on() {
+	machine_start <<-END
+		bridge: rootbridge --vms 4 --memory 32MiB --timeout 20s
+		nic1: iovdev --vfs 4 $*
+		hv: hvmon --vf nic1/vf1=vm1 --vf nic1/vf2=vm2 --vf nic1/vf3=vm3
+	END
+}
+
+# report NAME JQ-FILTER
+report() {
+	rpc "$1" report | jq -r "$2"
+}
+
+# Dropped at the receive queue of VF $1 since the device started.
+dropped() {
+	rpc nic1 show '["device-counters"]' | jq --arg f "nic1/vf$1" \
+		'.rows[] | select(.function == $f) | .rx_dropped'
+}
+
+# Of $1 frames to vm2 each was received or dropped.
+all_accounted() {
+	(($(report g2 .frames.received) + $(dropped 2) == $1))
+}
+
+assert_accounted() {
+	if ! wait_until "$PATIENCE" all_accounted "$1"; then
+		fail "of $1 frames $(report g2 .frames.received) were received, \
+$(dropped 2) dropped"
+	fi
+	run -0 report g2 '.frames | [.repeated, .reordered, .corrupted,
+		.foreign] | @csv'
+	assert_output "0,0,0,0"
+}
+
+none_missing() {
+	(($(report g2 .frames.received) + $(dropped 2) >= $1))
+}
+
+long() {
+	[[ ${IOVKIT_CAMPAIGN:-} == long ]]
+}
+
+@test "numbered, checksummed frames of all sizes at full speed" {
+	local count=50000
+	! long || count=10000000
+	power_on
+	start g2 guestd --vm 2 --sink
+	run -0 guestd --vm 1 --once --send \
+		"to=nic1/vf2,count=$count,size=60-1514,seed=7"
+	assert_accounted "$count"
+	[[ $(report g2 .frames.received) -gt 0 ]]
+}
+
+@test "the indexes pass their end, whoever looks how" {
+	local mode
+	for mode in busy adaptive sleep; do
+		M=$T/$mode
+		export IOVKIT_MACHINE=$M
+		power_on --poll "$mode"
+		start g2 guestd --vm 2 --sink --poll "$mode" \
+			--ring-start 4294966296
+		run -0 guestd --vm 1 --poll "$mode" --once \
+			--ring-start 4294967000 \
+			--send to=nic1/vf2,count=5000,size=60-1514
+		assert_accounted 5000
+		run -0 report g2 '.queues[] | select(.queue == "rx") |
+			.write < 100000'
+		assert_output true
+		stop g2
+		machine_stop
+	done
+}
+
+@test "rings that are full or empty all the time" {
+	local mode
+	power_on
+	start g2 guestd --vm 2 --sink --ring 4
+	start g3 guestd --vm 3 --ring 4 --echo
+	for mode in sleep adaptive; do
+		rpc g3 reset-counters
+		# Three fit: the sender waits for each that is finished.
+		run -0 guestd --vm 1 --poll "$mode" --ring 4 --once \
+			--send to=nic1/vf2,count=3000,depth=3,size=60-300
+		# One at a time, each ring is empty after each.
+		run -0 guestd --vm 1 --poll "$mode" --ring 4 --once \
+			--roundtrip to=nic1/vf3,count=500
+		[[ $(report g3 '.workloads[0].done') == 500 ]]
+	done
+	(($(report g2 .frames.received) + $(dropped 2) == 6000))
+}
+
+@test "a guest that writes nonsense into its rings slows nobody's frames" {
+	local vfu=$BIN/../t/tool/vfu sent
+	[[ -x $vfu ]] || fail "$vfu is not built"
+	power_on
+	start g2 guestd --vm 2 --sink
+	start g1 guestd --vm 1
+	rpc g1 send '{"to": "nic1/vf2", "size": "60-1514"}'
+	run -0 "$vfu" "$M/bus/vm3.sock" hello guest rings "churn 300"
+	assert_line "churn 300: stops"
+	run -0 "$vfu" "$M/bus/vm3.sock" hello guest "rings 4" "churn 200"
+	assert_line "churn 200: stops"
+	rpc g1 stop-workload
+	sent=$(report g1 '.workloads[0].done')
+	# Frames of its own may come to anybody, and be dropped as well.
+	wait_until "$PATIENCE" none_missing "$sent"
+	run -0 report g2 '.frames | [.repeated, .reordered, .corrupted] | @csv'
+	assert_output "0,0,0"
+	run ! has_event program.gone true
+}
+
+# vm2 receives more than $1 frames.
+more_than() {
+	(($(report g2 .frames.received) > $1))
+}
+
+@test "guests killed and started again in the middle of bursts" {
+	local i
+	power_on
+	start g3 guestd --vm 3 --sink
+	for i in 1 2 3; do
+		start g2 guestd --vm 2 --sink
+		start g1 guestd --vm 1 --send to=nic1/vf2,size=60-1514
+		wait_until "$PATIENCE" more_than 0
+		# The receiver, with frames on their way; then the sender.
+		stop g2 KILL 137
+		start g2 guestd --vm 2 --sink
+		wait_until "$PATIENCE" more_than 0
+		stop g1 KILL 137
+		# What arrived of the stream arrived once and whole.
+		run -0 report g2 '.frames | [.repeated, .reordered,
+			.corrupted] | @csv'
+		assert_output "0,0,0"
+		stop g2
+	done
+	# Others saw nothing of it.
+	run -0 guestd --vm 1 --once --send to=nic1/vf3,count=1000,rate=10k
+	run -0 report g3 '.frames | [.received, .corrupted, .foreign] | @csv'
+	assert_output "1000,0,0"
+	run ! has_event shutdown true
+}
