@@ -220,11 +220,10 @@ suite() {
 # watches want an address space that is not random.
 race() {
 	TSAN_OPTIONS="exitcode=66 halt_on_error=1" timeout 100 \
-		setarch -R "${unit}_race" "$1"
+		setarch -R "${unit%/*}/queue_race" "$1"
 }
 
 @test "both ends of a queue as two threads under ThreadSanitizer" {
-	unit=${unit%/*}/queue
 	run -0 race spin
 	assert_output "queue_race: spin: 100000 frames"
 	run -0 race sleep
@@ -232,7 +231,6 @@ race() {
 }
 
 @test "an index published without release is noticed there" {
-	unit=${unit%/*}/queue
 	run -66 race relaxed
 	assert_output --partial "data race"
 }
