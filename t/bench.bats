@@ -76,3 +76,17 @@ setup() {
 		.resets[0].ratio_sweep > 0]' <<<"${lines[-1]}"
 	assert_output '["pf-reset",18,9,true,1,true]'
 }
+
+@test "failover measures from the kill to the answer, and counts false takeovers" {
+	[[ ! ${IOVKIT_SANITIZERS:-} ]] || skip "a time under sanitizers is none"
+	local bench=$BATS_TEST_DIRNAME/../share/bench/failover
+	run -0 --separate-stderr sh "$bench" --only kills 2
+	run -0 jq -ce '[.bench, .kills.kills, (.kills.answering_ms, .kills.net_ms |
+		.p50 > 0 and .max >= .p50)]' <<<"${lines[-1]}"
+	assert_output '["failover",2,true,true]'
+	run --separate-stderr sh "$bench" --false-takeover 1
+	run -0 jq -ce '[.bench, .seconds, .false_takeovers >= 0]' \
+		<<<"${lines[-1]}"
+	assert_output '["failover",1,true]'
+	run -1 sh "$bench" --only fence
+}
