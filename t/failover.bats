@@ -10,6 +10,11 @@ setup() {
 }
 
 teardown() {
+	if [[ ${SPACES:-} ]]; then
+		[[ ! ${SERVER:-} ]] || kill "$SERVER" 2>/dev/null || true
+		ip netns del "${SPACES}a" || true
+		ip netns del "${SPACES}b" || true
+	fi
 	machine_teardown
 }
 
@@ -190,6 +195,58 @@ assert_kept() {
 	machine_stop
 }
 
+@test "the other guests' senders get a transmit error, and come back" {
+	power --at=failover.1707=hold
+	kill -KILL "$(pid hv)"
+	await failover.1707
+	await send.error '.src == "vm2" and .why == "forced stop"'
+	await send.error '.src == "vm3" and .why == "forced stop"'
+	refute has_event send.error '.src == "vm1"'
+	iovctl release vm1 >/dev/null
+	recovered 1
+	wait_until "$PATIENCE" has_sent vm2
+	wait_until "$PATIENCE" has_sent vm3
+	machine_stop
+}
+
+@test "a link change that the hypervisor never read is answered in its place" {
+	power --detect=exit
+	kill -STOP "$(pid hv)"
+	wait_until "$PATIENCE" is_stopped "$(pid hv)"
+	iovctl bandwidth nic0/vf1 2Gbit
+	show device-link function=nic0/vf1 changed=true
+	iovctl at vm1 failover.1707=hold >/dev/null
+	kill -KILL "$(pid hv)"
+	show link function=nic0/vf1 src=vm1 allocated=2Gbit
+	show device-link function=nic0/vf1 changed=false
+	iovctl release vm1 >/dev/null
+	recovered 1
+	machine_stop
+}
+
+@test "--detect says what tells of a failure" {
+	power --detect=heartbeat --heartbeat-limit=200ms
+	kill -KILL "$(pid hv)"
+	await takeover.begin '.why == "heartbeat" and .silent_ns >= 200000000'
+	recovered 1
+	machine_stop
+	rm -r "$M"
+	power --detect=exit --heartbeat-limit=200ms
+	kill -STOP "$(pid hv)"
+	wait_until "$PATIENCE" is_silent_for 400000000
+	refute has_event takeover.begin
+	kill -KILL "$(pid hv)"
+	await takeover.begin '.why == "exit"'
+	recovered 1
+	machine_stop
+}
+
+# By the first guest's own looks, in ns.
+is_silent_for() {
+	[[ $(rpc vm1 show '["successor"]') =~ \"silent_ns\":([0-9]+) ]] &&
+		((BASH_REMATCH[1] >= $1))
+}
+
 @test "a frozen hvmon that goes on after the claim is fenced, and ends" {
 	local old
 	power --heartbeat-limit=200ms
@@ -223,6 +280,67 @@ assert_kept() {
 	run -0 events 'select(.ev == "forced-stop")'
 	assert_output ''
 	recovered 1
+	machine_stop
+}
+
+# spaces A B: namespaces, the first behind the TAP A, the second behind B.
+spaces() {
+	SPACES=iov$BASHPID
+	ip netns add "${SPACES}a"
+	ip netns add "${SPACES}b"
+	ip link set "$1" netns "${SPACES}a"
+	ip link set "$2" netns "${SPACES}b"
+	ip -n "${SPACES}a" addr add 10.9.0.1/24 dev "$1"
+	ip -n "${SPACES}b" addr add 10.9.0.2/24 dev "$2"
+	ip -n "${SPACES}a" link set "$1" up
+	ip -n "${SPACES}b" link set "$2" up
+}
+
+# Frames that guest 1 sent and received.
+frames() {
+	rpc vm1 report | jq '[.queues[].frames] | add'
+}
+
+more_frames() {
+	(($(frames) >= $1))
+}
+
+@test "iperf3 between a namespace behind guest 1 and one on the LAN goes on" {
+	local guest lan client n
+	need_tap
+	command -v iperf3 >/dev/null || skip "no iperf3"
+	tap_name guest
+	tap_name lan
+	machine_start <<-END
+		bridge: rootbridge --vms=3
+		nic0: iovdev --vfs=2 --lan tap:$lan
+		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --successor vm1
+		vm1: guestd --vm 1 --successor 1 --heartbeat-limit=1s --tap $guest
+		vm2: guestd --vm 2 --send to=nic0/vf1,rate=1000
+	END
+	show successor state=watching
+	spaces "$guest" "$lan"
+	ip netns exec "${SPACES}b" iperf3 -s --forceflush >"$T/server" 2>&1 3>&- &
+	SERVER=$!
+	wait_until "$PATIENCE" grep -q listening "$T/server"
+	# For longer than anything here takes; it ends by itself on an error.
+	ip netns exec "${SPACES}a" iperf3 -c 10.9.0.2 -t 300 --forceflush \
+		>"$T/client" 2>&1 3>&- &
+	client=$!
+	wait_until "$PATIENCE" more_frames 2000
+	kill -KILL "$(pid hv)"
+	await takeover.serving
+	wait_until "$PATIENCE" more_frames "$(($(frames) + 1000))"
+	show successor state=watching takeovers=1
+	await soft-reset.done
+	wait_until "$PATIENCE" more_frames "$(($(frames) + 1000))"
+	kill "$client"
+	wait "$client" || true
+	run -0 cat "$T/client"
+	refute_output --partial error:
+	assert_output --partial "connected to 10.9.0.2"
+	kill "$SERVER"
+	wait "$SERVER" || true
 	machine_stop
 }
 
