@@ -125,9 +125,10 @@ static uint32_t receive_batch(struct vf *vf)
 	fetch_buffers(vf, (uint32_t)n);
 	taken = take_entries(vf, (uint32_t)n, traced);
 	if (taken) {
+		/* First what somebody may wait for. */
+		workloads_delivered(g, vf);
 		if (queue_publish_read(&vf->rx))
 			doorbell(vf);
-		workloads_delivered(g, vf);
 	}
 	return taken;
 }

@@ -216,6 +216,20 @@ static void finish(struct nic_queue *tx, const struct burst *b, uint32_t n)
 	tx->bytes += bytes;
 }
 
+void nic_burst_fetch(const struct nic_queue *rx)
+{
+	const struct guest_memory *mem = &rx->function->memory;
+	struct guest_window window = guest_memory_window(mem, GUEST_WRITE);
+	const struct queue *q = &rx->q;
+	struct queue_entry *e = &q->ring->entry[q->own & q->mask];
+	uint8_t *to;
+
+	to = guest_window_at(&window, entry_load(e).addr, NIC_FRAME_MIN);
+	__builtin_prefetch(e, 1);
+	if (to)
+		__builtin_prefetch(to, 1);
+}
+
 uint32_t nic_burst(struct nic_queue *tx, uint32_t n)
 {
 	uint32_t done = 0, k, sent;

@@ -15,5 +15,7 @@ struct nic_queue;
  * limited at this queue.  Returns how many were sent; the next one is no
  * ordinary one. */
 uint32_t nic_burst(struct nic_queue *tx, uint32_t n);
+/* Bring what the next frame for this queue is written to. */
+void nic_burst_fetch(const struct nic_queue *rx);
 
 #endif

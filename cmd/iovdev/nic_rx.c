@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cmd/iovdev/nic.h"
+#include "cmd/iovdev/nic_burst.h"
 #include "cmd/iovdev/queue_faults.h"
 
 #define LATE_NS (10 * NS_PER_MS)
@@ -196,6 +197,7 @@ void nic_rx_flush(struct nic *nic)
 		f = nic->vf[__builtin_ctzll(dirty)];
 		(void)nic_step(nic, POINT_RX_907, f);
 		nic_queue_publish(&f->queue[NIC_QUEUE_RX]); /* 907 */
+		nic_burst_fetch(&f->queue[NIC_QUEUE_RX]);
 		function_check_memory(f);
 	}
 }
