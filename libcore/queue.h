@@ -127,7 +127,8 @@ bool queue_writer_sleep(struct queue *q);
 /* Awake again: clear our flag. */
 void queue_reader_awake(struct queue *q);
 void queue_writer_awake(struct queue *q);
-/* The guest's enable bit. */
+/* The guest's enable bit.  E1: acquire, pairs with the release store with
+ * which the guest sets it when its ring is laid out. */
 static inline bool queue_enabled(const struct queue *q)
 {
 	return atomic_load_explicit(&q->ring->enable, memory_order_acquire);

@@ -91,6 +91,23 @@ long() {
 	done
 }
 
+# Doorbells and interrupts at all VFs since the device started.
+rung() {
+	rpc nic1 show '["device-counters"]' |
+		jq '[.rows[] | .doorbells + .interrupts] | add'
+}
+
+@test "between busy sides nobody rings" {
+	power_on --poll busy
+	start g2 guestd --vm 2 --sink --poll busy
+	run -0 guestd --vm 1 --poll busy --once \
+		--send to=nic1/vf2,count=50000,size=64-300
+	assert_accounted 50000
+	# What the setup of two VFs and the end of a stream take.
+	run -0 rung
+	((output < 50))
+}
+
 @test "rings that are full or empty all the time" {
 	local mode
 	power_on

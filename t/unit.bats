@@ -40,6 +40,10 @@ suite() {
 	suite complaint
 }
 
+@test "copy" {
+	suite copy
+}
+
 @test "control" {
 	suite control
 }

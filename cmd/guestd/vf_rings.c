@@ -80,7 +80,8 @@ static int lay_out(struct vf *vf, uint32_t n, uint32_t first)
 		err = queue_attach_reader(&vf->rx, rx, n);
 	if (err < 0)
 		return err;
-	/* The guest's own enable bits stay on as long as it lives. */
+	/* The guest's own enable bits stay on as long as it lives.  Release,
+	 * pairs with E1 in queue_enabled(): the ring is laid out before. */
 	atomic_store_explicit(&tx->enable, 1, memory_order_release);
 	atomic_store_explicit(&rx->enable, 1, memory_order_release);
 	return 0;

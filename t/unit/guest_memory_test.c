@@ -114,6 +114,38 @@ static void test_limits(void)
 	close(fd);
 }
 
+/* As guest_memory_at(), for the lowest map alone. */
+static void test_window(void)
+{
+	const uint64_t base = 0x100000, size = 4 * PAGE;
+	struct guest_memory mem = { .n = 0 };
+	int fd = plain_memfd(size);
+	struct guest_window w;
+	uint8_t *hva;
+
+	w = guest_memory_window(&mem, RW);
+	CHECK(!guest_window_at(&w, 0, 1));
+	CHECK_INT(guest_memory_map(&mem, base, size, RW, fd, 0), 0);
+	CHECK_INT(guest_memory_map(&mem, 2 * base, PAGE, GUEST_READ, fd, 0), 0);
+	hva = guest_memory_at(&mem, base, size, RW);
+	w = guest_memory_window(&mem, RW);
+	CHECK(guest_window_at(&w, base, size) == hva);
+	CHECK(guest_window_at(&w, base + size - 1, 1) == hva + size - 1);
+	CHECK(!guest_window_at(&w, base, size + 1));
+	CHECK(!guest_window_at(&w, base + size, 1));
+	CHECK(!guest_window_at(&w, base - 1, 2));
+	CHECK(!guest_window_at(&w, base + 1, UINT64_MAX));
+	CHECK(!guest_window_at(&w, UINT64_MAX, 1));
+	CHECK(!guest_window_at(&w, 2 * base, 1));
+	CHECK_INT(guest_memory_unmap(&mem, base, size), 0);
+	w = guest_memory_window(&mem, RW);
+	CHECK(!guest_window_at(&w, 2 * base, 1));
+	w = guest_memory_window(&mem, GUEST_READ);
+	CHECK(guest_window_at(&w, 2 * base, PAGE) != NULL);
+	guest_memory_clear(&mem);
+	close(fd);
+}
+
 static void test_truncated(void)
 {
 	struct guest_memory mem = { .n = 0 };
@@ -134,6 +166,7 @@ static void test_truncated(void)
 	CHECK_INT(hva[2 * PAGE + 5], 7);
 	CHECK(guest_memory_lost(&mem));
 	CHECK(!guest_memory_at(&mem, 0, 1, RW));
+	CHECK_INT(guest_memory_window(&mem, RW).size, 0);
 	CHECK(guest_memory_at(&mem, 0x10000, 1, RW));
 	CHECK_INT(guest_memory_unmap(&mem, 0, 4 * PAGE), 0);
 	CHECK(!guest_memory_lost(&mem));
@@ -159,13 +192,10 @@ static void test_other_guard(void)
 }
 
 static const struct unit_case cases[] = {
-	{ "create", test_create },
-	{ "overlap", test_overlap },
-	{ "bad_maps", test_bad_maps },
-	{ "limits", test_limits },
-	{ "truncated", test_truncated },
-	{ "other_guard", test_other_guard },
-	{ NULL, NULL },
+	{ "create", test_create },           { "overlap", test_overlap },
+	{ "bad_maps", test_bad_maps },       { "limits", test_limits },
+	{ "window", test_window },           { "truncated", test_truncated },
+	{ "other_guard", test_other_guard }, { NULL, NULL },
 };
 
 const struct unit_suite guest_memory_suite = { "guest_memory", cases };

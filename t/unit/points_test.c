@@ -92,16 +92,21 @@ static void test_armed(void)
 	struct points *points = new_points();
 
 	CHECK(!point_armed(points, QUIET));
+	CHECK(!points_any_armed(points));
 	CHECK_INT(points_arm(points, "data.a3=fail:2", NULL), 0);
 	CHECK(point_armed(points, QUIET));
+	CHECK(points_any_armed(points));
 	CHECK_INT(pass(points, QUIET), POINT_GO);
 	CHECK_INT(pass(points, QUIET), POINT_FAIL);
 	CHECK(!point_armed(points, QUIET));
+	CHECK(!points_any_armed(points));
 	CHECK_INT(points_arm(points, "data.a3=trace", NULL), 0);
 	CHECK_INT(pass(points, QUIET), POINT_GO);
 	CHECK(point_armed(points, QUIET));
+	CHECK(points_any_armed(points));
 	CHECK_INT(points_arm(points, "data.a3=off", NULL), 0);
 	CHECK(!point_armed(points, QUIET));
+	CHECK(!points_any_armed(points));
 	points_free(points);
 }
 

@@ -14,6 +14,7 @@ static const struct unit_suite *const suites[] = {
 	&channel_suite,
 	&checker_suite,
 	&complaint_suite,
+	&copy_suite,
 	&config_overlay_suite,
 	&control_suite,
 	&ether_suite,

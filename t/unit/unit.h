@@ -20,6 +20,7 @@ extern const struct unit_suite address_layout_suite;
 extern const struct unit_suite channel_suite;
 extern const struct unit_suite checker_suite;
 extern const struct unit_suite complaint_suite;
+extern const struct unit_suite copy_suite;
 extern const struct unit_suite config_overlay_suite;
 extern const struct unit_suite control_suite;
 extern const struct unit_suite ether_suite;
