@@ -11,6 +11,8 @@
  *
  * In the one order of all four, S2 comes after S3 or S4 after S1, so either
  * the mover wakes the sleeper or the sleeper sees the entry.
+ * share/models/queue-sleep.pml is a model of it; t/unit/queue_race.c runs both
+ * ends as threads that ThreadSanitizer watches.
  */
 #include <config.h>
 
