@@ -111,10 +111,15 @@ static int check_next(struct vf *vf)
 /* The look that led here may be older than what the last setup wrote. */
 static int check_config(struct vf *vf)
 {
-	if (vf->regs.command == UINT16_MAX)
+	const uint8_t *config = vf->regs.config;
+
+	if (pci_get16(config, 0) == UINT16_MAX)
 		return setup_error(vf, -ENODEV, "absent");
-	vf->pci.command = (uint16_t)vf->regs.command;
-	vf->pci.msix_control = (uint16_t)vf->regs.msix_control;
+	vf->pci.command = pci_get16(config, 0);
+	if (vf->pci.msix_cap)
+		vf->pci.msix_control =
+			pci_get16(config, vf->pci.msix_cap + PCI_MSIX_FLAGS -
+						  PCI_COMMAND);
 	return check_next(vf);
 }
 

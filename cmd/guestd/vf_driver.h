@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include <linux/pci_regs.h>
+
 #include "cmd/guestd/mac.h"
 #include "cmd/guestd/memory_pool.h"
 #include "cmd/guestd/pci_probe.h"
@@ -52,7 +54,7 @@ enum vf_step {
 
 /* Registers as read; all ones: refused. */
 struct vf_regs {
-	uint64_t command, msix_control; /* config space */
+	uint8_t config[PCI_CFG_SPACE_SIZE]; /* from PCI_COMMAND on */
 	uint32_t notices; /* of the mailbox, before it was asked */
 	uint8_t page[VF_PAGE_SIZE];
 	uint8_t table[VF_TABLE_SIZE]; /* MSI-X */

@@ -51,8 +51,8 @@ static void on_op(void *arg, const struct vfu_reply *reply)
 			memcpy(op->out, data, op->size);
 		else
 			*(uint64_t *)op->out = le64toh(value);
-		vf->counters.refused +=
-			op->size >= 4 && pci_get32(data, 0) == UINT32_MAX;
+		vf->counters.refused += op->out != vf->regs.config &&
+					pci_get32(data, 0) == UINT32_MAX;
 	}
 	op_done(vf, reply->err);
 }
@@ -94,13 +94,6 @@ static void reg_write64(struct vf *vf, uint32_t offset, uint64_t value)
 			      sizeof(value), on_op, op_next(vf, NULL, 0)));
 }
 
-static void config_read16(struct vf *vf, uint32_t offset, uint64_t *out)
-{
-	op_sent(vf, bus_read(&vf->guest->bus,
-			     platform_guest_config(vf->pci.slot) + offset, 2,
-			     on_op, op_next(vf, out, 2)));
-}
-
 static void config_write16(struct vf *vf, uint32_t offset, uint16_t value)
 {
 	value = htole16(value);
@@ -110,12 +103,16 @@ static void config_write16(struct vf *vf, uint32_t offset, uint16_t value)
 			  sizeof(value), on_op, op_next(vf, NULL, 0)));
 }
 
+/* Each access of config space is the hypervisor's to emulate, so it is one. */
 void vf_issue_config(struct vf *vf)
 {
-	config_read16(vf, PCI_COMMAND, &vf->regs.command);
-	if (vf->pci.msix_cap)
-		config_read16(vf, vf->pci.msix_cap + PCI_MSIX_FLAGS,
-			      &vf->regs.msix_control);
+	uint32_t last = vf->pci.msix_cap ? vf->pci.msix_cap + PCI_MSIX_FLAGS + 1
+					 : PCI_STD_HEADER_SIZEOF - 1;
+	uint32_t size = last + 1 - PCI_COMMAND;
+
+	op_sent(vf, bus_read(&vf->guest->bus,
+			     platform_guest_config(vf->pci.slot) + PCI_COMMAND,
+			     size, on_op, op_next(vf, vf->regs.config, size)));
 }
 
 void vf_issue_command(struct vf *vf)
