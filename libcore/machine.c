@@ -333,11 +333,68 @@ static int sweep_folder(int parent, const char *name, unsigned depth)
 	return err;
 }
 
+static bool ends_with(const char *name, const char *end)
+{
+	size_t n = strlen(name), m = strlen(end);
+
+	return n > m && !strcmp(name + n - m, end);
+}
+
+/* Whether it may be a machine's: a socket or a folder of them, an event log.
+ * A link holds nothing itself. */
+static bool is_of_machine(const char *name, mode_t mode)
+{
+	return S_ISSOCK(mode) || S_ISDIR(mode) || S_ISLNK(mode) ||
+	       ends_with(name, ".sock") || ends_with(name, ".jsonl");
+}
+
+/* A folder in which somebody keeps something else is not ours to empty. */
+static int check_folder(int parent, const char *name, const char *path,
+			unsigned depth, struct complaint *c)
+{
+	char sub[PATH_MAX];
+	struct dirent *e;
+	struct stat st;
+	int fd, err = 0;
+	DIR *dir;
+
+	fd = openat(parent, name,
+		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		if (fd >= 0)
+			close(fd);
+		return 0; /* sweep_folder() says why */
+	}
+	while (!err && (e = readdir(dir))) {
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, "..") ||
+		    fstatat(fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW))
+			continue;
+		snprintf(sub, sizeof(sub), "%s/%s", path, e->d_name);
+		if (!is_of_machine(e->d_name, st.st_mode))
+			err = complain(c, EINVAL,
+				       "%s: no machine made this; nothing is "
+				       "removed",
+				       sub);
+		else if (S_ISDIR(st.st_mode) && depth)
+			err = check_folder(fd, e->d_name, sub, depth - 1, c);
+	}
+	closedir(dir);
+	return err;
+}
+
 int machine_sweep(const struct machine *m, struct complaint *c)
 {
+	char path[PATH_MAX];
 	unsigned i;
-	int err;
+	int err = 0;
 
+	for (i = 0; !err && i < N_FOLDERS; i++)
+		err = check_folder(m->dirfd, folders[i],
+				   machine_path(m, path, "%s", folders[i]),
+				   SWEEP_DEPTH, c);
+	if (err)
+		return err;
 	for (i = 0; i < N_FOLDERS; i++) {
 		err = sweep_folder(m->dirfd, folders[i], SWEEP_DEPTH);
 		if (err)

@@ -44,7 +44,8 @@ int machine_lock(const struct machine *m, int *fd, struct complaint *c)
 bool machine_is_locked(const struct machine *m, int *pid);
 
 /* Remove what a dead machine left: sockets, events, state.  The caller holds
- * the lock.  The directory itself stays. */
+ * the lock.  The directory itself stays.  -EINVAL: there is something in the
+ * folders that no machine makes, and nothing was removed. */
 int machine_sweep(const struct machine *m, struct complaint *c)
 	__attribute__((warn_unused_result));
 

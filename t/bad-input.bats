@@ -315,3 +315,16 @@ assert_pcap_refused() {
 	done
 	assert_equal "$(ls -A "$T/theirs")" ""
 }
+
+@test "a directory of something else is not emptied" {
+	mkdir -p "$T/project/dev/board" "$T/project/events"
+	echo precious | tee "$T/project/dev/board/driver.c" \
+		>"$T/project/events/log.jsonl"
+	run -64 iovctl -m "$T/project" cleanup
+	assert_output "iovctl: project: $T/project/dev/board/driver.c: no machine made this; nothing is removed"
+	echo "x: /bin/sleep 1000" >"$T/machine"
+	run -64 bmc -m "$T/project" "$T/machine" -- true
+	assert_output --partial "driver.c: no machine made this"
+	assert_equal "$(cat "$T/project/dev/board/driver.c" \
+		"$T/project/events/log.jsonl")" $'precious\nprecious'
+}

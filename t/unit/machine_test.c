@@ -277,6 +277,26 @@ static void test_sweep(void)
 	unmake_machine(&s, &m);
 }
 
+/* Whoever names a directory of his own by mistake loses nothing. */
+static void test_sweep_nothing_of_others(void)
+{
+	struct complaint c;
+	struct scratch s;
+	struct machine m;
+
+	make_machine(&s, &m);
+	touch(&m, "state");
+	touch(&m, "events/hvmon.jsonl");
+	mkdirat(m.dirfd, "dev/nic0", 0700);
+	touch(&m, "dev/nic0/driver.c");
+	CHECK_INT(machine_sweep(&m, &c), -EINVAL);
+	CHECK_HAS(c.text, "/m0/dev/nic0/driver.c: no machine made this");
+	CHECK(exists(&m, "dev/nic0/driver.c"));
+	CHECK(exists(&m, "events/hvmon.jsonl"));
+	CHECK(exists(&m, "state"));
+	unmake_machine(&s, &m);
+}
+
 static const struct unit_case cases[] = {
 	{ "create", test_create },
 	{ "by_name", test_by_name },
@@ -285,6 +305,7 @@ static const struct unit_case cases[] = {
 	{ "other_owner", test_other_owner },
 	{ "lock", test_lock },
 	{ "sweep", test_sweep },
+	{ "sweep_nothing_of_others", test_sweep_nothing_of_others },
 	{ NULL, NULL },
 };
 
