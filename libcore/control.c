@@ -132,7 +132,7 @@ void control_client_send(struct control_client *client, json_t *message)
 	size_t size;
 	char *text;
 
-	text = json_dumps(message, JSON_COMPACT);
+	text = json_dumps(message, CONTROL_JSON);
 	json_decref(message);
 	if (!text || client->closed) {
 		free(text);

@@ -35,6 +35,11 @@ enum {
 	RPC_DENIED = -32002,  /* not permitted now (fenced, busy, owned) */
 };
 
+/* How JSON is written: a line, and fractions with the digits that survive
+ * being read and written again. */
+#define JSON_DIGITS       15
+#define CONTROL_JSON      (JSON_COMPACT | JSON_REAL_PRECISION(JSON_DIGITS))
+
 #define CONTROL_LINE_MAX  (1u << 20) /* longer lines end the connection */
 #define CONTROL_QUEUE_MAX (4u << 20) /* unread replies: no more requests */
 #define CONTROL_CALLS_MAX 1024u      /* unanswered: no more requests */

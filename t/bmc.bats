@@ -820,7 +820,7 @@ table_state() {
 	wait_until "$PATIENCE" test -S "$M/ctl/nic0.sock"
 	machine_file <<<"x: /bin/sleep 1000"
 	run -73 bmc "$T/machine"
-	assert_output "bmc: nic0.sock (pid ${PIDS["nic0"]}) runs in this machine already"
+	assert_output "bmc: nic0 (pid ${PIDS["nic0"]}) runs in this machine already"
 	stop nic0 TERM 143
 	run -0 bmc "$T/machine" -- true
 }

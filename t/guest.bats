@@ -61,17 +61,17 @@ frames_of() {
 	run -64 guestd
 	assert_output --partial "--vm N is missing"
 	run -64 guestd --vm 0
-	assert_output --partial "'0'"
+	assert_output --partial "guestd: --vm: '0' is out of range"
 	run -64 guestd --vm 1 --ring 100
-	assert_output --partial "power of two"
+	assert_output --partial "guestd: --ring: 100 is no power of two"
 	run -64 guestd --vm 1 --buffer 100
-	assert_output --partial "multiple of 64"
+	assert_output --partial "guestd: --buffer: 100 is not a multiple of 64"
 	run -64 guestd --vm 1 --send to=nowhere
-	assert_output --partial "'nowhere'"
+	assert_output --partial "guestd: --send: 'nowhere' is neither"
 	run -64 guestd --vm 1 --send to=nic0/vf1,size=10
-	assert_output --partial "size"
+	assert_output --partial "guestd: --send: size: '10' is out of range"
 	run -64 guestd --vm 1 --requests 2000
-	assert_output --partial "'2000'"
+	assert_output --partial "guestd: --requests: '2000' is out of range"
 	run -64 guestd --vm 1 --once
 	assert_output --partial "no workload"
 	run -64 guestd --vm 1 --poll often

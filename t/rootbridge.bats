@@ -575,7 +575,7 @@ told_twice() {
 	assert_output --partial bridge.a2110
 	start rootbridge rootbridge --vms 2 --memory vm1=1MiB --memory 2MiB
 	run -0 table vms '.vm == "vm1"'
-	assert_output --partial '"memory":1048576'
+	assert_output --partial '"memory_bytes":1048576'
 	run -73 rootbridge --vms 2
 }
 

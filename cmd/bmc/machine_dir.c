@@ -66,6 +66,7 @@ static bool is_dying(pid_t pid)
  * not in the same moment. */
 static int check_nobody(const char *path, void *arg)
 {
+	const char *file = strrchr(path, '/') + 1;
 	int fd = unixsock_connect(path);
 	struct complaint *c = arg;
 	pid_t pid;
@@ -77,8 +78,8 @@ static int check_nobody(const char *path, void *arg)
 		close(fd);
 	if (pid && is_dying(pid))
 		return 0;
-	return complain(c, EEXIST, "%s (pid %d) runs in this machine already",
-			strrchr(path, '/') + 1, (int)pid);
+	return complain(c, EEXIST, "%.*s (pid %d) runs in this machine already",
+			(int)strcspn(file, "."), file, (int)pid);
 }
 
 int bmc_take_machine(const char *name, int *lock_fd, struct complaint *c)

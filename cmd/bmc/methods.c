@@ -286,7 +286,8 @@ static void answer_power(void *arg, struct control_call *call, json_t *params)
 	struct bmc *b = arg;
 
 	if (strcmp(state, "off"))
-		control_fail(call, RPC_PARAMS, "power is 'off', not '%.16s'",
+		control_fail(call, RPC_PARAMS,
+			     "'%.16s' is not off, the only state to set",
 			     state);
 	else
 		power_off_asked(b, call);

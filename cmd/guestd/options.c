@@ -65,17 +65,19 @@ static const struct argp_option options[] = {
 	{ "buffer", OPT_BUFFER, "SIZE", 0,
 	  "bytes of each buffer, 256 to 9216 (2048)", 1 },
 	{ NULL, 0, NULL, 0, "Workloads, any number of them:", 2 },
-	{ "requests", OPT_REQUESTS,
-	  "DEPTH[,count=N][,rate=R][,register=O]"
-	  "[,vf=V]",
-	  0, "keep DEPTH register reads outstanding", 2 },
-	{ "send", OPT_SEND,
-	  "to=MAC|FUNCTION[,rate=R][,size=S|A-B][,count=N]"
-	  "[,depth=N][,seed=N][,payload=P][,vf=V]",
-	  0, "send frames, P: numbered and checksummed (default) or plain", 2 },
-	{ "roundtrip", OPT_ROUNDTRIP,
-	  "to=MAC|FUNCTION[,count=N][,size=S][,vf=V]", 0,
-	  "send one frame at a time to an echo, and take the time", 2 },
+	{ "requests", OPT_REQUESTS, "SPEC", 0,
+	  "keep DEPTH register reads outstanding; SPEC is DEPTH[,count=N]"
+	  "[,rate=R][,register=O][,vf=V]",
+	  2 },
+	{ "send", OPT_SEND, "SPEC", 0,
+	  "send frames; SPEC is to=MAC|FUNCTION[,rate=R][,size=S|A-B]"
+	  "[,count=N][,depth=N][,seed=N][,payload=P][,vf=V], and P numbered "
+	  "and checksummed (default) or plain",
+	  2 },
+	{ "roundtrip", OPT_ROUNDTRIP, "SPEC", 0,
+	  "send one frame at a time to an echo, and take the time; SPEC is "
+	  "to=MAC|FUNCTION[,count=N][,size=S][,vf=V]",
+	  2 },
 	{ "echo", OPT_ECHO, NULL, 0, "send back what comes for the VF", 2 },
 	{ "sink", OPT_SINK, NULL, 0, "count what comes", 2 },
 	{ "read", 'r', "FILE|-", 0, "send the frames of a pcap", 2 },
@@ -346,6 +348,15 @@ static void check_together(struct argp_state *state, struct guest_options *o)
 				  "output");
 }
 
+static const char *option_name(int key)
+{
+	unsigned i;
+
+	for (i = 0; options[i].key != key; i++)
+		;
+	return options[i].name;
+}
+
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
 	struct guest_options *o = state->input;
@@ -378,7 +389,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	if (err == ARGP_ERR_UNKNOWN)
 		err = parse_successor(key, arg, o, &c);
 	if (err < 0)
-		argp_error(state, "%s", c.text);
+		argp_error(state, "--%s: %s", option_name(key), c.text);
 	return err;
 }
 

@@ -217,8 +217,8 @@ static const struct control_column link_columns[] = {
 	{ "function", "FUNCTION" },   { "vm", "VM" },
 	{ "link", "LINK" },           { "max", "MAX" },
 	{ "allocated", "ALLOCATED" }, { "queries", "QUERIES" },
-	{ "answers", "ANSWERS" },     { "wait_ns", "LONGEST WAIT NS" },
-	{ "open_ns", "OPEN NS" },     { NULL, NULL },
+	{ "answers", "ANSWERS" },     { "wait_ns", "LONGEST WAIT" },
+	{ "open_ns", "OPEN" },        { NULL, NULL },
 };
 
 static const struct control_column stream_columns[] = {
@@ -229,7 +229,7 @@ static const struct control_column stream_columns[] = {
 	{ "repeated", "REPEATED" },
 	{ "reordered", "REORDERED" },
 	{ "not_come", "NOT COME" },
-	{ "gap_ns", "GAP NS" },
+	{ "gap_ns", "GAP" },
 	{ NULL, NULL },
 };
 

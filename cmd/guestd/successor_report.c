@@ -99,7 +99,7 @@ static const struct control_column successor_columns[] = {
 	{ "detect", "DETECT" },
 	{ "limit", "LIMIT" },
 	{ "hypervisor", "HYPERVISOR" },
-	{ "silent_ns", "SILENT NS" },
+	{ "silent_ns", "SILENT" },
 	{ "takeovers", "TAKEOVERS" },
 	{ NULL, NULL },
 };

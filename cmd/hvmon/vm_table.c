@@ -123,9 +123,10 @@ json_t *vm_rows(void *arg)
 			continue;
 		json_array_append_new(
 			rows,
-			json_pack("{s:s, s:s, s:I, s:I, s:o}", "vm",
+			json_pack("{s:s, s:s, s:o, s:I, s:o}", "vm",
 				  vm_format(name, vm->number), "state",
-				  state_name(vm), "pid", (json_int_t)vm->pid,
+				  state_name(vm), "pid",
+				  vm->pid ? json_integer(vm->pid) : json_null(),
 				  "incarnation", (json_int_t)vm->incarnation,
 				  "slots", format_slots(hv, vm->number)));
 	}

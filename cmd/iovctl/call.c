@@ -7,6 +7,7 @@
 
 #include "cmd/iovctl/client.h"
 #include "cmd/iovctl/table.h"
+#include "libcore/control.h"
 
 static int do_call(struct iovctl *ctl)
 {
@@ -26,7 +27,8 @@ static int do_call(struct iovctl *ctl)
 	if (ctl->json || !json_is_object(result)) {
 		print_json(result);
 	} else {
-		json_dumpf(result, stdout, JSON_INDENT(2));
+		json_dumpf(result, stdout,
+			   JSON_INDENT(2) | JSON_REAL_PRECISION(JSON_DIGITS));
 		putchar('\n');
 	}
 	json_decref(result);

@@ -181,7 +181,7 @@ static int open_output(struct iovctl *ctl, int *fd)
 		return STATUS_OK;
 	*fd = open(ctl->file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (*fd < 0)
-		return fail(ctl, STATUS_USAGE, "%s: %s", ctl->file,
+		return fail(ctl, STATUS_INTERNAL, "%s: %s", ctl->file,
 			    strerror(errno));
 	return STATUS_OK;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cmd/iovctl/iovctl.h"
+#include "libcore/control.h"
 #include "libcore/program.h"
 #include "libcore/state_area.h"
 #include "libcore/units.h"
@@ -78,7 +79,7 @@ uint64_t iovctl_event_number(const struct iovctl *ctl)
 
 void print_json(const json_t *value)
 {
-	json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
+	json_dumpf(value, stdout, CONTROL_JSON | JSON_ENCODE_ANY);
 	putchar('\n');
 }
 
@@ -292,7 +293,8 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 		return 0;
 	case ARGP_KEY_END:
 		if (ctl->n_args < c->min_args)
-			argp_error(state, "it needs: %s", c->usage);
+			argp_error(state, "it needs: %.*s",
+				   (int)strcspn(c->usage, "\n"), c->usage);
 		if (c->max_args >= 0 && ctl->n_args > c->max_args)
 			argp_error(state, "'%s' is too much",
 				   ctl->args[c->max_args]);

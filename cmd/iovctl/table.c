@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcore/control.h"
 #include "libcore/units.h"
 
 struct column {
@@ -174,7 +175,7 @@ static bool value_is(const json_t *value, const char *text)
 			if (value_is(element, text))
 				return true;
 	}
-	dump = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	dump = json_dumps(value, CONTROL_JSON | JSON_ENCODE_ANY);
 	same = dump && !strcmp(dump, text);
 	free(dump);
 	return same;

@@ -81,11 +81,12 @@ static void queue_row(json_t *rows, const struct nic_queue *q)
 	json_array_append_new(
 		rows,
 		json_pack(
-			"{s:s, s:s, s:I, s:I, s:b, s:b, s:b, s:b, s:s, s:I, "
+			"{s:s, s:s, s:o, s:I, s:b, s:b, s:b, s:b, s:s, s:I, "
 			"s:I, s:I, s:o}",
 			"function", f->name, "queue", nic_queue_name(q), "base",
-			(json_int_t)q->base, "entries", (json_int_t)q->entries,
-			"enable", (int)q->enable, "ring",
+			json_sprintf("0x%llx", (unsigned long long)q->base),
+			"entries", (json_int_t)q->entries, "enable",
+			(int)q->enable, "ring",
 			q->attached && queue_enabled(&q->q), "pf", q->pf_enable,
 			"bme", f->bme, "status", queue_status_name(q->status),
 			"write", (json_int_t)nic_queue_write_index(q), "read",
@@ -243,7 +244,7 @@ static const struct control_column link_columns[] = {
 
 static const struct control_column fdb_columns[] = {
 	{ "mac", "MAC" },       { "port", "PORT" }, { "kind", "KIND" },
-	{ "age_ms", "AGE/MS" }, { NULL, NULL },
+	{ "age_ms", "AGE ms" }, { NULL, NULL },
 };
 
 static const struct control_column lan_columns[] = {

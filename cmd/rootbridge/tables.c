@@ -193,16 +193,18 @@ static json_t *rows_vms(void *arg)
 		vm = &b->vms[i];
 		json_array_append_new(
 			rows,
-			json_pack("{s:s, s:s, s:i, s:I, s:i, s:I, s:I, "
+			json_pack("{s:s, s:s, s:i, s:I, s:o, s:I, s:I, "
 				  "s:i, s:b, s:I}",
 				  "vm", vm->name, "state", vm_state(vm),
-				  "incarnation", (int)vm->incarnation, "memory",
-				  (json_int_t)vm->memory_size, "pid",
-				  (int)vm->pid, "accesses",
-				  (json_int_t)vm->accesses, "exceptions",
-				  (json_int_t)vm->exceptions, "kept",
-				  (int)vm->n_kept, "paused", (int)vm->paused,
-				  "refused", (json_int_t)vm->refused));
+				  "incarnation", (int)vm->incarnation,
+				  "memory_bytes", (json_int_t)vm->memory_size,
+				  "pid",
+				  vm->pid ? json_integer(vm->pid) : json_null(),
+				  "accesses", (json_int_t)vm->accesses,
+				  "exceptions", (json_int_t)vm->exceptions,
+				  "kept", (int)vm->n_kept, "paused",
+				  (int)vm->paused, "refused",
+				  (json_int_t)vm->refused));
 	}
 	return rows;
 }
@@ -302,7 +304,7 @@ static const struct control_column cols_vms[] = {
 	{ "vm", "VM" },
 	{ "state", "STATE" },
 	{ "incarnation", "INCARNATION" },
-	{ "memory", "MEMORY" },
+	{ "memory_bytes", "MEMORY" },
 	{ "pid", "PID" },
 	{ "accesses", "ACCESSES" },
 	{ "exceptions", "EXCEPTIONS" },
