@@ -696,7 +696,7 @@ table_state() {
 	run -0 rpc_error bmc freeze '["x", "no word"]'
 	assert_output --partial "a reason is a word"
 	run -0 rpc_error bmc power '["on"]'
-	assert_output "power is 'off', not 'on'"
+	assert_output "'on' is not off, the only state to set"
 	run -0 rpc_error bmc freeze '[]'
 	assert_output "either name or pid, please"
 	run -0 rpc_error bmc freeze '{"name": "x", "pid": 1}'

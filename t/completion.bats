@@ -81,6 +81,18 @@ completed() {
 	kill -CONT "${PIDS[bmc]}"
 }
 
+@test "machine files that bmc knows by name" {
+	mkdir -p "$T/data/machines"
+	touch "$T/data/machines/mine"
+	IOVKIT_DATA=$T/data run completed bmc ""
+	assert_line mine
+	assert_line two-nics
+	IOVKIT_DATA=$T/data run completed bmc mi
+	assert_output mine
+	run completed rootbridge --on-timeout ""
+	assert_output $'shutdown\ncontain'
+}
+
 @test "points and parts" {
 	run completed rootbridge --at = bridge.a110
 	assert_line bridge.a1105=

@@ -444,6 +444,11 @@ full_machine() {
 	iovctl wait --since "$since" capture.start function=nic1/vf2
 	iovctl call guest1 send '{"to":"nic1/vf2","count":3,"size":"64"}'
 	wait $capture
+	run -70 iovctl capture nic1/vf2 -w "$T/no/where"
+	assert_output --partial "$T/no/where: No such file or directory"
+	run -0 iovctl show vms
+	assert_line --regexp '^vm1 +running +0 +64MiB '
+	assert_line --regexp '^vm3 +empty +0 +64MiB +- '
 	run -64 iovctl capture nic1/vf9 -w "$T/none"
 	run -69 iovctl capture nic7/vf1 -w "$T/none"
 }
@@ -471,7 +476,10 @@ size_is() {
 @test "a reset by command" {
 	full_machine
 	local since
-	since=$(iovctl reset nic1/vf1 --json | jq .since)
+	since=$(iovctl reset nic1/vf1 --json | tee "$T/reset" | jq .since)
+	# Milliseconds to the nanosecond, without what binary fractions add.
+	run -0 grep -oE '"reset_ms":[0-9.]+' "$T/reset"
+	assert_output --regexp '^"reset_ms":[0-9]+(\.[0-9]{1,6})?$'
 	iovctl wait --since "$since" reset.done function=nic1/vf1
 	run ! iovctl reset nic1/vf9
 }
