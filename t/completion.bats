@@ -7,6 +7,8 @@ setup() {
 	need iovctl rootbridge
 	# shellcheck source=/dev/null
 	source "$BATS_TEST_DIRNAME/../share/completions/iovkit"
+	# A busy computer may take longer than somebody at a keyboard waits.
+	_iovkit_patience=${PATIENCE}s
 }
 
 teardown() {
@@ -75,6 +77,7 @@ completed() {
 	run completed iovctl -m ""
 	assert_line m0
 	# A frozen machine holds nobody up for long, and spoils nothing.
+	_iovkit_patience=200ms
 	kill -STOP "${PIDS[bmc]}"
 	run completed iovctl call bmc sta
 	assert_output ""
