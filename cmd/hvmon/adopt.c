@@ -1,5 +1,6 @@
 /* adopt.c - taking over a machine that runs: a hypervisor that starts and
- * finds VF Enable set initialises nothing that runs.
+ * finds VF Enable set, or a single function in the hands of a VM, initialises
+ * nothing that runs.
  *
  * Theory of operation.  BARs are read from config space, their sizes from the
  * root bridge (a BAR in use cannot be sized).  Which VM has which VF is what
@@ -34,12 +35,24 @@ struct adopt {
 	struct vf_configs configs;
 };
 
+static bool is_a_guests(const struct sup_function *function)
+{
+	return function && function->vm != PLATFORM_VM_NONE &&
+	       function->vm != PLATFORM_HYPERVISOR;
+}
+
 bool adopt_is_running(const struct device *device)
 {
 	struct pci_sriov sriov;
 
-	return pci_get16(device->config, PCI_VENDOR_ID) != 0xffff &&
-	       pci_read_sriov(device->config, &sriov) && sriov.vf_enable;
+	if (pci_get16(device->config, PCI_VENDOR_ID) == 0xffff)
+		return false;
+	if (pci_read_sriov(device->config, &sriov))
+		return sriov.vf_enable;
+	/* One without BARs was in the middle of a reset. */
+	return pci_get16(device->config, PCI_COMMAND) & PCI_COMMAND_MEMORY &&
+	       is_a_guests(bridge_tables_function(&device->hv->tables,
+						  device->bdf));
 }
 
 /* The slot at which a VM has a function, by its routes. */
@@ -82,9 +95,7 @@ void adopt_tables(struct hvmon *hv)
 	vm_table_update(&hv->vms, t->vms, t->n_vms);
 	for (i = 0; i < t->n_functions; i++) {
 		function = &t->functions[i];
-		if (!(function->flags & SUP_FUNCTION_VF) ||
-		    function->vm == PLATFORM_VM_NONE ||
-		    function->vm == PLATFORM_HYPERVISOR ||
+		if (!is_a_guests(function) ||
 		    function_name_parse(function->name, &name, NULL))
 			continue;
 		note_difference(hv, &name, function->vm);
@@ -136,8 +147,8 @@ static int take_device(struct hvmon *hv, struct device *device)
 	const struct sup_function *pf, *vf;
 	int err;
 
-	if (!pci_read_sriov(device->config, &device->sriov))
-		return -ENODEV;
+	memset(&device->sriov, 0, sizeof(device->sriov));
+	device->single = !pci_read_sriov(device->config, &device->sriov);
 	device_set_vfs(device, device->sriov.num_vfs);
 	pf = bridge_tables_function(&hv->tables, device->bdf);
 	vf = device->num_vfs
@@ -183,7 +194,7 @@ static int adopt_bars(struct procedure *p)
 				 "outside of the address space",
 				 p->function);
 	/* VF Enable was set last but for this. */
-	if (!device->sriov.vf_mse && !device->record)
+	if (!device->single && !device->sriov.vf_mse && !device->record)
 		step_config_write16(p, device->bdf,
 				    device->sriov.cap + PCI_SRIOV_CTRL,
 				    PCI_SRIOV_CTRL_ARI | PCI_SRIOV_CTRL_VFE |
@@ -257,7 +268,9 @@ static void take_memory_space(struct procedure *p)
 	for (i = 0; i < p->vfs.n; i++) {
 		vf_name(p->vfs.vf[i], &name);
 		row = vf_allocations_find(&p->hv->allocations, &name);
-		command = pci_get16(a->configs.data[i], PCI_COMMAND);
+		command = pci_get16(p->device->single ? p->device->config
+						      : a->configs.data[i],
+				    PCI_COMMAND);
 		if (row)
 			row->overlay.memory_space = row->overlay.bus_master =
 				command & PCI_COMMAND_MASTER;

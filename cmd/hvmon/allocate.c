@@ -117,10 +117,11 @@ static bool take_vm(struct hvmon *hv, struct control_call *call,
 	return true;
 }
 
-/* The VF that is named; false: answered. */
-static bool take_vf(struct control_call *call, const json_t *params,
-		    struct function_name *name)
+/* The VF, or single function, that is named; false: answered. */
+static bool take_vf(struct hvmon *hv, struct control_call *call,
+		    const json_t *params, struct function_name *name)
 {
+	const struct device *device;
 	struct complaint c;
 
 	if (function_name_parse(control_string(params, "function", ""), name,
@@ -128,7 +129,8 @@ static bool take_vf(struct control_call *call, const json_t *params,
 		control_fail(call, RPC_PARAMS, "%s", c.text);
 		return false;
 	}
-	if (!name->vf) {
+	device = device_find_name(hv, name->device);
+	if (!name->vf && device && !device->single) {
 		control_fail(call, RPC_PARAMS,
 			     "%s/pf0 is a PF; VFs are "
 			     "allocated",
@@ -150,7 +152,8 @@ void allocate_method(void *arg, struct control_call *call, json_t *params)
 	uint32_t vm;
 	struct vf *vf;
 
-	if (!take_vf(call, params, &name) || !take_vm(hv, call, params, &vm))
+	if (!take_vf(hv, call, params, &name) ||
+	    !take_vm(hv, call, params, &vm))
 		return;
 	if (wait && vf_wait_parse(wait, &wait_ns, &c)) {
 		control_fail(call, RPC_PARAMS, "%s", c.text);
@@ -253,7 +256,7 @@ void free_method(void *arg, struct control_call *call, json_t *params)
 	struct procedure *p;
 	struct vf *vf;
 
-	if (!take_vf(call, params, &name))
+	if (!take_vf(hv, call, params, &name))
 		return;
 	row = vf_allocations_find(&hv->allocations, &name);
 	if (!row) {

@@ -24,6 +24,7 @@
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/pf_driver.h"
+#include "cmd/hvmon/vf_quiet.h"
 #include "libcore/platform.h"
 
 struct emulation {
@@ -62,7 +63,7 @@ static bool writes_command(const struct emulation *e, bool *master)
 }
 
 static void start_write(struct emulation *e, struct vf_allocation *row,
-			const struct vf *vf)
+			struct vf *vf)
 {
 	struct config_run runs[CONFIG_RUNS_MAX];
 	uint32_t offset = config_offset(e);
@@ -80,6 +81,8 @@ static void start_write(struct emulation *e, struct vf_allocation *row,
 				  runs[i].size);
 	if (writes_command(e, &master))
 		step_vf_wait(&e->p, vf, master);
+	if (flr && !vf->number)
+		e->p.vfs.vf[e->p.vfs.n++] = vf;
 	if (flr && vm_tells(e->p.hv, row->vm, &suppressed))
 		event(e->p.hv->program->log, "vf.flr", "s:s, s:s, s:I",
 		      "function", vf_format(name, vf), "vm",
@@ -104,6 +107,13 @@ static int emulate_access(struct procedure *p)
 	return STEP_NEXT;
 }
 
+/* A single function that its guest resets gets its BARs back before that is
+ * answered. */
+static int emulate_settle(struct procedure *p)
+{
+	return p->vfs.n ? vfs_settle(p) : STEP_NEXT;
+}
+
 static void emulate_end(struct procedure *p)
 {
 	struct emulation *e = (struct emulation *)p;
@@ -126,6 +136,7 @@ static void emulate_end(struct procedure *p)
 
 static const struct step emulate_steps[] = {
 	{ POINT_NONE, emulate_access },
+	{ POINT_NONE, emulate_settle },
 	{ 0, NULL },
 };
 

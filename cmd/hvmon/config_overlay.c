@@ -51,6 +51,13 @@ static uint8_t emulated_byte(const struct config_overlay *o, uint32_t at)
 	return (uint8_t)(word >> (at % 4 * 8));
 }
 
+static uint8_t set_memory(uint8_t command, bool on)
+{
+	if (on)
+		return command | PCI_COMMAND_MEMORY;
+	return command & (uint8_t)~PCI_COMMAND_MEMORY;
+}
+
 void config_overlay_read(const struct config_overlay *overlay, uint32_t offset,
 			 uint8_t *data, uint32_t size)
 {
@@ -59,8 +66,9 @@ void config_overlay_read(const struct config_overlay *overlay, uint32_t offset,
 	for (i = 0; i < size && offset + i < ROM_END; i++) {
 		if (is_emulated(offset + i))
 			data[i] = emulated_byte(overlay, offset + i);
-		else if (offset + i == PCI_COMMAND && overlay->memory_space)
-			data[i] |= PCI_COMMAND_MEMORY;
+		else if (offset + i == PCI_COMMAND &&
+			 (overlay->memory_space || overlay->whole))
+			data[i] = set_memory(data[i], overlay->memory_space);
 	}
 }
 
@@ -103,7 +111,7 @@ unsigned config_overlay_write(struct config_overlay *overlay, uint32_t offset,
 		if (at == PCI_COMMAND) {
 			overlay->memory_space = data[i] & PCI_COMMAND_MEMORY;
 			overlay->bus_master = data[i] & PCI_COMMAND_MASTER;
-			data[i] &= (uint8_t)~PCI_COMMAND_MEMORY;
+			data[i] = set_memory(data[i], overlay->whole);
 		}
 		if (overlay->pcie && at == flr_at && (data[i] & FLR_BYTE_BIT))
 			*flr = true;

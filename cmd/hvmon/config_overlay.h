@@ -5,7 +5,8 @@
  * own (sriov 3.4.1); the guest sees the PF's vendor, the VF device ID, and
  * BARs at guest-physical addresses that were fixed for it: writing all ones
  * sizes them, writing anything else gives the fixed address again.  All other
- * registers pass.
+ * registers pass.  Of a single function that a guest has whole, Memory Space
+ * Enable is there, and stays set whatever the guest writes.
  */
 #ifndef IOVKIT_HVMON_CONFIG_OVERLAY_H
 #define IOVKIT_HVMON_CONFIG_OVERLAY_H
@@ -15,6 +16,7 @@
 
 struct config_overlay {
 	uint16_t vendor, device;
+	bool whole;                       /* a single function and not a VF */
 	uint64_t bar_gpa[6], bar_size[6]; /* size 0: none, or upper half */
 	bool bar_is_64[6];
 	bool memory_space; /* as the guest set it */

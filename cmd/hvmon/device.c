@@ -84,6 +84,8 @@ struct device *device_get(struct hvmon *hv, uint16_t pf_bdf, const char *name)
 		device->index = index;
 		device->event_fd = device->completion_fd = -1;
 		STAILQ_INIT(&device->kept);
+		device->whole.device = device;
+		device->whole.bdf = pf_bdf;
 		for (i = 0; i < FUNCTION_VF_MAX; i++) {
 			device->vf[i].device = device;
 			device->vf[i].number = i + 1;
@@ -134,8 +136,10 @@ struct vf *vf_find(struct hvmon *hv, const struct function_name *name)
 {
 	struct device *device = device_find_name(hv, name->device);
 
-	if (!device || !name->vf || name->vf > device->num_vfs)
+	if (!device || name->vf > device->num_vfs)
 		return NULL;
+	if (!name->vf)
+		return device->single ? &device->whole : NULL;
 	return &device->vf[name->vf - 1];
 }
 
@@ -160,6 +164,8 @@ bool vf_is_there(const struct vf *vf)
 
 uint64_t vf_bar_address(const struct vf *vf, unsigned bar)
 {
+	if (!vf->number)
+		return vf->device->bar[bar];
 	return vf->device->vf_bar[bar] +
 	       (vf->number - 1) * vf->device->vf_bar_size[bar];
 }

@@ -34,7 +34,7 @@ STAILQ_HEAD(kept_exceptions, kept_exception);
 
 struct vf {
 	struct device *device;
-	unsigned number; /* from 1 */
+	unsigned number; /* from 1; 0: a single function */
 	uint16_t bdf;
 	bool contained;   /* the root bridge contained it */
 	bool suspended;   /* a105: its VM's accesses wait */
@@ -69,6 +69,8 @@ struct device {
 	bool vf_bar_is_64[6];
 	unsigned num_vfs; /* enabled */
 	struct vf vf[FUNCTION_VF_MAX];
+	bool single;     /* it has no SR-IOV: function 0 is given whole, ... */
+	struct vf whole; /* ... as if it were a VF */
 
 	/* The PF driver (pf_driver.c, pf_link.c). */
 	bool has_driver;

@@ -184,6 +184,10 @@ void device_event_removed(struct hvmon *hv, uint16_t pf_bdf)
 		if (row)
 			row->ready = false;
 	}
+	vf_name(&device->whole, &name);
+	row = vf_allocations_find(&hv->allocations, &name);
+	if (row)
+		row->ready = false;
 	p = procedure_new(hv, &remove_desc, sizeof(*p));
 	procedure_about(p, device);
 	procedure_start(p, 0);
@@ -225,6 +229,8 @@ void device_event_contained(struct hvmon *hv, uint16_t bdf, bool on)
 		vf_format(name, vf);
 	} else {
 		device->contained = on;
+		if (device->single)
+			p->vfs.vf[p->vfs.n++] = &device->whole;
 		snprintf(name, sizeof(name), "%s/pf0", device->name);
 	}
 	event(hv->program->log,

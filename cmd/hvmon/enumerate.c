@@ -55,6 +55,17 @@ static unsigned count_vectors(const uint8_t *config, unsigned msix)
 	return n > PLATFORM_IRQS_PER_SLOT ? PLATFORM_IRQS_PER_SLOT : n;
 }
 
+static void take_capabilities(struct vf *vf, const uint8_t *config)
+{
+	vf->pcie = (uint16_t)pci_find_cap(config, PCI_CAP_ID_EXP);
+	vf->msix = (uint16_t)pci_find_cap(config, PCI_CAP_ID_MSIX);
+	if (vf->msix > 256 - PCI_CAP_MSIX_SIZEOF)
+		vf->msix = 0;
+	if (vf->pcie > 256 - PCI_EXP_DEVSTA - 2)
+		vf->pcie = 0;
+	vf->vectors = count_vectors(config, vf->msix);
+}
+
 int vf_configs_take(struct procedure *p, struct device *device,
 		    const struct vf_configs *configs)
 {
@@ -63,6 +74,8 @@ int vf_configs_take(struct procedure *p, struct device *device,
 	struct vf *vf;
 	unsigned i;
 
+	if (device->single)
+		take_capabilities(&device->whole, device->config);
 	for (i = 0; i < device->num_vfs; i++) {
 		vf = &device->vf[i];
 		memcpy(config, configs->data[i], sizeof(configs->data[i]));
@@ -72,13 +85,7 @@ int vf_configs_take(struct procedure *p, struct device *device,
 		if (config[PCI_HEADER_TYPE] == 0xff)
 			return step_fail(p, -ENODEV, "%s does not answer",
 					 vf_format(name, vf));
-		vf->pcie = (uint16_t)pci_find_cap(config, PCI_CAP_ID_EXP);
-		vf->msix = (uint16_t)pci_find_cap(config, PCI_CAP_ID_MSIX);
-		if (vf->msix > 256 - PCI_CAP_MSIX_SIZEOF)
-			vf->msix = 0;
-		if (vf->pcie > 256 - PCI_EXP_DEVSTA - 2)
-			vf->pcie = 0;
-		vf->vectors = count_vectors(config, vf->msix);
+		take_capabilities(vf, config);
 	}
 	return 0;
 }
@@ -89,13 +96,19 @@ static void check_wishes(struct hvmon *hv, const struct device *device)
 	const struct vf_allocation *row;
 	char name[FUNCTION_NAME_MAX];
 
-	TAILQ_FOREACH (row, &hv->allocations.list, entry)
-		if (row->wished && !strcmp(row->vf.device, device->name) &&
-		    row->vf.vf > device->num_vfs)
+	TAILQ_FOREACH (row, &hv->allocations.list, entry) {
+		if (!row->wished || strcmp(row->vf.device, device->name) ||
+		    vf_find(hv, &row->vf))
+			continue;
+		function_name_format(name, sizeof(name), &row->vf);
+		if (row->vf.vf)
 			hvmon_stop(hv, STATUS_MISSING, "no %s: %s has %u VFs",
-				   function_name_format(name, sizeof(name),
-							&row->vf),
-				   device->name, device->num_vfs);
+				   name, device->name, device->num_vfs);
+		else
+			hvmon_stop(hv, STATUS_USAGE,
+				   "%s is a PF; VFs are allocated (--vf)",
+				   name);
+	}
 }
 
 void device_started(struct procedure *p, struct device *device)

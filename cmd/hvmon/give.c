@@ -105,6 +105,8 @@ void vf_set_of_device(struct vf_set *set, struct device *device)
 	unsigned i;
 
 	memset(set, 0, sizeof(*set));
+	if (device->single)
+		set->vf[set->n++] = &device->whole;
 	for (i = 0; i < device->num_vfs; i++)
 		set->vf[set->n++] = &device->vf[i];
 }

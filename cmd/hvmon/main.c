@@ -14,6 +14,7 @@
 
 enum {
 	OPTION_VF = 1000,
+	OPTION_DEVICE,
 	OPTION_MAX_VFS,
 	OPTION_DRAIN_LIMIT,
 	OPTION_SCHEDULE,
@@ -42,6 +43,10 @@ static const struct argp_option argp_options[] = {
 	{ "vf", OPTION_VF, "FUNCTION=VM[:TIME]", 0,
 	  "Give this VF to this VM, such as nic0/vf1=vm1:10ms; TIME is how "
 	  "long one of its requests takes at most (10ms). May be repeated",
+	  0 },
+	{ "device", OPTION_DEVICE, "DEVICE=VM", 0,
+	  "Give this device, which has a single function, to this VM as a "
+	  "whole, such as ether0=vm1. May be repeated",
 	  0 },
 	{ "max-vfs", OPTION_MAX_VFS, "N", 0,
 	  "Enable at most N VFs per device (all)", 0 },
@@ -99,6 +104,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPTION_VF:
 		if (vf_allocations_add_text(&hv->allocations, arg, &c))
 			argp_error(state, "--vf %s", c.text);
+		return 0;
+	case OPTION_DEVICE:
+		if (vf_allocations_add_device(&hv->allocations, arg, &c))
+			argp_error(state, "--device %s", c.text);
 		return 0;
 	case OPTION_MAX_VFS:
 		if (units_number(arg, 0, FUNCTION_VF_MAX, &n, &c))

@@ -45,6 +45,8 @@ unsigned pf_guard_rows(const struct device *device, uint16_t flag,
 	uint64_t control = control_address(device);
 	unsigned n = 0;
 
+	if (device->single) /* it takes nobody along */
+		return 0;
 	if (control)
 		rows[n++] = guard_row(control, 2, flag);
 	if (pf_driver_matches(device) && device->bar[0])

@@ -104,6 +104,8 @@ void pf_link_take_vf(struct vf *vf, const struct link_values *values)
 
 void pf_link_forget(struct vf *vf)
 {
+	if (!vf->number)
+		return; /* a single function has no PF driver to tell it */
 	link_state_forget(state_of(vf));
 	successors_copy(vf->device, bit_of(vf));
 }

@@ -14,16 +14,21 @@
 int vf_overlay_init(struct vf_allocation *row, const struct vf *vf)
 {
 	const struct device *device = vf->device;
+	bool whole = !vf->number;
+	const uint64_t *size = whole ? device->bar_size : device->vf_bar_size;
 	struct config_overlay *o = &row->overlay;
 	int err;
 
-	err = vf_slot_layout(row->slot, device->vf_bar_size, o->bar_gpa);
+	err = vf_slot_layout(row->slot, size, o->bar_gpa);
 	if (err)
 		return err;
-	memcpy(o->bar_size, device->vf_bar_size, sizeof(o->bar_size));
-	memcpy(o->bar_is_64, device->vf_bar_is_64, sizeof(o->bar_is_64));
+	memcpy(o->bar_size, size, sizeof(o->bar_size));
+	memcpy(o->bar_is_64, whole ? device->bar_is_64 : device->vf_bar_is_64,
+	       sizeof(o->bar_is_64));
 	o->vendor = pci_get16(device->config, PCI_VENDOR_ID);
-	o->device = device->sriov.vf_device;
+	o->device = whole ? pci_get16(device->config, PCI_DEVICE_ID)
+			  : device->sriov.vf_device;
+	o->whole = whole;
 	o->pcie = vf->pcie;
 	return 0;
 }

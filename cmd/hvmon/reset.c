@@ -34,6 +34,7 @@
 #include "cmd/hvmon/management.h"
 #include "cmd/hvmon/pf_guard.h"
 #include "cmd/hvmon/reset_procedure.h"
+#include "cmd/hvmon/whole.h"
 
 const struct part_desc hvmon_parts[PART_N] = {
 	[PART_A105] = { "a105", "a reset suspends new requests" },
@@ -549,6 +550,10 @@ void reset_method(void *arg, struct control_call *call, json_t *params)
 	if (!device || device->state == DEVICE_AWAY ||
 	    name.vf > device->num_vfs) {
 		control_fail(call, RPC_MISSING, "no %s", text);
+		return;
+	}
+	if (device->single) {
+		whole_reset(device, call);
 		return;
 	}
 	r = reset_new(device, name.vf, &choice);

@@ -69,7 +69,8 @@ static int setup_size(struct procedure *p)
 	step_config_write16(p, device->bdf, PCI_COMMAND, 0);
 	size_bars(p, PCI_BASE_ADDRESS_0, s->bars);
 	memset(&device->sriov, 0, sizeof(device->sriov));
-	if (pci_read_sriov(config, &device->sriov))
+	device->single = !pci_read_sriov(config, &device->sriov);
+	if (!device->single)
 		size_bars(p, device->sriov.cap + PCI_SRIOV_BAR, s->vf_bars);
 	return STEP_NEXT;
 }
@@ -152,12 +153,14 @@ static int setup_assign(struct procedure *p)
 	return err ? err : STEP_NEXT;
 }
 
-/* Bus Master Enable is for the PF's interrupt. */
+/* Bus Master Enable is for the PF's interrupt; that of a single function is
+ * its guest's. */
 static int setup_command(struct procedure *p)
 {
-	step_config_write16(p, p->device->bdf, PCI_COMMAND,
-			    PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER |
-				    PCI_COMMAND_INTX_DISABLE);
+	step_config_write16(
+		p, p->device->bdf, PCI_COMMAND,
+		PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE |
+			(p->device->single ? 0 : PCI_COMMAND_MASTER));
 	return STEP_NEXT;
 }
 

@@ -210,6 +210,33 @@ int vf_allocations_add_text(struct vf_allocations *table, const char *text,
 	return 0;
 }
 
+int vf_allocations_add_device(struct vf_allocations *table, const char *text,
+			      struct complaint *c)
+{
+	char function[FUNCTION_NAME_MAX];
+	const char *equals = strchr(text, '=');
+	struct vf_allocation *row;
+	struct function_name name;
+	uint32_t vm = 0;
+	int err;
+
+	if (!equals)
+		return complain(c, EINVAL,
+				"expected DEVICE=VM, such as ether0=vm1");
+	snprintf(function, sizeof(function), "%.*s/pf0", (int)(equals - text),
+		 text);
+	err = function_name_parse(function, &name, c);
+	if (!err)
+		err = vm_parse(equals + 1, &vm, c);
+	if (!err)
+		err = vf_allocations_add(table, &name, vm, VF_SLOT_NONE,
+					 VF_WAIT_DEFAULT_NS, &row, c);
+	if (err)
+		return complain_at(c, err, "%s", text);
+	row->wished = true;
+	return 0;
+}
+
 /* The row that is in the way moves to another slot, if there is one. */
 static void move_away(struct vf_allocations *table, struct vf_allocation *row)
 {

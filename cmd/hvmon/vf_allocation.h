@@ -51,6 +51,10 @@ void vf_allocations_fini(struct vf_allocations *table);
 int vf_allocations_add_text(struct vf_allocations *table, const char *text,
 			    struct complaint *c)
 	__attribute__((warn_unused_result));
+/* "ether0=vm1": a single function, as a whole. The same errors. */
+int vf_allocations_add_device(struct vf_allocations *table, const char *text,
+			      struct complaint *c)
+	__attribute__((warn_unused_result));
 /* A new row in slot (VF_SLOT_NONE: the lowest free one); *row is set.
  * -EEXIST: the VF has one; -ENOSPC: the slot is taken, or none is free. */
 int vf_allocations_add(struct vf_allocations *table,

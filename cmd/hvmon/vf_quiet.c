@@ -9,6 +9,7 @@
 #include "cmd/hvmon/device.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
+#include "cmd/hvmon/whole.h"
 
 #define ALL_ONES 0xffffffffu
 
@@ -95,8 +96,12 @@ int vfs_settle(struct procedure *p)
 
 	while (p->round && i < p->vfs.n && has_settled(&p->vfs, i))
 		i++;
-	if (i == p->vfs.n)
+	if (i == p->vfs.n) {
+		for (i = 0; i < p->vfs.n; i++)
+			if (!is_away(p->vfs.vf[i]))
+				step_whole_restore(p, p->vfs.vf[i]);
 		return STEP_NEXT;
+	}
 	if (clock_now_ns() - p->step_began_ns > SETTLE_LIMIT_NS)
 		return step_fail(p, -ETIMEDOUT, "%s does not settle",
 				 vf_format(name, p->vfs.vf[i]));

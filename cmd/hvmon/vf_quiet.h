@@ -11,8 +11,8 @@ int vfs_bus_master_off(struct procedure *p);
 int vfs_barrier(struct procedure *p);
 /* Initiate FLR of each. */
 int vfs_flr(struct procedure *p);
-/* Until each answers, has Bus Master Enable clear and nothing pending; fails
- * with -ETIMEDOUT after a second. */
+/* Until each answers, has Bus Master Enable clear and nothing pending, and a
+ * single function its BARs again; fails with -ETIMEDOUT after a second. */
 int vfs_settle(struct procedure *p);
 /* What the guests had set of the VFs' config spaces is gone. */
 void vfs_forget_config(struct procedure *p);
