@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cmd/guestd/card.h"
 #include "cmd/guestd/successor.h"
 #include "cmd/guestd/vf_driver.h"
 
@@ -14,6 +15,29 @@ static bool is_nic_vf(const struct pci_slot *slot)
 {
 	return slot->present && slot->vendor == NIC_VENDOR_ID &&
 	       slot->device == NIC_VF_DEVICE;
+}
+
+/* A slot that shows a card, or did. */
+static bool look_at_card(struct guest *g, const struct pci_slot *seen)
+{
+	const struct card_ops *ops = card_ops_for(seen);
+	struct card **card = &g->card[seen->slot];
+	struct pci_slot slot = *seen;
+	int err;
+
+	if (!*card && !ops)
+		return false;
+	if (!*card) {
+		err = card_new(card, g, ops, seen->slot);
+		if (err) {
+			program_stop(&g->program, STATUS_INTERNAL,
+				     "slot %u: %s", seen->slot, strerror(-err));
+			return true;
+		}
+	}
+	slot.present = ops == (*card)->ops;
+	card_look(*card, &slot);
+	return slot.present || !seen->present;
 }
 
 static void on_slot(void *arg, const struct pci_slot *seen)
@@ -29,6 +53,8 @@ static void on_slot(void *arg, const struct pci_slot *seen)
 		pf_driver_look(&g->pf, seen);
 		return;
 	}
+	if (look_at_card(g, seen))
+		return;
 	slot.present = is_nic_vf(seen);
 	if (!*vf && !slot.present)
 		return;
@@ -73,7 +99,8 @@ static bool all_settled(const struct guest *g)
 	unsigned i;
 
 	for (i = 0; i < PLATFORM_SLOTS; i++)
-		if (g->vf[i] && g->vf[i]->state == VF_NEW)
+		if ((g->vf[i] && g->vf[i]->state == VF_NEW) ||
+		    (g->card[i] && g->card[i]->state == CARD_NEW))
 			return false;
 	return g->probed;
 }
@@ -83,7 +110,8 @@ static bool any_up(const struct guest *g)
 	unsigned i;
 
 	for (i = 0; i < PLATFORM_SLOTS; i++)
-		if (g->vf[i] && g->vf[i]->state == VF_UP)
+		if ((g->vf[i] && g->vf[i]->state == VF_UP) ||
+		    (g->card[i] && g->card[i]->state == CARD_UP))
 			return true;
 	return false;
 }
@@ -268,6 +296,8 @@ void guest_fini(struct guest *g)
 	for (i = 0; i < PLATFORM_SLOTS; i++)
 		vf_free(g->vf[i]);
 	bus_link_fini(&g->bus);
+	for (i = 0; i < PLATFORM_SLOTS; i++)
+		card_free(g->card[i]);
 	successor_free(g->successor);
 	g->successor = NULL;
 	emergency_link_fini(&g->emergency);

@@ -101,6 +101,7 @@ struct guest_options {
 	uint64_t pps;
 };
 
+struct card;
 struct successor;
 struct vf;
 
@@ -114,10 +115,11 @@ struct guest {
 	struct pci_probe probe;
 	struct pf_driver pf; /* --management */
 	struct emergency_link emergency;
-	struct successor *successor;   /* NULL: it is none */
-	struct vf *vf[PLATFORM_SLOTS]; /* NULL: never seen */
-	bool probed;                   /* all slots were read once */
-	bool over;                     /* --once: the workloads are done */
+	struct successor *successor;       /* NULL: it is none */
+	struct vf *vf[PLATFORM_SLOTS];     /* NULL: never seen */
+	struct card *card[PLATFORM_SLOTS]; /* single functions */
+	bool probed;                       /* all slots were read once */
+	bool over;                         /* --once: the workloads are done */
 	struct checker checker;
 	struct rate_log rates; /* --rate-log */
 	struct workloads workloads;

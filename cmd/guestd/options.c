@@ -37,6 +37,9 @@ enum {
 	OPT_TAP,
 	OPT_ROUNDTRIP,
 	OPT_POLL,
+	OPT_MESSAGES,
+	OPT_TTY,
+	OPT_BYTES,
 	OPT_ONCE,
 	OPT_IDLE,
 	OPT_RING,
@@ -83,6 +86,19 @@ static const struct argp_option options[] = {
 	{ "read", 'r', "FILE|-", 0, "send the frames of a pcap", 2 },
 	{ "write", 'w', "FILE|-", 0, "write what comes as pcap", 2 },
 	{ "tap", OPT_TAP, "NAME", 0, "join the VF to a TAP device", 2 },
+	{ "messages", OPT_MESSAGES,
+	  "[to=MAC|FUNCTION][,rate=R][,size=S|A-B][,count=N][,seed=N]"
+	  "[,vf=SLOT]",
+	  OPTION_ARG_OPTIONAL,
+	  "send numbered messages with an Ethernet card, by default to itself",
+	  2 },
+	{ "tty", OPT_TTY, "[mode=8n1][,divisor=N][,poll][,loop][,vf=SLOT]",
+	  OPTION_ARG_OPTIONAL, "join standard input and output to a UART", 2 },
+	{ "bytes", OPT_BYTES,
+	  "[way=both|send|check][,count=N][,seed=N][,mode=8n1][,divisor=N]"
+	  "[,poll][,loop][,vf=SLOT]",
+	  OPTION_ARG_OPTIONAL,
+	  "send a stream of bytes with a UART, and check what comes back", 2 },
 	{ NULL, 0, NULL, 0, "How they run:", 3 },
 	{ "pps", OPT_PPS, "R", 0,
 	  "-r: frames a second (20k), max: as fast as the ring goes", 3 },
@@ -193,6 +209,12 @@ static int parse_workload(int key, char *arg, struct argp_state *state,
 	case 'w':
 		spec_add(state, WORKLOAD_CAPTURE)->path = arg;
 		return 0;
+	case OPT_MESSAGES:
+		return add_parsed(state, WORKLOAD_MESSAGES, arg ? arg : "", c);
+	case OPT_TTY:
+		return add_parsed(state, WORKLOAD_TTY, arg ? arg : "", c);
+	case OPT_BYTES:
+		return add_parsed(state, WORKLOAD_BYTES, arg ? arg : "", c);
 	case OPT_TAP:
 		spec_add(state, WORKLOAD_TAP)->path = arg;
 		return 0;
@@ -340,12 +362,14 @@ static void check_together(struct argp_state *state, struct guest_options *o)
 		}
 		captures +=
 			spec->kind == WORKLOAD_CAPTURE && is_stdio(spec->path);
+		replays += spec->kind == WORKLOAD_TTY;
+		captures += spec->kind == WORKLOAD_TTY;
 	}
 	if (replays > 1 || captures > 1)
-		argp_error(state, "'-' can be given once");
+		argp_error(state, "'-' and --tty can be given once");
 	if (captures && is_stdio(o->program.events))
-		argp_error(state, "-w - and --events - both want standard "
-				  "output");
+		argp_error(state, "-w - or --tty, and --events -, both want "
+				  "standard output");
 }
 
 static const char *option_name(int key)

@@ -100,10 +100,9 @@ json_t *workload_to_json(const struct workload *w)
 	json_t *o;
 
 	o = json_pack("{s:s, s:s, s:s, s:s, s:i, s:i, s:i, s:s}", "workload",
-		      w->name, "kind", w->ops->name, "vf",
-		      w->vf ? w->vf->name : "all", "state",
-		      workload_state_name(w->state), "done", 0, "of", 0,
-		      "errors", 0, "detail", "");
+		      w->name, "kind", w->ops->name, "vf", workload_function(w),
+		      "state", workload_state_name(w->state), "done", 0, "of",
+		      0, "errors", 0, "detail", "");
 	w->ops->report(w, o);
 	if (w->why[0])
 		json_object_set_new(o, "detail", json_string(w->why));

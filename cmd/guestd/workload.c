@@ -24,6 +24,9 @@ static const struct workload_ops *const kinds[] = {
 	[WORKLOAD_TAP] = &tap_ops,
 	[WORKLOAD_ECHO] = &echo_ops,
 	[WORKLOAD_ROUNDTRIP] = &roundtrip_ops,
+	[WORKLOAD_MESSAGES] = &messages_ops,
+	[WORKLOAD_TTY] = &tty_ops,
+	[WORKLOAD_BYTES] = &bytes_ops,
 };
 _Static_assert(sizeof(kinds) / sizeof(*kinds) == WORKLOAD_KIND_N,
 	       "one row a kind");
@@ -260,35 +263,50 @@ static void spread_requests(struct guest *g, const struct workload *from)
 	}
 }
 
-static void workload_start(struct workload *w, struct vf *vf)
+const char *workload_function(const struct workload *w)
 {
-	struct guest *g = w->guest;
+	if (w->card)
+		return w->card->name;
+	return w->vf ? w->vf->name : "all";
+}
 
+static void workload_start(struct workload *w)
+{
 	w->state = WORKLOAD_RUNNING;
-	w->vf = vf;
-	event(g->program.log, "workload.started", "s:s, s:s, s:s", "workload",
-	      w->name, "kind", w->ops->name, "vf", vf ? vf->name : "all");
+	event(w->guest->program.log, "workload.started", "s:s, s:s, s:s",
+	      "workload", w->name, "kind", w->ops->name, "vf",
+	      workload_function(w));
 	if (w->ops->start)
 		w->ops->start(w);
+}
+
+/* The VF or card that it waits for, if that is there. */
+static void bind(struct guest *g, struct workload *w)
+{
+	if (w->ops->card) {
+		w->card = guest_find_card(g, w->ops->card, &w->spec.vf);
+		if (w->card)
+			workload_start(w);
+		return;
+	}
+	w->vf = choose_vf(g, w);
+	if (!w->vf)
+		return;
+	/* These take the frames of all VFs. */
+	if (select_is_any(w) && w->ops->receives &&
+	    w->spec.kind != WORKLOAD_TAP && !sends_to(w))
+		w->vf = NULL;
+	workload_start(w);
 }
 
 void workloads_bind(struct guest *g)
 {
 	struct workload *w;
-	struct vf *vf;
 
 	/* More may come at the end meanwhile. */
 	TAILQ_FOREACH (w, &g->workloads.list, entry) {
-		if (w->state == WORKLOAD_WAITING) {
-			vf = choose_vf(g, w);
-			if (!vf)
-				continue;
-			/* These take the frames of all VFs. */
-			if (select_is_any(w) && w->ops->receives &&
-			    w->spec.kind != WORKLOAD_TAP && !sends_to(w))
-				vf = NULL;
-			workload_start(w, vf);
-		}
+		if (w->state == WORKLOAD_WAITING)
+			bind(g, w);
 		if (w->spec.kind == WORKLOAD_REQUESTS && select_is_any(w) &&
 		    is_live(w))
 			spread_requests(g, w);
@@ -437,6 +455,23 @@ void workloads_delivered(struct guest *g, struct vf *vf)
 			w->ops->delivered(w, vf);
 	if (g->options.once && receivers_done(g))
 		check_later(g);
+}
+
+/* Frames of cards are checked like those of VFs. */
+void workloads_message(struct guest *g, struct card *card,
+		       const uint8_t mac[MAC_SIZE], const uint8_t *frame,
+		       uint32_t size)
+{
+	struct workload *w;
+
+	if (mac_is_group(frame) || !memcmp(frame, mac, MAC_SIZE))
+		checker_frame(&g->checker, frame, size, clock_now_ns());
+	else
+		checker_foreign(&g->checker, clock_now_ns());
+	TAILQ_FOREACH (w, &g->workloads.list, entry)
+		if (w->card == card && w->state == WORKLOAD_RUNNING &&
+		    w->ops->delivered)
+			w->ops->delivered(w, NULL);
 }
 
 void workload_done(struct workload *w)

@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "cmd/guestd/mac.h"
+#include "cmd/guestd/uart_driver.h"
 #include "libcore/complaint.h"
 #include "libcore/loop.h"
 
@@ -42,6 +43,9 @@ enum workload_kind {
 	WORKLOAD_TAP,
 	WORKLOAD_ECHO,
 	WORKLOAD_ROUNDTRIP,
+	WORKLOAD_MESSAGES,
+	WORKLOAD_TTY,
+	WORKLOAD_BYTES,
 	WORKLOAD_KIND_N
 };
 
@@ -63,6 +67,13 @@ struct workload_spec {
 	/* replay, capture: file; tap: interface */
 	const char *path;
 	bool timing; /* replay: as captured */
+	/* tty, bytes */
+	struct uart_mode uart;
+	enum bytes_way {
+		BYTES_BOTH,
+		BYTES_SEND,
+		BYTES_CHECK
+	} way;
 };
 
 enum workload_state {
@@ -78,9 +89,10 @@ struct workload_ops {
 	const char *name;
 	size_t size; /* of the structure that begins with struct workload */
 	bool receives;
+	const struct card_ops *card; /* it needs such a card, not a VF */
 	/* Open what is needed before any VF is there; -errno with *c. */
 	int (*open)(struct workload *w, struct complaint *c);
-	/* w->vf is up, for the first time. */
+	/* w->vf or w->card is up, for the first time. */
 	void (*start)(struct workload *w);
 	/* End it: it starts nothing more. */
 	void (*stop)(struct workload *w);
@@ -93,7 +105,8 @@ struct workload_ops {
 	 * may be exchanged for another. */
 	void (*deliver)(struct workload *w, struct vf *vf, uint32_t *buffer,
 			uint32_t size, uint64_t now_ns);
-	/* A batch of frames was delivered.  May be NULL. */
+	/* A batch of frames was delivered (vf NULL: a message of the card).
+	 * May be NULL. */
 	void (*delivered)(struct workload *w, struct vf *vf);
 	/* Members "done", "of", "errors" and more of its own. */
 	void (*report)(const struct workload *w, json_t *row);
@@ -108,10 +121,11 @@ struct workload {
 	struct workload_spec spec;
 	char name[16]; /* "send1" */
 	enum workload_state state;
-	bool bad;      /* its result is not what it should be */
-	struct vf *vf; /* NULL: waiting, or receiving from several */
-	int status;    /* WORKLOAD_FAILED: with which --once ends */
-	char why[256]; /* the same: what is wrong */
+	bool bad;          /* its result is not what it should be */
+	struct vf *vf;     /* NULL: waiting, or receiving from several */
+	struct card *card; /* of those that need one */
+	int status;        /* WORKLOAD_FAILED: with which --once ends */
+	char why[256];     /* the same: what is wrong */
 };
 
 struct workloads {
@@ -173,15 +187,22 @@ struct delivery workloads_begin(struct guest *g, struct vf *vf,
 void workloads_deliver(const struct delivery *d, uint32_t *buffer,
 		       uint32_t size);
 void workloads_delivered(struct guest *g, struct vf *vf);
+/* A message came in at a card whose address is `mac`. */
+void workloads_message(struct guest *g, struct card *card,
+		       const uint8_t mac[MAC_SIZE], const uint8_t *frame,
+		       uint32_t size);
 
 /* Called by the workloads themselves. */
 void workload_done(struct workload *w);
 void workload_failed(struct workload *w, int status, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 json_t *workload_to_json(const struct workload *w);
+/* The name of what it works with, or "all". */
+const char *workload_function(const struct workload *w);
 const char *workload_state_name(enum workload_state state);
 
 extern const struct workload_ops send_ops, requests_ops, replay_ops, sink_ops,
-	capture_ops, tap_ops, echo_ops, roundtrip_ops;
+	capture_ops, tap_ops, echo_ops, roundtrip_ops, messages_ops, tty_ops,
+	bytes_ops;
 
 #endif

@@ -22,6 +22,7 @@ struct workload_spec workload_spec_init(enum workload_kind kind)
 		.size_max = kind == WORKLOAD_ROUNDTRIP ? FRAMES_MIN : 1514,
 		.depth = kind == WORKLOAD_REQUESTS,
 		.reg = NIC_SCRATCH,
+		.uart = UART_MODE_DEFAULT,
 	};
 }
 
@@ -31,7 +32,10 @@ bool workload_is_finite(const struct workload_spec *spec)
 	case WORKLOAD_SEND:
 	case WORKLOAD_REQUESTS:
 	case WORKLOAD_ROUNDTRIP:
+	case WORKLOAD_MESSAGES:
+	case WORKLOAD_BYTES:
 		return spec->count > 0;
+	case WORKLOAD_TTY:
 	case WORKLOAD_REPLAY:
 	case WORKLOAD_SINK:
 	case WORKLOAD_CAPTURE:
@@ -149,29 +153,98 @@ static int parse_requests(struct workload_spec *spec, const char *key,
 	return -ENOENT;
 }
 
+static int parse_way(struct workload_spec *spec, const char *value,
+		     struct complaint *c)
+{
+	static const char *const ways[] = { "both", "send", "check" };
+	unsigned i;
+
+	for (i = 0; i < sizeof(ways) / sizeof(*ways); i++)
+		if (!strcmp(value, ways[i])) {
+			spec->way = (enum bytes_way)i;
+			return 0;
+		}
+	return complain(c, EINVAL, "no way '%s' (both, send, check)", value);
+}
+
+static int parse_port(struct workload_spec *spec, const char *key,
+		      const char *value, struct complaint *c)
+{
+	uint32_t divisor;
+	int err;
+
+	if (!strcmp(key, "mode"))
+		return uart_mode_parse(value, &spec->uart, c);
+	if (!strcmp(key, "divisor")) {
+		err = parse_u32(value, 0, UINT16_MAX, &divisor, c);
+		if (!err)
+			spec->uart.divisor = (uint16_t)divisor;
+		return err;
+	}
+	if (spec->kind == WORKLOAD_TTY)
+		return -ENOENT;
+	if (!strcmp(key, "way"))
+		return parse_way(spec, value, c);
+	if (!strcmp(key, "seed"))
+		return units_number(value, 0, UINT64_MAX, &spec->seed, c);
+	return -ENOENT;
+}
+
+/* Keys that stand alone. */
+static bool parse_flag(struct workload_spec *spec, const char *word)
+{
+	if (!strcmp(word, "poll"))
+		spec->uart.polling = true;
+	else if (!strcmp(word, "loop"))
+		spec->uart.loop = true;
+	else
+		return !*word;
+	return true;
+}
+
+typedef int parse_fn(struct workload_spec *spec, const char *key,
+		     const char *value, struct complaint *c);
+
+static const struct {
+	parse_fn *parse;
+	const char *keys;
+} kinds[WORKLOAD_KIND_N] = {
+	[WORKLOAD_SEND] = { parse_send,
+			    "to, depth, rate, size, count, payload, seed, vf" },
+	[WORKLOAD_ROUNDTRIP] = { parse_send, "to, depth, rate, size, count, "
+					     "payload, seed, vf" },
+	[WORKLOAD_REQUESTS] = { parse_requests,
+				"depth, register, rate, count, vf" },
+	[WORKLOAD_MESSAGES] = { parse_send, "to, rate, size, count, seed, vf" },
+	[WORKLOAD_TTY] = { parse_port, "mode, divisor, poll, loop, vf" },
+	[WORKLOAD_BYTES] = { parse_port, "way, count, seed, mode, divisor, "
+					 "poll, loop, vf" },
+};
+
 static int parse_pair(struct workload_spec *spec, char *word,
 		      struct complaint *c)
 {
 	bool requests = spec->kind == WORKLOAD_REQUESTS;
+	bool port = kinds[spec->kind].parse == parse_port;
 	char *value = strchr(word, '=');
 	int err;
 
 	/* requests: the depth may stand alone. */
 	if (!value && requests)
 		return parse_common(spec, "depth", word, c);
+	if (!value && port && parse_flag(spec, word))
+		return 0;
+	if (!value && spec->kind == WORKLOAD_MESSAGES && !*word)
+		return 0;
 	if (!value)
 		return complain(c, EINVAL, "'%s' is not KEY=VALUE", word);
 	*value++ = '\0';
 	err = parse_common(spec, word, value, c);
 	if (err == -ENOENT)
-		err = requests ? parse_requests(spec, word, value, c)
-			       : parse_send(spec, word, value, c);
+		err = kinds[spec->kind].parse(spec, word, value, c);
 	if (err == -ENOENT)
-		return complain(
-			c, EINVAL, "no key '%s' (%s)", word,
-			requests ? "depth, register, rate, count, vf"
-				 : "to, depth, rate, size, count, payload, "
-				   "seed, vf");
+		return complain(c, EINVAL, "no key '%s' (%s)", word,
+				kinds[spec->kind].keys);
 	return err;
 }
 

@@ -1,0 +1,90 @@
+/* card.h - a device with one function that this guest has whole, as its
+ * driver has it: found, set up, interrupts. */
+#ifndef IOVKIT_GUESTD_CARD_H
+#define IOVKIT_GUESTD_CARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "cmd/guestd/access.h"
+#include "cmd/guestd/pci_probe.h"
+#include "libcore/control.h"
+#include "libcore/loop.h"
+
+struct card;
+struct guest;
+struct vf_select;
+
+enum card_state {
+	CARD_NEW,
+	CARD_UP,
+	CARD_AWAY,   /* absent, or it answers with all ones */
+	CARD_FAILED, /* its set-up did */
+	CARD_STATE_N
+};
+
+/* A kind of card: its driver. */
+struct card_ops {
+	const char *name;
+	uint16_t vendor, device;
+	size_t size; /* of the structure that begins with struct card */
+	/* Memory and such, once; -errno. */
+	int (*init)(struct card *card);
+	/* The function is as after a reset: program it, then card_up(), or
+	 * card_failed(). */
+	void (*start)(struct card *card);
+	/* It interrupts, or may have while nobody listened. */
+	void (*interrupt)(struct card *card);
+	void (*fini)(struct card *card);
+	/* Members of its own for the table "cards". */
+	void (*report)(const struct card *card, json_t *row);
+};
+
+struct card {
+	const struct card_ops *ops;
+	struct guest *guest;
+	struct pci_slot pci, next_pci;
+	enum card_state state;
+	char name[16]; /* "ether2": kind and slot */
+	char why[96];  /* CARD_FAILED, CARD_AWAY */
+	struct access config, bar;
+	int irq_fd;
+	struct loop_watch irq;
+	bool irq_wired;
+	uint64_t interrupts, setups, resets;
+	/* set-up */
+	unsigned step, pending;
+	bool busy, look_again;
+	int err;
+};
+
+extern const struct card_ops ether_card, uart_card;
+
+const char *card_state_name(enum card_state state);
+/* The driver that takes what the slot shows; NULL: none does. */
+const struct card_ops *card_ops_for(const struct pci_slot *slot);
+/* -errno */
+int card_new(struct card **card, struct guest *g, const struct card_ops *ops,
+	     unsigned slot) __attribute__((warn_unused_result));
+/* After the bus link is gone. */
+void card_free(struct card *card);
+/* Config space was looked at. */
+void card_look(struct card *card, const struct pci_slot *slot);
+
+/* By the drivers.  Its registers are programmed. */
+void card_up(struct card *card);
+/* An access failed or read as all ones: away until the platform interrupts. */
+void card_lost(struct card *card, const char *why);
+/* It is not what the driver drives. */
+void card_failed(struct card *card, const char *why);
+
+/* The card that is up, of this kind, and that `select` means; NULL: none. */
+struct card *guest_find_card(struct guest *g, const struct card_ops *ops,
+			     const struct vf_select *select);
+/* The table "cards". */
+extern const struct control_table card_tables[];
+
+#endif

@@ -1,0 +1,298 @@
+/* ether_driver.c - the driver of the idealised Ethernet card.
+ *
+ * Theory of operation.  One message is on its way at a time: its three writes
+ * go out together, and the card's interrupt says when it is sent.  The status,
+ * which a read acknowledges, is read by one chain: read, hand over what was
+ * received, lend the buffer again, and once more if an interrupt came
+ * meanwhile.  A card that was reset has forgotten the message; it is sent
+ * again.
+ */
+#include <config.h>
+
+#include "cmd/guestd/ether_driver.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cmd/guestd/guestd.h"
+#include "libcore/ether.h"
+
+#define BUFFER_BYTES 16384u /* of each direction; more than any frame */
+#define IRQS                                                                \
+	(ETHER_STATUS_MESSAGE | ETHER_STATUS_SENT | ETHER_STATUS_BAD_SEND | \
+	 ETHER_STATUS_ILLEGAL | ETHER_STATUS_BAD_RX)
+
+struct ether_driver {
+	struct card card;
+	uint64_t tx_gpa, rx_gpa;
+	uint8_t *tx, *rx;
+	uint8_t mac[MAC_SIZE];
+	/* the message that is on its way */
+	bool sending;
+	uint64_t size, to;
+	ether_sent_fn *sent;
+	void *arg;
+	/* the chain */
+	bool busy, again;
+	uint64_t id, mac_value, status;
+	uint64_t messages, received, illegal, refused, overruns;
+};
+
+static struct ether_driver *of(struct card *card)
+{
+	return (struct ether_driver *)card;
+}
+
+static int take_buffer(struct guest *g, uint64_t *gpa, uint8_t **hva)
+{
+	int err = memory_pool_take(&g->memory, BUFFER_BYTES, gpa);
+
+	if (err)
+		return err;
+	*hva = guest_memory_at(&g->bus.memory, *gpa, BUFFER_BYTES,
+			       GUEST_READ | GUEST_WRITE);
+	return *hva ? 0 : -ENOMEM;
+}
+
+static int driver_init(struct card *card)
+{
+	struct ether_driver *d = of(card);
+	int err = take_buffer(card->guest, &d->tx_gpa, &d->tx);
+
+	return err ? err : take_buffer(card->guest, &d->rx_gpa, &d->rx);
+}
+
+static void driver_fini(struct card *card)
+{
+	struct ether_driver *d = of(card);
+	struct memory_pool *pool = &card->guest->memory;
+
+	if (d->tx_gpa)
+		memory_pool_give(pool, d->tx_gpa, BUFFER_BYTES);
+	if (d->rx_gpa)
+		memory_pool_give(pool, d->rx_gpa, BUFFER_BYTES);
+}
+
+/* Accesses. */
+
+/* What could not be done ends in card_lost(), once. */
+static void check(struct ether_driver *d, int err)
+{
+	if (err)
+		card_lost(&d->card, strerror(-err));
+}
+
+static void on_written(void *arg, int err, uint64_t value)
+{
+	(void)value;
+	check(arg, err);
+}
+
+static void write_register(struct ether_driver *d, uint32_t offset,
+			   uint64_t value)
+{
+	check(d, access_write(&d->card.bar, offset, 8, value, on_written, d));
+}
+
+/* Sending. */
+
+static void issue(struct ether_driver *d)
+{
+	write_register(d, ETHER_CSR_A, d->tx_gpa);
+	write_register(d, ETHER_CSR_B, d->size);
+	write_register(d, ETHER_CSR_C, d->to);
+}
+
+const uint8_t *ether_mac(const struct card *card)
+{
+	return ((const struct ether_driver *)card)->mac;
+}
+
+int ether_send(struct card *card, const uint8_t *frame, uint32_t size,
+	       ether_sent_fn *sent, void *arg)
+{
+	struct ether_driver *d = of(card);
+	unsigned i;
+
+	if (d->sending)
+		return -EBUSY;
+	if (size < ETHER_ADDRESSES || size > ETHER_FRAME_MAX)
+		return -EINVAL;
+	d->to = 0;
+	for (i = MAC_SIZE; i--;)
+		d->to = d->to << 8 | frame[i];
+	d->size = size - ETHER_ADDRESSES;
+	memcpy(d->tx, frame + ETHER_ADDRESSES, d->size);
+	d->sending = true;
+	d->sent = sent;
+	d->arg = arg;
+	if (card->state == CARD_UP)
+		issue(d);
+	return 0;
+}
+
+void ether_forget(struct card *card)
+{
+	of(card)->sent = NULL;
+}
+
+static void message_over(struct ether_driver *d, int err)
+{
+	ether_sent_fn *sent = d->sent;
+
+	d->sending = false;
+	d->sent = NULL;
+	d->messages += !err;
+	d->refused += err != 0;
+	if (sent)
+		sent(d->arg, err);
+}
+
+/* The chain. */
+
+static void look(struct ether_driver *d);
+
+static void chain_over(struct ether_driver *d)
+{
+	d->busy = false;
+	if (d->again && d->card.state == CARD_UP)
+		look(d);
+}
+
+static void on_size(void *arg, int err, uint64_t size)
+{
+	struct ether_driver *d = arg;
+
+	if (err || size > BUFFER_BYTES) {
+		d->busy = false;
+		card_lost(&d->card, err ? strerror(-err) : "refused");
+		return;
+	}
+	d->received++;
+	workloads_message(d->card.guest, &d->card, d->mac, d->rx,
+			  (uint32_t)size);
+	write_register(d, ETHER_RX_LENGTH, BUFFER_BYTES);
+	chain_over(d);
+}
+
+static void on_status(void *arg, int err, uint64_t status)
+{
+	struct ether_driver *d = arg;
+
+	if (err || status == UINT64_MAX) {
+		d->busy = false;
+		card_lost(&d->card, err ? strerror(-err) : "refused");
+		return;
+	}
+	d->illegal += !!(status & ETHER_STATUS_ILLEGAL);
+	d->overruns += !!(status & ETHER_STATUS_OVERRUN);
+	if (d->sending && status & ETHER_STATUS_SENT)
+		message_over(d, 0);
+	else if (d->sending && status & ETHER_STATUS_BAD_SEND)
+		message_over(d, -EINVAL);
+	else if (d->sending && status & ETHER_STATUS_ILLEGAL)
+		issue(d);
+	if (!(status & (ETHER_STATUS_MESSAGE | ETHER_STATUS_BAD_RX))) {
+		chain_over(d);
+		return;
+	}
+	if (!(status & ETHER_STATUS_MESSAGE)) {
+		write_register(d, ETHER_RX_LENGTH, BUFFER_BYTES);
+		chain_over(d);
+		return;
+	}
+	check(d, access_read(&d->card.bar, ETHER_RX_SIZE, 8, on_size, d));
+}
+
+static void look(struct ether_driver *d)
+{
+	d->again = d->busy;
+	if (d->busy)
+		return;
+	d->busy = true;
+	check(d, access_read(&d->card.bar, ETHER_STATUS, 8, on_status, d));
+}
+
+static void driver_interrupt(struct card *card)
+{
+	look(of(card));
+}
+
+/* Set-up. */
+
+static void keep_mac(struct ether_driver *d)
+{
+	unsigned i;
+
+	for (i = 0; i < MAC_SIZE; i++)
+		d->mac[i] = (uint8_t)(d->mac_value >> 8 * i);
+}
+
+static void on_started(void *arg, int err, uint64_t status)
+{
+	struct ether_driver *d = arg;
+
+	if (err || status == UINT64_MAX) {
+		card_lost(&d->card, err ? strerror(-err) : "refused");
+		return;
+	}
+	if (d->id != ETHER_ID_VALUE) {
+		card_failed(&d->card, "its registers are no Ethernet card's");
+		return;
+	}
+	keep_mac(d);
+	/* A sequence that somebody left unfinished. */
+	if (ETHER_STATUS_STATE(status) == ETHER_ADDRESS ||
+	    ETHER_STATUS_STATE(status) == ETHER_LENGTH)
+		write_register(d, ETHER_CSR_A, 0);
+	write_register(d, ETHER_RX_ADDRESS, d->rx_gpa);
+	write_register(d, ETHER_RX_LENGTH, BUFFER_BYTES);
+	write_register(d, ETHER_IRQ_ENABLE, IRQS);
+	if (d->sending)
+		issue(d);
+	card_up(&d->card);
+}
+
+static void on_value(void *arg, int err, uint64_t value)
+{
+	*(uint64_t *)arg = err ? 0 : value;
+}
+
+static void driver_start(struct card *card)
+{
+	struct ether_driver *d = of(card);
+	struct access *bar = &card->bar;
+
+	d->busy = d->again = false;
+	check(d, access_read(bar, ETHER_ID, 8, on_value, &d->id));
+	check(d, access_read(bar, ETHER_MAC, 8, on_value, &d->mac_value));
+	check(d, access_read(bar, ETHER_STATUS, 8, on_started, d));
+}
+
+static void driver_report(const struct card *card, json_t *row)
+{
+	const struct ether_driver *d = (const struct ether_driver *)card;
+	char mac[MAC_TEXT_MAX];
+	json_t *more;
+
+	more = json_pack(
+		"{s:s, s:I, s:I, s:I, s:I, s:I}", "detail",
+		mac_format(mac, d->mac), "sent", (json_int_t)d->messages,
+		"received", (json_int_t)d->received, "refused",
+		(json_int_t)d->refused, "illegal", (json_int_t)d->illegal,
+		"overruns", (json_int_t)d->overruns);
+	json_object_update(row, more);
+	json_decref(more);
+}
+
+const struct card_ops ether_card = {
+	.name = "ether",
+	.vendor = ETHER_VENDOR_ID,
+	.device = ETHER_DEVICE,
+	.size = sizeof(struct ether_driver),
+	.init = driver_init,
+	.start = driver_start,
+	.interrupt = driver_interrupt,
+	.fini = driver_fini,
+	.report = driver_report,
+};
