@@ -12,8 +12,9 @@ struct access_op {
 	struct access *owner;
 	access_fn *fn;
 	void *arg;
-	uint32_t read; /* bytes, 0: a write */
-	struct access_op *next;
+	uint32_t read;              /* bytes, 0: a write */
+	struct access_op *next;     /* free */
+	struct access_op *next_all; /* those in flight too */
 };
 
 void access_init(struct access *a, struct bus_link *bus, uint64_t gpa)
@@ -25,8 +26,8 @@ void access_fini(struct access *a)
 {
 	struct access_op *op;
 
-	while ((op = a->free)) {
-		a->free = op->next;
+	while ((op = a->all)) {
+		a->all = op->next_all;
 		free(op);
 	}
 }
@@ -36,12 +37,19 @@ static struct access_op *op_take(struct access *a, access_fn *fn, void *arg,
 {
 	struct access_op *op = a->free;
 
-	if (op)
+	if (op) {
 		a->free = op->next;
-	else
-		op = malloc(sizeof(*op));
-	if (op)
-		*op = (struct access_op){ a, fn, arg, read, NULL };
+	} else {
+		op = calloc(1, sizeof(*op));
+		if (!op)
+			return NULL;
+		op->next_all = a->all;
+		a->all = op;
+	}
+	op->owner = a;
+	op->fn = fn;
+	op->arg = arg;
+	op->read = read;
 	return op;
 }
 

@@ -15,7 +15,7 @@ struct access_op;
 struct access {
 	struct bus_link *bus;
 	uint64_t gpa; /* of offset 0 */
-	struct access_op *free;
+	struct access_op *all, *free;
 	unsigned outstanding;
 };
 
