@@ -175,7 +175,8 @@ more_messages() {
 	run -64 hvmon --device nic0/vf1=vm1
 	run -64 guestd --vm 1 --bytes=mode=9n1
 	assert_output --partial "'9n1' is no mode"
-	run -64 guestd --vm 1 --messages=depth
+	run -64 guestd --vm 1 --messages=depth=3
+	assert_output --partial "no key 'depth'"
 	run -64 guestd --vm 1 --tty=way=both
 	machine_stop
 }

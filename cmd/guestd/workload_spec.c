@@ -138,7 +138,7 @@ static int parse_send(struct workload_spec *spec, const char *key,
 		return mac_parse(value, spec->to, c);
 	if (!strcmp(key, "size"))
 		return workload_parse_size(value, spec, c);
-	if (!strcmp(key, "payload"))
+	if (!strcmp(key, "payload") && spec->kind != WORKLOAD_MESSAGES)
 		return workload_parse_payload(value, spec, c);
 	if (!strcmp(key, "seed"))
 		return units_number(value, 0, UINT64_MAX, &spec->seed, c);
@@ -239,7 +239,10 @@ static int parse_pair(struct workload_spec *spec, char *word,
 	if (!value)
 		return complain(c, EINVAL, "'%s' is not KEY=VALUE", word);
 	*value++ = '\0';
-	err = parse_common(spec, word, value, c);
+	/* Not every kind has what others have in common. */
+	err = -ENOENT;
+	if (strstr(kinds[spec->kind].keys, word))
+		err = parse_common(spec, word, value, c);
 	if (err == -ENOENT)
 		err = kinds[spec->kind].parse(spec, word, value, c);
 	if (err == -ENOENT)
@@ -263,7 +266,8 @@ int workload_parse(enum workload_kind kind, const char *text,
 		if (err < 0)
 			return err;
 	}
-	if (kind != WORKLOAD_REQUESTS && !memcmp(spec.to, none, MAC_SIZE))
+	if ((kind == WORKLOAD_SEND || kind == WORKLOAD_ROUNDTRIP) &&
+	    !memcmp(spec.to, none, MAC_SIZE))
 		return complain(c, EINVAL,
 				"'%s' says not whom to send to "
 				"(to=nic1/vf2)",
