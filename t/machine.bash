@@ -138,12 +138,12 @@ wait_until() {
 
 # pings SPACE ADDRESS COUNT: each is answered once, in order.  How long ping
 # waits for the last ones by itself depends on how fast the others were; with
-# -w it waits, and sends more meanwhile.
+# -w it waits, and sends more meanwhile, whose answers do not count.
 pings() {
 	ip netns exec "$1" ping -n -c "$3" -w "$PATIENCE" -i 0.01 "$2" \
 		>"$T/pings" || true
-	if ! diff <(sed -n 's/.* icmp_seq=\([0-9]*\) .*/\1/p' "$T/pings") \
-		<(seq "$3"); then
+	if ! diff <(sed -n 's/.* icmp_seq=\([0-9]*\) .*/\1/p' "$T/pings" |
+		head -n "$3") <(seq "$3"); then
 		cat "$T/pings"
 		return 1
 	fi
