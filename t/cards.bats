@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2034,SC2154 # PIDS is of machine.bash
+# shellcheck disable=SC2016,SC2034,SC2154 # PIDS is of machine.bash
 # cards.bats - an Ethernet card and a UART given whole to a guest, which drives
 # them: messages, bytes, a terminal, resets, the death of guest and hypervisor.
 
@@ -80,6 +80,37 @@ cards() {
 	timeout $((PATIENCE * 3)) guestd --vm 1 --once --idle 1s --tty \
 		<"$T/in" >"$T/got"
 	sed s/line/LINE/ "$T/in" | diff - "$T/got"
+	machine_stop
+}
+
+says() {
+	grep -q "$2" "$1"
+}
+
+@test "cards: a terminal program talks over the pty with a shell behind the guest" {
+	machine_start <<-END
+		bridge: rootbridge
+		com0: iovdev --type uart --line pty
+		hv: hvmon --device com0=vm1
+	END
+	mkfifo "$T/to" "$T/from" "$T/keys"
+	sh <"$T/to" >"$T/from" 2>&1 3>&- {NEVER}>&- &
+	PIDS[shell]=$!
+	guestd --vm 1 --name=vm1 --tty >"$T/to" <"$T/from" 3>&- {NEVER}>&- &
+	PIDS[guest1]=$!
+	await workload.started
+	socat - "$M/dev/com0/tty" <"$T/keys" >"$T/screen" 3>&- {NEVER}>&- &
+	PIDS[terminal]=$!
+	exec {keys}>"$T/keys"
+	# What is sent before somebody is there is lost, here as on a cable.
+	await line.carrier '.on'
+	echo 'echo $((6 * 7))' >&"$keys"
+	wait_until "$PATIENCE" says "$T/screen" 42
+	echo 'exit 3' >&"$keys"
+	finish shell 3
+	stop guest1
+	exec {keys}>&-
+	finish terminal 0
 	machine_stop
 }
 
