@@ -76,11 +76,11 @@ ours_signal() {
 	done <"$work/m.$2.pids"
 }
 
-# our_send NAME GUEST VF TO BYTES [RATE]: from now on.
+# our_send NAME GUEST VF TO BYTES [RATE]: from now on; prints the workload.
 our_send() {
-	ask "$1" "$2" send "{\"vf\":\"$3\",\"to\":\"$4\",
-		\"size\":\"$5\",\"payload\":\"plain\"${6:+,\"rate\":\"$6\"}}" \
-		>/dev/null
+	ask "$1" "$2" send "{\"vf\":\"$3\",\"to\":\"$4\",\"size\":\"$5\",
+		\"payload\":\"plain\"${6:+,\"rate\":\"$6\"}}" --json |
+		jq -r .workload
 }
 
 # An address that nobody has: it is sent out of the device.
@@ -89,12 +89,15 @@ outside=02:00:5e:00:53:01
 # ours_size NAME BYTES: of the frames from now on.
 ours_size() {
 	ours_signal CONT "$1"
-	ask "$1" guest1 stop-workload >/dev/null
+	# Not what else the guest does: it receives.
+	[ ! -f "$work/m.$1.send" ] ||
+		ask "$1" guest1 stop-workload \
+			"{\"workload\":\"$(cat "$work/m.$1.send")\"}" >/dev/null
 	case $1 in
 	one-hop) our_send "$1" guest1 nic0/vf1 $outside "$2" ;;
 	two-hop) our_send "$1" guest1 nic0/vf1 nic0/vf2 "$2" ;;
 	two-hop-procs) our_send "$1" guest1 nic0/vf1 nic0/vf2 "$2" ;;
-	esac
+	esac >"$work/m.$1.send"
 	ours_signal STOP "$1"
 }
 
@@ -136,14 +139,14 @@ ours_sample() {
 ours_trip() {
 	name=trip-$1
 	ours_signal CONT "$name"
-	ask "$name" guest1 roundtrip \
-		'{"vf":"nic0/vf1","to":"nic0/vf2"}' >/dev/null
+	trip=$(ask "$name" guest1 roundtrip \
+		'{"vf":"nic0/vf1","to":"nic0/vf2"}' --json | jq -r .workload)
 	sleep "$warm_up_s"
 	ask "$name" guest1 reset-counters >/dev/null
 	sleep "$sample_s"
 	ask "$name" guest1 show '{"table":"workload"}' \
 		--json >"$work/look.1"
-	ask "$name" guest1 stop-workload >/dev/null
+	ask "$name" guest1 stop-workload "{\"workload\":\"$trip\"}" >/dev/null
 	ours_signal STOP "$name"
 	jq -r '[.rows[] | select(.kind == "roundtrip")][-1] |
 		select(.p50_ns > 0) | "\(.p50_ns / 1e3) \(.p99_ns / 1e3)"
@@ -164,7 +167,7 @@ ours_fan() {
 		rate=$little
 		[ $((vf % 4)) -lt 3 ] && [ $((vf % 4)) -gt 0 ] && rate=
 		our_send fan guest$(((vf - 1) % 2 + 1)) "nic0/vf$vf" $outside \
-			$fan_bytes "$rate"
+			$fan_bytes "$rate" >/dev/null
 	done
 	ours_signal STOP fan
 }

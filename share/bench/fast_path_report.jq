@@ -1,7 +1,7 @@
 # fast_path_report.jq - samples, one a line, to the benchmark's line of JSON.
 #
 # A sample is: SHAPE BYTES VFS WHO PLACEMENT NS VALUE [VALUE2]; with a placement
-# "moved" or "busy" it was discarded.
+# "moved", "busy" or "none" it was discarded.
 
 def digits: if . == null then null else . * 1000 | round / 1000 end;
 
@@ -31,8 +31,8 @@ def placements: ["smt", "near", "far"] as $order |
 
 # In each placement that was seen; one row without, if there was none.
 def each_placement(f):
-	map(select(.placement | IN("moved", "busy"))) as $discarded |
-	map(select(.placement | IN("moved", "busy") | not)) as $good |
+	map(select(.placement | IN("moved", "busy", "none"))) as $discarded |
+	map(select(.placement | IN("moved", "busy", "none") | not)) as $good |
 	($good | placements) as $seen |
 	($discarded | map(select(.placement == "busy")) | length) as $busy |
 	(if $seen == [] then [null] else $seen end)[] as $placement |
