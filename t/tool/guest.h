@@ -49,7 +49,8 @@ int guest_poke(struct guest *g, struct queue_ring *ring, const char *field,
 void guest_frame(struct guest *g, uint32_t i, const uint8_t mac[6],
 		 uint32_t size);
 /* While a second thread writes nonsense into both rings, enable the queues
- * again and again and ring; -errno.  *stops: how often a queue stopped. */
+ * again and again and ring, for `ms` and until one has stopped; -errno.  *stops: how
+ * often a queue stopped; 0: never, in much longer. */
 int guest_churn(struct guest *g, unsigned ms, unsigned *stops)
 	__attribute__((warn_unused_result));
 

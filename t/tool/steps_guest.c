@@ -187,6 +187,7 @@ const struct step guest_steps[] = {
 	{ "index", 3, 3, step_index,
 	  "tx|rx N: wait until the device's is N or more" },
 	{ "entry", 3, 3, step_entry, "tx|rx I" },
-	{ "churn", 2, 2, step_churn, "MS: write nonsense while it works" },
+	{ "churn", 2, 2, step_churn,
+	  "MS: write nonsense while it works, until a queue stopped" },
 	{ NULL, 0, 0, NULL, NULL },
 };
