@@ -114,7 +114,8 @@ two_looks() {
 	ours_signal STOP "$1"
 }
 
-# ours_sample NAME: million frames a second at the receiving end.
+# ours_sample NAME: million frames a second at the receiving end; nothing if
+# none came.
 ours_sample() {
 	case $1 in
 	one-hop)
@@ -130,7 +131,8 @@ ours_sample() {
 	esac
 	[ "$1" = one-hop ] ||
 		frames='[.rows[] | select(.queue == "rx") | .frames] | add'
-	jq -s "(map($frames) | .[1] - .[0]) / (.[1].t - .[0].t) * 1e3" \
+	jq -s "(map($frames) | .[1] - .[0]) / (.[1].t - .[0].t) * 1e3 |
+		select(. > 0)" \
 		"$work/look.1" "$work/look.2"
 }
 
@@ -173,15 +175,16 @@ ours_fan() {
 }
 
 # ours_fan_sample VFS: million frames a second of all VFs, and of that VF which
-# got least of its share, what part it got.  Who asks for less than an equal
-# share has that for its share; the others have equal parts of what is left.
+# got least of its share, what part it got; nothing if no frame came.  Who asks
+# for less than an equal share has that for its share; the others have equal
+# parts of what is left.
 ours_fan_sample() {
 	two_looks fan nic0 device-counters
 	jq -rs --argjson vfs "$1" --argjson little "$little" '
 		((.[1].t - .[0].t) / 1e9) as $s |
 		[.[].rows | map(select(.function | test("/vf")))[:$vfs] |
 			map(.tx_frames)] | transpose |
-		map((.[1] - .[0]) / $s) | add as $all |
+		map((.[1] - .[0]) / $s) | add as $all | select($all > 0) |
 		to_entries | map(. + {asks:
 			((.key + 1) % 4 | . == 0 or . == 3)}) |
 		(map(select(.asks)) | length) as $n |
