@@ -12,10 +12,13 @@
  * calls deferred by a callback wait for the next iteration, so that one that
  * renews itself cannot keep the others from running.
  *
- * Pollers that spin on a CPU on which somebody else waits keep away just what
- * they wait for.  So a loop that spins gives the CPU up now and then, and by
- * the time that takes it notices whether anybody took it; while somebody does,
- * it gives it up each time that it found nothing.
+ * Pollers that run on a CPU on which somebody else waits keep away just what
+ * they wait for, or who takes what they send.  So a loop that does not sleep
+ * gives the CPU up now and then, and by the time that takes it notices who
+ * took it.  Who gives it back soon is a partner: while there is one, the loop
+ * gives the CPU up each time that it found nothing, and after a short while
+ * of work.  Who keeps it has work of his own, and gets it from the scheduler:
+ * giving up more often would only give away this loop's share.
  */
 #include <config.h>
 
@@ -34,11 +37,18 @@
 #define BATCH 64
 /* How long pollers with work may keep descriptors waiting. */
 #define BUSY_NS (50 * NS_PER_US)
-/* How long a loop spins between two tries to give the CPU up, from how long a
- * try must take to show that somebody took it, and for how long that holds. */
-#define YIELD_NS  (5 * NS_PER_US)
-#define TAKEN_NS  (1 * NS_PER_US)
-#define SHARED_NS (1 * NS_PER_MS)
+/* For how long a loop spins, or works, between two tries to give the CPU up. */
+#define YIELD_SPIN_NS (5 * NS_PER_US)
+#define YIELD_WORK_NS (100 * NS_PER_US)
+/* A try that takes this long shows a partner, and a longer one a stranger. */
+#define TAKEN_NS (1 * NS_PER_US)
+#define KEPT_NS  (500 * NS_PER_US)
+/* For how long a partner counts as there, and for how long a loop works before
+ * it is the partner's turn: a few hundred frames, which fit a ring. */
+#define SHARED_NS     (1 * NS_PER_MS)
+#define SHARE_WORK_NS (10 * NS_PER_US)
+/* The next try comes after so many times what a stranger took. */
+#define KEPT_TIMES 16u
 /* Spinning, the clock is read this often only. */
 #define SPINS_PER_CLOCK 4u
 
@@ -54,8 +64,10 @@ struct loop {
 	int status;
 	uint64_t now_ns;
 	uint64_t waited_ns;  /* when epoll was asked last */
-	uint64_t yielded_ns; /* when the CPU was given up, or was not idle */
-	uint64_t shared_ns;  /* until when it counts as shared */
+	uint64_t worked_ns;  /* when something was found last */
+	uint64_t yielded_ns; /* when the CPU was given up last */
+	uint64_t shared_ns;  /* until when a partner counts as there */
+	uint64_t kept_ns;    /* until when the CPU is not given up */
 	unsigned spins;      /* in a row */
 
 	struct epoll_event batch[BATCH];
@@ -381,31 +393,46 @@ static enum loop_poll run_pollers(struct loop *loop)
 	return most;
 }
 
-/* Nothing came: whoever waits for this CPU may be the one who sends it. */
+/* Whoever waits for this CPU may be a partner. */
 static void yield(struct loop *loop)
 {
-	uint64_t before = loop->now_ns;
+	uint64_t before = loop->now_ns, took;
 
-	if (before >= loop->shared_ns && before - loop->yielded_ns < YIELD_NS)
-		return;
 	sched_yield();
 	loop->now_ns = clock_now_ns();
 	loop->yielded_ns = loop->now_ns;
-	if (loop->now_ns - before >= TAKEN_NS)
+	took = loop->now_ns - before;
+	if (took >= KEPT_NS)
+		loop->kept_ns = loop->now_ns + KEPT_TIMES * took;
+	else if (took >= TAKEN_NS)
 		loop->shared_ns = loop->now_ns + SHARED_NS;
+}
+
+static bool shall_yield(const struct loop *loop, enum loop_poll found)
+{
+	uint64_t now = loop->now_ns, ran = now - loop->yielded_ns;
+	bool shared = now < loop->shared_ns;
+
+	if (found == LOOP_WORKED)
+		return now >= loop->kept_ns &&
+		       ran >= (shared ? SHARE_WORK_NS : YIELD_WORK_NS);
+	if (now - loop->worked_ns < ran)
+		ran = now - loop->worked_ns;
+	return shared || ran >= YIELD_SPIN_NS;
 }
 
 /* The time of an iteration that does not sleep. */
 static void take_time(struct loop *loop, enum loop_poll found)
 {
+	if (found != LOOP_WORKED && ++loop->spins % SPINS_PER_CLOCK != 0)
+		return;
+	loop->now_ns = clock_now_ns();
 	if (found == LOOP_WORKED) {
-		loop->now_ns = clock_now_ns();
-		loop->yielded_ns = loop->now_ns;
+		loop->worked_ns = loop->now_ns;
 		loop->spins = 0;
-	} else if (++loop->spins % SPINS_PER_CLOCK == 0) {
-		loop->now_ns = clock_now_ns();
-		yield(loop);
 	}
+	if (shall_yield(loop, found))
+		yield(loop);
 }
 
 /* Signals */
