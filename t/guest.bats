@@ -158,12 +158,18 @@ frames_of() {
 @test "what leaves the device through a sink is counted" {
 	machine_start <<-END
 		bridge: rootbridge
-		nic1: iovdev --vfs 1 --lan sink --poll sleep
-		hv: hvmon --vf nic1/vf1=vm1
+		nic1: iovdev --vfs 2 --lan sink --poll sleep
+		hv: hvmon --vf nic1/vf1=vm1 --vf nic1/vf2=vm2
 	END
 	run -0 guestd --vm 1 --once --send \
-		to=02:00:00:00:00:01,count=5000,size=64-1514,payload=plain
-	rpc nic1 show '["lan"]' | jq -e '.rows[0].sent == 5000'
+		to=02:00:5e:00:53:01,count=5000,size=64-1514,payload=plain
+	rpc nic1 show '["lan"]' | jq -e '.rows[0] |
+		.sent == 5000 and .forwarded == 5000 and .flooded == 0'
+	# Where other addresses are nobody knows.
+	run -0 guestd --vm 1 --once --send \
+		to=02:00:5e:00:53:02,count=10,payload=plain
+	rpc nic1 show '["lan"]' | jq -e '.rows[0] |
+		.sent == 5010 and .flooded == 10'
 }
 
 @test "an echo comes back, groups and strangers get none" {

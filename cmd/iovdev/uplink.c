@@ -13,7 +13,7 @@ int uplink_open(struct uplink **u, struct nic *nic, const char *text,
 	if (!text || !strcmp(text, "none"))
 		return 0;
 	if (!strcmp(text, "sink"))
-		return uplink_sink_open(u, c);
+		return uplink_sink_open(u, nic, c);
 	if (!strncmp(text, "tap:", 4) && text[4])
 		return uplink_tap_open(u, nic, text + 4, c);
 	if (!strncmp(text, "pcap:", 5) && text[5])

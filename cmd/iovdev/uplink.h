@@ -21,7 +21,7 @@ int uplink_open(struct uplink **u, struct nic *nic, const char *text,
 		struct complaint *c) __attribute__((warn_unused_result));
 void uplink_close(struct uplink *u);
 
-int uplink_sink_open(struct uplink **u, struct complaint *c)
+int uplink_sink_open(struct uplink **u, struct nic *nic, struct complaint *c)
 	__attribute__((warn_unused_result));
 int uplink_tap_open(struct uplink **u, struct nic *nic, const char *name,
 		    struct complaint *c) __attribute__((warn_unused_result));
