@@ -401,14 +401,17 @@ waits() {
 
 @test "what a fault does to frames is seen" {
 	power_on </dev/null
-	launch receiver guestd --vm 2 --sink --once --idle 500ms
+	# All fit the ring of a receiver that gets no CPU.
+	launch receiver guestd --vm 2 --sink --once --idle 500ms \
+		--ring 2048
 	await_ready receiver
 	iovctl fault nic1/vf1 tx "loss 20% seed 1"
 	run -0 guestd --vm 1 --once --send to=nic1/vf2,count=2000,rate=20k
 	finish receiver 1
 	has_event report '.src == "receiver" and .lost > 300 and .lost < 500 and
 		.repeated == 0 and .corrupted == 0'
-	start receiver guestd --vm 2 --sink --once --idle 500ms
+	start receiver guestd --vm 2 --sink --once --idle 500ms \
+		--ring 2048
 	iovctl fault nic1/vf1 tx "corrupt 20% seed 1"
 	run -0 guestd --vm 1 --once --send to=nic1/vf2,count=2000,rate=20k
 	finish receiver 1
