@@ -105,12 +105,12 @@ int buffer_pool_init(struct buffer_pool *b, struct memory_pool *pool,
 				   .size = size,
 				   .stride = stride_of(size),
 				   .n = n,
-				   .n_free = n,
+				   .given = n,
 				   .free = indexes };
 	b->hva = guest_memory_at(pool->memory, gpa, bytes,
 				 GUEST_READ | GUEST_WRITE);
 	for (i = 0; i < n; i++)
-		indexes[i] = n - 1 - i;
+		indexes[i] = i;
 	return 0;
 }
 

@@ -29,7 +29,10 @@ void memory_pool_give(struct memory_pool *pool, uint64_t gpa, uint64_t size);
 
 #define BUFFER_NONE UINT32_MAX
 
-/* Buffers of one size by number; the one given back last goes out first. */
+/* Buffers of one size by number; the one given back first goes out first.  So
+ * those of a ring are walked in the order in which they lie, which the cache
+ * foresees, and large ones have left it for the one that both sides share
+ * before the other side reads them. */
 struct buffer_pool {
 	uint8_t *hva;
 	uint64_t gpa;
@@ -37,11 +40,13 @@ struct buffer_pool {
 	/* From one to the next: an odd number of cache lines, so that their
 	 * beginnings do not share a few sets of the cache. */
 	uint32_t stride;
-	uint32_t n, n_free;
+	uint32_t n; /* a power of two */
+	/* The free ones: a ring, its indexes run freely. */
 	uint32_t *free;
+	uint32_t taken, given;
 };
 
-/* -ENOMEM */
+/* n is a power of two.  -ENOMEM */
 int buffer_pool_init(struct buffer_pool *b, struct memory_pool *pool,
 		     uint32_t n, uint32_t size)
 	__attribute__((warn_unused_result));
@@ -50,11 +55,13 @@ void buffer_pool_fini(struct buffer_pool *b, struct memory_pool *pool);
 /* BUFFER_NONE: all are in use. */
 static inline uint32_t buffer_take(struct buffer_pool *b)
 {
-	return b->n_free ? b->free[--b->n_free] : BUFFER_NONE;
+	if (b->taken == b->given)
+		return BUFFER_NONE;
+	return b->free[b->taken++ & (b->n - 1)];
 }
 static inline void buffer_give(struct buffer_pool *b, uint32_t i)
 {
-	b->free[b->n_free++] = i;
+	b->free[b->given++ & (b->n - 1)] = i;
 }
 static inline uint8_t *buffer_hva(const struct buffer_pool *b, uint32_t i)
 {
@@ -68,9 +75,9 @@ static inline uint64_t buffer_gpa(const struct buffer_pool *b, uint32_t i)
 /* The one that is taken n calls from now will be written to. */
 static inline void buffer_prefetch(const struct buffer_pool *b, uint32_t n)
 {
-	if (b->n_free > n)
-		__builtin_prefetch(buffer_hva(b, b->free[b->n_free - 1 - n]),
-				   1);
+	if (b->given - b->taken > n)
+		__builtin_prefetch(
+			buffer_hva(b, b->free[(b->taken + n) & (b->n - 1)]), 1);
 }
 
 #endif

@@ -205,6 +205,30 @@ static void test_extents(void)
 	CHECK_INT(d, 4096);
 }
 
+static void test_buffers(void)
+{
+	struct guest_memory none = { .n = 0 };
+	struct memory_pool pool;
+	struct buffer_pool b;
+	uint32_t i;
+
+	memory_pool_init(&pool, &none, 64 * 4096);
+	CHECK_INT(buffer_pool_init(&b, &pool, 8, 2048), 0);
+	for (i = 0; i < 8; i++)
+		CHECK_INT(buffer_take(&b), i);
+	CHECK_INT(buffer_take(&b), BUFFER_NONE);
+	/* The one that came back first goes out first. */
+	buffer_give(&b, 3);
+	buffer_give(&b, 1);
+	CHECK_INT(buffer_take(&b), 3);
+	buffer_give(&b, 7);
+	CHECK_INT(buffer_take(&b), 1);
+	CHECK_INT(buffer_take(&b), 7);
+	CHECK_INT(buffer_take(&b), BUFFER_NONE);
+	buffer_pool_fini(&b, &pool);
+	CHECK_INT(pool.n_free, 1);
+}
+
 static const struct unit_case cases[] = {
 	{ "pace_slow", test_pace_slow },
 	{ "pace_fast", test_pace_fast },
@@ -213,6 +237,7 @@ static const struct unit_case cases[] = {
 	{ "histogram", test_histogram },
 	{ "mac", test_mac },
 	{ "send_spec", test_send_spec },
+	{ "buffers", test_buffers },
 	{ "bad_specs", test_bad_specs },
 	{ "requests_spec", test_requests_spec },
 	{ "extents", test_extents },
