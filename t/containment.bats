@@ -19,7 +19,7 @@ power_on() {
 		bridge: rootbridge $*
 		nic0: ${RESTART:-} iovdev --vfs 2 --latency vf1=1ms \
 			--latency vf2=1ms
-		hv: hvmon --vf nic0/vf1=vm1:300ms --vf nic0/vf2=vm2:300ms
+		hv: hvmon --vf nic0/vf1=vm1:900ms --vf nic0/vf2=vm2:900ms
 		g1: guestd --vm 1 --requests 4,rate=2k
 		g2: guestd --vm 2 --requests 4,rate=2k
 	END

@@ -80,6 +80,7 @@ pair() {
 # The reset throws requests away: the machine shuts down and says why.
 shuts_down() {
 	LATENCY=300ms
+	TIMEOUT=1s
 	two_nics
 	iovctl reset "$@" nic0/pf0 3>&- &
 	is_shut_down
@@ -96,6 +97,7 @@ is_shut_down() {
 unsuspended_shuts_down() {
 	HV+=" --at reset.a115=hold"
 	LATENCY=300ms
+	TIMEOUT=1s
 	two_nics
 	iovctl reset "$@" nic0/pf0 3>&- &
 	await reset.a115
@@ -168,6 +170,7 @@ unsuspended_shuts_down() {
 }
 
 @test "a device that dies in a110 shuts the machine down" {
+	TIMEOUT=1s
 	two_nics
 	iovctl at hv reset.a110=hold >/dev/null
 	iovctl reset nic0/pf0 3>&- &
@@ -220,6 +223,7 @@ unsuspended_shuts_down() {
 }
 
 @test "waiting times are edited together, and wrong ones change nothing" {
+	TIMEOUT=1s
 	two_nics
 	run -0 iovctl wait-time
 	assert_line --regexp 'nic0/pf0 +nic0/vf1 +80ms'
@@ -303,6 +307,7 @@ entries_are_in_hand() {
 # time, or what is in hand then is lost.
 @test "iovdev --without bme: the barrier has no end, or frames are lost" {
 	NIC="--without bme"
+	TIMEOUT=1s
 	two_nics
 	iovctl fault nic0/vf2 rx delay 20ms >/dev/null
 	wait_until "$PATIENCE" received $(($(report g1 .frames.received) + 20))
@@ -335,7 +340,7 @@ frames_are_missing() {
 
 # The same as two_nics, but without the second one and a bmc.
 by_hand() {
-	start bridge rootbridge --vms=4
+	start bridge rootbridge --vms=4 --timeout=20s
 	start nic0 iovdev --vfs 4
 	hv
 	start g1 guestd --vm 1 --sink \

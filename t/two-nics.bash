@@ -7,13 +7,14 @@
 #	nothing_is_lost			end the work: nothing is missing
 #	in_order			all resets so far, by the log
 #
-# BRIDGE, NIC, HV: more options of rootbridge, nic0 and hvmon.
+# BRIDGE, NIC, HV: more options of rootbridge, nic0 and hvmon.  TIMEOUT: of
+# completions; a busy computer is no reason for one.
 
 # Two devices, two VMs: VM 1 has VFs 1 to 3, VM 2 has VF 4.  Requests of VFs 1
 # and 2 take a while, so that some are in flight; VF 1 sends to VF 2.
 two_nics_file() {
 	cat <<-END
-		bridge: rootbridge --vms=4 ${BRIDGE:-}
+		bridge: rootbridge --vms=4 --timeout=${TIMEOUT:-20s} ${BRIDGE:-}
 		nic0: iovdev ${NIC:-} --vfs 8 --latency vf1=${LATENCY:-50ms} \
 			--latency vf2=${LATENCY:-50ms}
 		nic1: iovdev --vfs 8
