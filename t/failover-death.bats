@@ -50,6 +50,12 @@ go_on() {
 	iovctl release vm1 >/dev/null
 }
 
+# freeze PID: until it stands.
+freeze() {
+	kill -STOP "$1"
+	wait_until "$PATIENCE" is_stopped "$1"
+}
+
 # Everybody is there and has a link.
 whole() {
 	await soft-reset.done
@@ -102,8 +108,7 @@ off() {
 		power
 		hold_at "$point"
 		was=$(pid vm1)
-		kill -STOP "$was"
-		wait_until "$PATIENCE" is_stopped "$was"
+		freeze "$was"
 		kill -CONT "$was"
 		go_on
 		whole
@@ -144,19 +149,23 @@ ended() {
 	wait_until "$PATIENCE" no_leftovers
 }
 
-@test "the root bridge is frozen at each point: the failover waits for it" {
+# waits_for NAME: the failover goes on when the frozen NAME does.
+waits_for() {
 	local point was
 	for point in $(points); do
 		power
 		hold_at "$point"
-		was=$(pid bridge)
-		kill -STOP "$was"
-		wait_until "$PATIENCE" is_stopped "$was"
+		was=$(pid "$1")
+		freeze "$was"
 		go_on
 		kill -CONT "$was"
 		whole
 		off
 	done
+}
+
+@test "the root bridge is frozen at each point: the failover waits for it" {
+	waits_for bridge
 }
 
 @test "the device is killed at each point: it starts again, as all others do" {
@@ -174,18 +183,7 @@ ended() {
 }
 
 @test "the device is frozen at each point: the failover waits for it" {
-	local point was
-	for point in $(points); do
-		power
-		hold_at "$point"
-		was=$(pid nic0)
-		kill -STOP "$was"
-		wait_until "$PATIENCE" is_stopped "$was"
-		go_on
-		kill -CONT "$was"
-		whole
-		off
-	done
+	waits_for nic0
 }
 
 @test "bmc is killed at each point: nobody is left, and the next one starts" {
@@ -205,8 +203,7 @@ ended() {
 	power
 	hold_at failover.1707
 	was=${PIDS[bmc]}
-	kill -STOP "$was"
-	wait_until "$PATIENCE" is_stopped "$was"
+	freeze "$was"
 	go_on
 	iovctl link nic0/vf1 down
 	show link function=nic0/vf1 src=vm1 link=down
