@@ -42,7 +42,7 @@ struct uart_driver {
 	bool empty;   /* nothing was left to pull */
 	bool stalled; /* the user had no room */
 	struct loop_timer poll;
-	struct loop_deferred wake;
+	struct loop_deferred use, wake, begin;
 	uint64_t sent, received, errors;
 };
 
@@ -178,7 +178,7 @@ static void rest(struct uart_driver *d)
 		d->user->drained(d->arg);
 	}
 	if (again)
-		loop_defer(d->card.guest->program.loop, &d->wake, on_poll, d);
+		loop_defer(d->card.guest->program.loop, &d->begin, on_poll, d);
 	else if (d->mode.polling || d->empty)
 		loop_timer_in(d->card.guest->program.loop, &d->poll, POLL_NS,
 			      on_poll, d);
@@ -387,7 +387,7 @@ static void on_use(void *arg)
 	struct uart_driver *d = arg;
 
 	if (d->busy) {
-		loop_defer(d->card.guest->program.loop, &d->wake, on_use, d);
+		loop_defer(d->card.guest->program.loop, &d->use, on_use, d);
 		return;
 	}
 	d->mode = d->next_mode;
@@ -409,7 +409,7 @@ void uart_use(struct card *card, const struct uart_mode *mode,
 	if (mode)
 		d->next_mode = *mode;
 	loop_timer_cancel(&d->poll);
-	loop_defer(card->guest->program.loop, &d->wake, on_use, d);
+	loop_defer(card->guest->program.loop, &d->use, on_use, d);
 }
 
 static int driver_init(struct card *card)
@@ -422,7 +422,9 @@ static int driver_init(struct card *card)
 static void driver_fini(struct card *card)
 {
 	loop_timer_cancel(&of(card)->poll);
+	loop_defer_cancel(&of(card)->use);
 	loop_defer_cancel(&of(card)->wake);
+	loop_defer_cancel(&of(card)->begin);
 }
 
 static void driver_report(const struct card *card, json_t *row)
