@@ -40,7 +40,7 @@
 bats_require_minimum_version 1.5.0
 
 # How long anything may take before it counts as hanging.
-PATIENCE=${PATIENCE:-10}
+PATIENCE=${PATIENCE:-30}
 
 machine_setup() {
 	bats_load_library bats-support

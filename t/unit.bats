@@ -108,6 +108,10 @@ suite() {
 	suite peer_eventfd
 }
 
+@test "pid state" {
+	suite pid_state
+}
+
 @test "points" {
 	suite points
 }

@@ -264,14 +264,6 @@ void power_ready(struct bmc *b, struct process *p)
 
 /* A program ended */
 
-static bool is_rootbridge(const struct process *p)
-{
-	const char *word = p->line->argv[0];
-	const char *slash = strrchr(word, '/');
-
-	return !strcmp(slash ? slash + 1 : word, "rootbridge");
-}
-
 static void gone_up(struct bmc *b, struct process *p)
 {
 	const char *cause = state_area_cause(b->program.state);
@@ -281,7 +273,7 @@ static void gone_up(struct bmc *b, struct process *p)
 		power_lost(b, "shut down: %s", cause);
 		return;
 	}
-	if (is_rootbridge(p)) {
+	if (process_is_rootbridge(p)) {
 		power_lost(b, "shut down: %s ended (%s)", p->line->name,
 			   process_end_text(p, end, sizeof(end)));
 		return;
@@ -297,11 +289,13 @@ static void gone_up(struct bmc *b, struct process *p)
 /* The machine cannot come up: with the program's own status if it has one. */
 static void start_failed(void *arg)
 {
-	const struct process *p = arg;
+	struct process *p = arg;
 	struct bmc *b = p->bmc;
 	bool has_status = p->end_code == CLD_EXITED && p->end_status;
 	char end[32];
 
+	if (restart_waits_for_bridge(p, start_failed))
+		return;
 	if (p->exec_errno)
 		power_off(b, STATUS_DATA, "%s: cannot run %s: %s",
 			  p->line->name, p->line->argv[0],

@@ -384,6 +384,14 @@ void process_poll(struct process *p)
 
 /* Words */
 
+bool process_is_rootbridge(const struct process *p)
+{
+	const char *word = p->line->argv[0];
+	const char *slash = strrchr(word, '/');
+
+	return !strcmp(slash ? slash + 1 : word, "rootbridge");
+}
+
 const char *process_state_name(const struct process *p)
 {
 	static const char *const names[] = { "off", "starting", "running",

@@ -115,6 +115,8 @@ static inline bool process_restarts(const struct process *p)
 	return !p->pid && (p->hold.points || p->timer.loop || p->resetting);
 }
 
+/* Whether it is the root bridge, by its program's name. */
+bool process_is_rootbridge(const struct process *p);
 /* "running", "frozen", ... */
 const char *process_state_name(const struct process *p);
 /* How it ended last: "0", "71", "SIGKILL", or NULL. */

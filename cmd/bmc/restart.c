@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "cmd/bmc/bmc.h"
+#include "libcore/pid_state.h"
 
 bool restart_applies(const struct process *p)
 {
@@ -35,12 +36,30 @@ void restart_now(void *arg)
 			  p->line->name, strerror(-err));
 }
 
+bool restart_waits_for_bridge(struct process *p, loop_fn *again)
+{
+	struct bmc *b = p->bmc;
+	unsigned i;
+
+	for (i = 0; i < b->n; i++) {
+		if (!process_is_rootbridge(&b->process[i]) ||
+		    !pid_is_exiting(b->process[i].pid))
+			continue;
+		loop_timer_in(b->program.loop, &p->timer, RESTART_BRIDGE_NS,
+			      again, p);
+		return true;
+	}
+	return false;
+}
+
 static void restart(void *arg)
 {
 	struct process *p = arg;
 	struct bmc *b = p->bmc;
 	enum point_verdict verdict;
 
+	if (restart_waits_for_bridge(p, restart))
+		return;
 	if (!restart_limit_take(&p->limit, clock_now_ns())) {
 		power_off(b, STATUS_INTERNAL,
 			  "%s: restarted %u times in %llu s, giving up",

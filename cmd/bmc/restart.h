@@ -15,6 +15,9 @@ struct process;
  * If that is true we hear of it a little later, and in vain it would start
  * again before. */
 bool restart_misses_bridge(const struct process *p);
+/* Whether the root bridge let go of everything but has not ended yet, which the
+ * kernel may draw out: `again` is called with p a little later. */
+bool restart_waits_for_bridge(struct process *p, loop_fn *again);
 
 /* Whether a program that ended as it did is started again. */
 bool restart_applies(const struct process *p);

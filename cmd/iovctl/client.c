@@ -17,6 +17,7 @@
 #include "libcore/control.h"
 #include "libcore/function_name.h"
 #include "libcore/loop.h"
+#include "libcore/pid_state.h"
 #include "libcore/unixsock.h"
 
 #define RECEIVE_SIZE (64u << 10)
@@ -317,29 +318,6 @@ int call_slow(struct iovctl *ctl, const char *name, const char *method,
 	return call_for(ctl, name, method, params,
 			ctl->has_timeout ? ctl->timeout_ns : SLOW_TIMEOUT_NS,
 			result);
-}
-
-bool pid_is_stopped(pid_t pid)
-{
-	char path[64], text[512];
-	const char *state;
-	ssize_t n;
-	int fd;
-
-	if (pid <= 0)
-		return false;
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	state = strrchr(text, ')'); /* the name may hold anything */
-	return state &&
-	       (!strncmp(state, ") T", 3) || !strncmp(state, ") t", 3));
 }
 
 static int by_name(const void *a, const void *b)

@@ -50,8 +50,6 @@ int client_result(struct iovctl *ctl, const struct client *client,
 		  json_t **result);
 /* For clients_run(): all who did not answer yet are stopped processes. */
 bool clients_rest_is_stopped(const struct client *clients, unsigned n);
-/* Whether the process is stopped by a signal. */
-bool pid_is_stopped(pid_t pid);
 
 /* One call from beginning to end.  result may be NULL. */
 int call(struct iovctl *ctl, const char *name, const char *method,

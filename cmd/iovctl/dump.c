@@ -16,6 +16,7 @@
 #include "cmd/iovctl/show.h"
 #include "libcore/function_name.h"
 #include "libcore/loop.h"
+#include "libcore/pid_state.h"
 #include "libcore/program.h"
 #include "libcore/state_area.h"
 

@@ -16,6 +16,7 @@
 
 #include "cmd/iovctl/client.h"
 #include "libcore/loop.h"
+#include "libcore/pid_state.h"
 #include "libcore/unixsock.h"
 
 struct target {

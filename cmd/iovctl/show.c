@@ -11,6 +11,7 @@
 #include "cmd/iovctl/show.h"
 #include "cmd/iovctl/table.h"
 #include "libcore/loop.h"
+#include "libcore/pid_state.h"
 
 static const json_t *result_of(const struct client *client)
 {

@@ -36,6 +36,7 @@ static const struct unit_suite *const suites[] = {
 	&pcap_stream_suite,
 	&pci_config_suite,
 	&peer_eventfd_suite,
+	&pid_state_suite,
 	&points_suite, &poll_mode_suite,
 	&procedure_suite,
 	&protection_suite,

@@ -42,6 +42,7 @@ extern const struct unit_suite nic_suite;
 extern const struct unit_suite pcap_stream_suite;
 extern const struct unit_suite pci_config_suite;
 extern const struct unit_suite peer_eventfd_suite;
+extern const struct unit_suite pid_state_suite;
 extern const struct unit_suite points_suite;
 extern const struct unit_suite poll_mode_suite;
 extern const struct unit_suite procedure_suite;

@@ -1,0 +1,54 @@
+/* pid_state.c - what the kernel tells of another process: /proc/PID/stat. */
+#include <config.h>
+
+#include "libcore/pid_state.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* PF_EXITING of the kernel's flags, which proc(5) leaves to its source. */
+#define FLAG_EXITING 0x4u
+
+struct pid_state {
+	char state; /* R, S, T ... */
+	unsigned flags;
+};
+
+static bool read_state(pid_t pid, struct pid_state *s)
+{
+	char path[64], text[512];
+	const char *after;
+	ssize_t n;
+	int fd;
+
+	if (pid <= 0)
+		return false;
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	after = strrchr(text, ')'); /* the name may hold anything */
+	return after && sscanf(after, ") %c %*d %*d %*d %*d %*d %u", &s->state,
+			       &s->flags) == 2;
+}
+
+bool pid_is_stopped(pid_t pid)
+{
+	struct pid_state s;
+
+	return read_state(pid, &s) && (s.state == 'T' || s.state == 't');
+}
+
+bool pid_is_exiting(pid_t pid)
+{
+	struct pid_state s;
+
+	return read_state(pid, &s) && s.flags & FLAG_EXITING;
+}
