@@ -289,7 +289,7 @@ rows_owner() {
 # With a real successor, and a board controller that starts the others again.
 real_machine() {
 	machine_start <<-EOF
-		bridge: rootbridge --vms=3
+		bridge: rootbridge --vms=3 --timeout 20s
 		nic0: iovdev --vfs=2
 		hv: hvmon ${VFS[*]} --successor vm1
 		vm1: guestd --vm 1 --successor 1 --sink --send to=nic0/vf2,rate=2000

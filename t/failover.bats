@@ -22,7 +22,7 @@ teardown() {
 # HYPERVISOR.  The heartbeat may stand so long that a busy computer is no reason.
 power() {
 	machine_start <<-END
-		bridge: rootbridge --vms=4
+		bridge: rootbridge --vms=4 --timeout 20s
 		nic0: iovdev --vfs=3
 		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --vf nic0/vf3=vm3 --successor vm1 ${HYPERVISOR:-}
 		vm1: guestd --vm 1 --successor 1 --heartbeat-limit=1s --send to=nic0/vf2,rate=2000 --echo $*
@@ -35,7 +35,7 @@ power() {
 # Two guests; the first one starts again when it is killed.
 power_pair() {
 	machine_start <<-END
-		bridge: rootbridge --vms=3
+		bridge: rootbridge --vms=3 --timeout 20s
 		nic0: iovdev --vfs=2
 		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --successor vm1
 		vm1: RESTART=on-failure guestd --vm 1 --successor 1 --detect=exit --sink
@@ -105,7 +105,7 @@ assert_kept() {
 
 @test "the first guest loses no frame, and gets none twice" {
 	machine_start <<-END
-		bridge: rootbridge --vms=3
+		bridge: rootbridge --vms=3 --timeout 20s
 		nic0: iovdev --vfs=3
 		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm1 --vf nic0/vf3=vm2 --successor vm1
 		vm1: guestd --vm 1 --successor 1 --heartbeat-limit=200ms --send vf=nic0/vf1,to=nic0/vf2,rate=20k,size=64-1514 --sink
@@ -312,7 +312,7 @@ more_frames() {
 	tap_name guest
 	tap_name lan
 	machine_start <<-END
-		bridge: rootbridge --vms=3
+		bridge: rootbridge --vms=3 --timeout 20s
 		nic0: iovdev --vfs=2 --lan tap:$lan
 		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --successor vm1
 		vm1: guestd --vm 1 --successor 1 --heartbeat-limit=1s --tap $guest
@@ -346,7 +346,7 @@ more_frames() {
 
 @test "two devices are taken and handed back together" {
 	machine_start <<-END
-		bridge: rootbridge --vms=3
+		bridge: rootbridge --vms=3 --timeout 20s
 		nic0: iovdev --vfs=2
 		nic1: iovdev --vfs=2
 		hv: hvmon --vf nic0/vf1=vm1 --vf nic1/vf1=vm1 --vf nic0/vf2=vm2 --vf nic1/vf2=vm2 --successor vm1
@@ -386,7 +386,7 @@ more_frames() {
 
 @test "a second successor takes over when the first dies in between" {
 	machine_start <<-END
-		bridge: rootbridge --vms=4
+		bridge: rootbridge --vms=4 --timeout 20s
 		nic0: iovdev --vfs=3
 		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --vf nic0/vf3=vm3 --successor vm1,vm2
 		vm1: guestd --vm 1 --successor 1 --detect=exit --at=failover.1703=kill --sink
@@ -408,7 +408,7 @@ more_frames() {
 
 @test "a first guest that is started again leaves it to the second successor" {
 	machine_start <<-END
-		bridge: rootbridge --vms=4
+		bridge: rootbridge --vms=4 --timeout 20s
 		nic0: iovdev --vfs=3
 		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --vf nic0/vf3=vm3 --successor vm1,vm2
 		vm1: RESTART=on-failure guestd --vm 1 --successor 1 --detect=exit --at=failover.1603=kill --sink
@@ -427,7 +427,7 @@ more_frames() {
 
 @test "a successor that stood down goes on when the faster one fails" {
 	machine_start <<-END
-		bridge: rootbridge --vms=4
+		bridge: rootbridge --vms=4 --timeout 20s
 		nic0: iovdev --vfs=3
 		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --vf nic0/vf3=vm3 --successor vm1,vm2
 		vm1: guestd --vm 1 --successor 1 --heartbeat-limit=1s --sink
@@ -475,7 +475,7 @@ more_frames() {
 
 @test "a hypervisor that dies at power on is reset, whoever waits for it" {
 	machine_launch <<-END
-		bridge: rootbridge --vms=3
+		bridge: rootbridge --vms=3 --timeout 20s
 		nic0: iovdev --vfs=2
 		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --successor vm1
 		vm1: guestd --vm 1 --successor 1 --detect=exit --sink
@@ -572,7 +572,7 @@ is_sent() {
 
 @test "a successor without a VF takes over" {
 	machine_start <<-END
-		bridge: rootbridge --vms=4
+		bridge: rootbridge --vms=4 --timeout 20s
 		nic0: iovdev --vfs=2
 		hv: hvmon --vf nic0/vf1=vm2 --vf nic0/vf2=vm3 --successor vm1
 		vm1: guestd --vm 1 --successor 1 --detect=exit

@@ -157,7 +157,7 @@ bmc_is_gone_or_works() {
 # Whether requests are in flight is by chance.
 @test "iovdev killed after a110 was confirmed: shut down or taken up" {
 	local at n
-	BRIDGE_OPTIONS=--timeout=700ms
+	BRIDGE_OPTIONS=--timeout=2s
 	for at in "${POINTS[@]}"; do
 		! is_unconfirmed "$at" || continue
 		new_machine
@@ -235,7 +235,7 @@ frozen() {
 # The points of fig. 13 behind the timeout: the machine goes down anyway.
 @test "everybody killed at a1225 and a1230 of an unprotected reset: down" {
 	local point victim cause
-	BRIDGE_OPTIONS=--timeout=700ms
+	BRIDGE_OPTIONS=--timeout=2s
 	while read -r point victim; do
 		cause="completion timeout: operation nic0/"
 		[[ $victim != bridge ]] || cause="bridge ended .SIGKILL."
