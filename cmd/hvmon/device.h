@@ -71,6 +71,7 @@ struct device {
 	struct vf vf[FUNCTION_VF_MAX];
 	bool single;     /* it has no SR-IOV: function 0 is given whole, ... */
 	struct vf whole; /* ... as if it were a VF */
+	bool trapped;    /* translations for it are rejected (translation.h) */
 
 	/* The PF driver (pf_driver.c, pf_link.c). */
 	bool has_driver;
