@@ -242,7 +242,8 @@ static int adopt_give(struct procedure *p)
 	step_successors_of(p, p->device);
 	step_guard_missing(p, p->device);
 	step_suspend_leftovers(p, &p->hv->tables);
-	step_give(p, p->device, &p->vfs, true);
+	if (!connection_is_open(p->device))
+		step_give(p, p->device, &p->vfs, true);
 	step_management_rows(p, p->device);
 	return STEP_NEXT;
 }

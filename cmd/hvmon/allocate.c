@@ -77,7 +77,8 @@ static void allocate_end(struct procedure *p)
 
 	if (p->err)
 		forget_row(p);
-	else
+	connection_follow(p->device);
+	if (!p->err)
 		event(p->hv->program->log, "vf.allocated", "s:s, s:s",
 		      "function", p->function, "vm", vm_format(vm, p->vm));
 	answer(p);
@@ -221,6 +222,7 @@ static void free_end(struct procedure *p)
 	char vm[VM_NAME_MAX];
 
 	forget_row(p);
+	connection_follow(p->vfs.vf[0]->device);
 	if (!p->err)
 		event(p->hv->program->log, "vf.freed", "s:s, s:s", "function",
 		      p->function, "vm", vm_format(vm, p->vm));

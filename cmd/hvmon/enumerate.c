@@ -15,6 +15,7 @@
 
 #include "cmd/hvmon/adopt.h"
 #include "cmd/hvmon/bridge_link.h"
+#include "cmd/hvmon/connect.h"
 #include "cmd/hvmon/device_events.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
@@ -128,6 +129,7 @@ void device_started(struct procedure *p, struct device *device)
 	event(log, "device.ready", "s:s, s:s, s:i, s:b", "device", device->name,
 	      "function", p->function, "vfs", (int)device->num_vfs, "adopted",
 	      device->adopted);
+	connect_started(device);
 	check_wishes(p->hv, device);
 	hvmon_check_ready(p->hv);
 }
@@ -169,6 +171,7 @@ static int scan_headers(struct procedure *p)
 		step_config_read(p, device->bdf, 0, device->config,
 				 PCI_CONFIG_SIZE);
 	}
+	connections_take(p->hv);
 	return STEP_NEXT;
 }
 

@@ -25,6 +25,7 @@ void hvmon_init(struct hvmon *hv, struct program *program)
 	address_layout_init(&hv->mmio, PLATFORM_MMIO, PLATFORM_MMIO_SIZE);
 	TAILQ_INIT(&hv->devices);
 	vf_allocations_init(&hv->allocations);
+	connections_init(&hv->connections);
 	managements_init(&hv->managements);
 	schedule_init(hv);
 	hv->vms.changed = schedule_vms_changed;
@@ -75,6 +76,7 @@ void hvmon_fini(struct hvmon *hv)
 	managements_fini(&hv->managements);
 	vm_table_fini(&hv->vms);
 	vf_allocations_fini(&hv->allocations);
+	connections_fini(&hv->connections);
 	address_layout_fini(&hv->mmio);
 }
 

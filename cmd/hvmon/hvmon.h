@@ -6,6 +6,7 @@
 
 #include "cmd/hvmon/address_layout.h"
 #include "cmd/hvmon/bridge_link.h"
+#include "cmd/hvmon/connection_table.h"
 #include "cmd/hvmon/device.h"
 #include "cmd/hvmon/heartbeat.h"
 #include "cmd/hvmon/management.h"
@@ -23,6 +24,7 @@ struct hvmon {
 	struct address_layout mmio; /* machine-physical, BARs */
 	struct device_list devices; /* in bus order */
 	struct vf_allocations allocations;
+	struct connections connections;
 	struct managements managements;
 	struct vm_table vms;
 	struct schedule schedule; /* of VMs */

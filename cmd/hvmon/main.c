@@ -44,9 +44,10 @@ static const struct argp_option argp_options[] = {
 	  "Give this VF to this VM, such as nic0/vf1=vm1:10ms; TIME is how "
 	  "long one of its requests takes at most (10ms). May be repeated",
 	  0 },
-	{ "device", OPTION_DEVICE, "DEVICE=VM", 0,
+	{ "device", OPTION_DEVICE, "DEVICE=VM[,VM...]", 0,
 	  "Give this device, which has a single function, to this VM as a "
-	  "whole, such as ether0=vm1. May be repeated",
+	  "whole, such as ether0=vm1; the others stand by for it, in this "
+	  "order. May be repeated",
 	  0 },
 	{ "max-vfs", OPTION_MAX_VFS, "N", 0,
 	  "Enable at most N VFs per device (all)", 0 },
@@ -106,7 +107,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 			argp_error(state, "--vf %s", c.text);
 		return 0;
 	case OPTION_DEVICE:
-		if (vf_allocations_add_device(&hv->allocations, arg, &c))
+		if (connections_add_text(hv, arg, &c))
 			argp_error(state, "--device %s", c.text);
 		return 0;
 	case OPTION_MAX_VFS:

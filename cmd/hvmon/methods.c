@@ -4,6 +4,7 @@
 #include "cmd/hvmon/methods.h"
 
 #include "cmd/hvmon/allocate.h"
+#include "cmd/hvmon/connect.h"
 #include "cmd/hvmon/heartbeat.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/pf_link.h"
@@ -36,6 +37,12 @@ static const struct control_param allocate_params[] = {
 	{ NULL },
 };
 
+static const struct control_param connect_params[] = {
+	{ "device", 's', false, "device with a single port, such as ether0" },
+	{ "vm", 'o', false, "VM, such as vm1, or none" },
+	{ NULL },
+};
+
 static const struct control_param vm_params[] = {
 	{ "vm", 'o', false, "VM, such as vm1" },
 	{ NULL },
@@ -60,6 +67,8 @@ static const struct control_method methods[] = {
 	  wait_time_method, wait_time_params },
 	{ "allocate", "give a VF to a VM", allocate_method, allocate_params },
 	{ "free", "take a VF back from its VM", free_method, function_params },
+	{ "connect", "switch a device with a single port to a VM",
+	  connect_method, connect_params },
 	{ "schedule", "change a VM's row of the schedule", schedule_method,
 	  schedule_params },
 	{ "inject", "raise a VM's platform interrupt", inject_method,
@@ -104,6 +113,16 @@ static const struct control_column vm_columns[] = {
 	{ "slots", "SLOTS" }, { NULL },
 };
 
+static const struct control_column connection_columns[] = {
+	{ "device", "DEVICE" },
+	{ "vm", "VM" },
+	{ "since", "SINCE" },
+	{ "epoch", "EPOCH" },
+	{ "state", "STATE" },
+	{ "standbys", "STANDBYS" },
+	{ NULL },
+};
+
 static const struct control_column schedule_columns[] = {
 	{ "vm", "VM" },
 	{ "time", "TIME" },
@@ -121,6 +140,8 @@ static const struct control_table tables[] = {
 	{ "devices", "devices on the bus", device_columns, device_rows },
 	{ "link", "links, and what their VMs were told (fig. 3)", link_columns,
 	  pf_link_rows },
+	{ "connections", "which VM has which device with a single port",
+	  connection_columns, connection_rows },
 	{ "vm", "virtual machines and their slots", vm_columns, vm_rows },
 	{ NULL },
 };

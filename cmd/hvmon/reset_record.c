@@ -5,24 +5,12 @@
 
 #include <string.h>
 
+#include "cmd/hvmon/record_pair.h"
+
 /* The last place of a capability whose registers count. */
 #define CAP_LAST  (PCI_CFG_SPACE_SIZE - 20u)
 
 #define SUM_START offsetof(struct reset_record, size)
-
-/* FNV-1a over words: it finds a record half written, not an enemy. */
-static uint64_t sum_of(const struct reset_record *record, size_t size)
-{
-	const uint8_t *at = (const uint8_t *)record;
-	uint64_t sum = 0xcbf29ce484222325u, word;
-	size_t i;
-
-	for (i = SUM_START; i + sizeof(word) <= size; i += sizeof(word)) {
-		memcpy(&word, at + i, sizeof(word));
-		sum = (sum ^ word) * 0x100000001b3u;
-	}
-	return sum;
-}
 
 static size_t size_of(const struct reset_record *record)
 {
@@ -37,7 +25,7 @@ uint32_t reset_record_seal(struct reset_record *record)
 	record->magic = RESET_RECORD_MAGIC;
 	record->version = RESET_RECORD_VERSION;
 	record->size = (uint32_t)size_of(record);
-	record->sum = sum_of(record, record->size);
+	record->sum = record_sum(record, SUM_START, record->size);
 	return record->size;
 }
 
@@ -51,7 +39,7 @@ bool reset_record_is_valid(const struct reset_record *record, uint16_t bdf)
 	    record->vf > FUNCTION_VF_MAX ||
 	    record->n_states > FUNCTION_VF_MAX ||
 	    record->size != size_of(record) ||
-	    record->sum != sum_of(record, record->size))
+	    record->sum != record_sum(record, SUM_START, record->size))
 		return false;
 	if (record->phase != RESET_PHASE_SUSPENDING &&
 	    record->phase != RESET_PHASE_SAVED)

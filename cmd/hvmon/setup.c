@@ -224,7 +224,8 @@ static int setup_give(struct procedure *p)
 	vf_set_of_device(&p->vfs, p->device);
 	step_successors_of(p, p->device);
 	step_guard_pf(p, p->device, SUP_ROW_DENIED);
-	step_give(p, p->device, &p->vfs, false);
+	if (!connection_is_open(p->device))
+		step_give(p, p->device, &p->vfs, false);
 	step_management_rows(p, p->device);
 	return STEP_NEXT;
 }

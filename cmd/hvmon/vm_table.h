@@ -21,6 +21,8 @@ struct vm {
 	struct limiter told; /* events that it can cause */
 	bool resetting;      /* a vm reset is under way or waits */
 	bool lost_again;     /* and another is needed after it */
+	bool deactivated;    /* inexecutable, stopped, without devices */
+	bool panicked;       /* it said so */
 };
 
 struct vm_table {

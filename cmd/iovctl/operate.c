@@ -136,6 +136,13 @@ static int do_reset(struct iovctl *ctl)
 				       (int)ctl->grant));
 }
 
+static int do_connect(struct iovctl *ctl)
+{
+	return start_at_role(ctl, "hvmon", "connect",
+			     json_pack("{s:s, s:s}", "device", ctl->args[0],
+				       "vm", ctl->args[1]));
+}
+
 static int wait_times(struct iovctl *ctl, json_t *params)
 {
 	json_t *result, *columns;
@@ -412,6 +419,14 @@ const struct command operate_commands[] = {
 	  .min_args = 1,
 	  .max_args = 1,
 	  .fn = do_reset },
+	{ .name = "connect",
+	  .usage = "DEVICE VM",
+	  .what = "switch a device with a single port to a VM",
+	  .help = "VM is a VM that runs, such as vm2, or none. What the VM "
+		  "that has the device asked for before is answered first.",
+	  .min_args = 2,
+	  .max_args = 2,
+	  .fn = do_connect },
 	{ .name = "contain",
 	  .usage = "FUNCTION",
 	  .what = "keep everybody off a function",
