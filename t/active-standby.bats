@@ -34,7 +34,7 @@ two_guests() {
 			--device com0=vm1,vm2
 		vm1: guestd --vm 1 --messages=to=$LAN,rate=2k
 	END
-	launch vm2 guestd --vm 2 --messages=to=$LAN,rate=2k
+	launch vm2 guestd --vm 2 "--messages=to=$LAN,rate=2k"
 	wait_until "$PATIENCE" runs vm2
 }
 

@@ -216,6 +216,10 @@ suite() {
 	suite schedule
 }
 
+@test "records of connections, half written ones too" {
+	suite connection
+}
+
 @test "the pure parts of a reset" {
 	suite reset
 }

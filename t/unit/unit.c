@@ -50,6 +50,7 @@ static const struct unit_suite *const suites[] = {
 	&uart_suite,
 	&units_suite,
 	&unixsock_suite,
+	&connection_suite,
 	&reset_suite,
 	&vf_allocation_suite,
 	&vfu_client_suite,

@@ -57,6 +57,7 @@ extern const struct unit_suite stop_reasons_suite;
 extern const struct unit_suite uart_suite;
 extern const struct unit_suite units_suite;
 extern const struct unit_suite unixsock_suite;
+extern const struct unit_suite connection_suite;
 extern const struct unit_suite reset_suite;
 extern const struct unit_suite vf_allocation_suite;
 extern const struct unit_suite vfu_client_suite;
