@@ -192,6 +192,10 @@ suite() {
 	suite guest_vf
 }
 
+@test "hca" {
+	suite hca
+}
+
 @test "inflight" {
 	suite inflight
 }
