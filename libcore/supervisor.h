@@ -130,6 +130,10 @@ enum sup_row_op {
 	SUP_ROW_SET =
 		1, /* add, or change the row with the same vm, first, last */
 	SUP_ROW_DELETE,
+	/* The same as SUP_ROW_SET; and what the VM's accesses in that range
+	 * still wait for a verdict is looked up again at once, in order,
+	 * before anything newer.  Verdicts pushed before this count. */
+	SUP_ROW_OPEN,
 };
 
 struct sup_row {

@@ -361,6 +361,9 @@ void exceptions_close(struct bridge *b);
 void exceptions_trap(struct operation *op, const uint8_t *data);
 void exceptions_notify(struct bridge *b, enum sup_exception_type type,
 		       uint32_t vm, uint16_t bdf);
+/* SUP_ROW_OPEN: what waits for a verdict in these ranges runs by itself. */
+void exceptions_open_rows(struct bridge *b, const struct sup_row *rows,
+			  size_t n);
 /* The VM's process is gone: forget its trapped accesses. */
 void exceptions_forget(struct vm *vm);
 

@@ -304,16 +304,12 @@ static void apply_verdict(struct bridge *b, const struct sup_verdict *v)
 	}
 }
 
-static void verdicts_ready(void *arg, uint32_t events)
+static void take_verdicts(struct bridge *b)
 {
-	struct bridge *b = arg;
 	struct sup_verdict v;
 	unsigned i;
 	int err = 0;
 
-	(void)events;
-	if (!peer_eventfd_take(b->verdict_fd))
-		return;
 	for (i = 0; !err && i < 2 * CHANNEL_SLOTS; i++) {
 		err = channel_pop(&b->channels->verdicts, &v, sizeof(v));
 		if (!err)
@@ -324,6 +320,50 @@ static void verdicts_ready(void *arg, uint32_t events)
 	else if (!err)
 		peer_eventfd_raise(b->verdict_fd);
 	push_all(b);
+}
+
+static void verdicts_ready(void *arg, uint32_t events)
+{
+	struct bridge *b = arg;
+
+	(void)events;
+	if (peer_eventfd_take(b->verdict_fd))
+		take_verdicts(b);
+}
+
+static bool is_opened(const struct operation *op, const struct sup_row *rows,
+		      size_t n)
+{
+	for (; n; n--, rows++)
+		if (rows->op == SUP_ROW_OPEN && rows->vm == op->vm->number &&
+		    op->address >= rows->first && op->address <= rows->last)
+			return true;
+	return false;
+}
+
+void exceptions_open_rows(struct bridge *b, const struct sup_row *rows,
+			  size_t n)
+{
+	struct operations again = TAILQ_HEAD_INITIALIZER(again);
+	struct operation *op, *next;
+	size_t i;
+
+	for (i = 0; i < n && rows[i].op != SUP_ROW_OPEN; i++)
+		;
+	if (i == n || !b->channels)
+		return;
+	/* What was decided already is not done a second time. */
+	take_verdicts(b);
+	TAILQ_FOREACH_SAFE (op, &b->trapped, queue, next) {
+		if (!is_opened(op, rows, n))
+			continue;
+		take(b, op);
+		TAILQ_INSERT_TAIL(&again, op, queue);
+	}
+	while ((op = TAILQ_FIRST(&again))) {
+		TAILQ_REMOVE(&again, op, queue);
+		relay_again(op);
+	}
 }
 
 int exceptions_open(struct bridge *b)

@@ -130,7 +130,7 @@ static int row_check(const struct protection *p, const struct sup_row *row)
 		return -EINVAL;
 	if (row->op == SUP_ROW_DELETE)
 		return 0;
-	if (row->op != SUP_ROW_SET)
+	if (row->op != SUP_ROW_SET && row->op != SUP_ROW_OPEN)
 		return -EINVAL;
 	if (row->flag < SUP_ROW_ALLOWED || row->flag > SUP_ROW_OWNER)
 		return -EINVAL;

@@ -201,6 +201,7 @@ static int write_rows(struct vm *vm, const void *entries, size_t n,
 	event(b->log, "protection.changed", "s:I, s:i", "changes",
 	      (json_int_t)n, "rows", (int)protection_count(&b->protection));
 	parking_rerun(b);
+	exceptions_open_rows(b, entries, n);
 	return 0;
 }
 
