@@ -21,6 +21,7 @@
 #include "cmd/hvmon/give.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
+#include "cmd/hvmon/own_interrupt.h"
 #include "cmd/hvmon/pf_driver.h"
 #include "cmd/hvmon/pf_guard.h"
 #include "cmd/hvmon/pf_link.h"
@@ -28,6 +29,7 @@
 #include "cmd/hvmon/successors.h"
 #include "cmd/hvmon/suspend_rows.h"
 #include "cmd/hvmon/takeback.h"
+#include "cmd/hvmon/virtual.h"
 #include "libcore/platform.h"
 
 struct adopt {
@@ -242,6 +244,9 @@ static int adopt_give(struct procedure *p)
 	step_successors_of(p, p->device);
 	step_guard_missing(p, p->device);
 	step_suspend_leftovers(p, &p->hv->tables);
+	virtual_take_up(p->device);
+	if (p->device->virtual)
+		step_own_interrupt(p, p->device);
 	if (!connection_is_open(p->device))
 		step_give(p, p->device, &p->vfs, true);
 	step_management_rows(p, p->device);

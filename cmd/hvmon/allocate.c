@@ -18,6 +18,7 @@
 #include "cmd/hvmon/pf_driver.h"
 #include "cmd/hvmon/pf_link.h"
 #include "cmd/hvmon/vf_quiet.h"
+#include "cmd/hvmon/virtual.h"
 
 static struct vf_allocation *row_of(struct procedure *p)
 {
@@ -192,6 +193,7 @@ static int free_rows(struct procedure *p)
 				 p->function);
 	p->vm = row->vm;
 	row->ready = false;
+	virtual_end(p->vfs.vf[0]->device);
 	step_rows(p, SUP_ROW_DELETE, false);
 	return STEP_NEXT;
 }

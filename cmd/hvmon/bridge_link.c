@@ -109,6 +109,12 @@ static void on_notify(void *arg, uint32_t events)
 		take_exceptions(link);
 }
 
+void bridge_link_catch_up(struct bridge_link *link)
+{
+	if (link->listening)
+		take_exceptions(link);
+}
+
 void bridge_link_listen(struct bridge_link *link)
 {
 	link->listening = true;

@@ -56,6 +56,8 @@ void bridge_link_close(struct bridge_link *link);
 
 /* From now on take exceptions (exceptions.h), those that wait included. */
 void bridge_link_listen(struct bridge_link *link);
+/* Take what the bridge pushed until now. */
+void bridge_link_catch_up(struct bridge_link *link);
 /* Send a verdict; it waits when the ring is full. */
 void bridge_link_verdict(struct bridge_link *link,
 			 const struct sup_verdict *verdict);

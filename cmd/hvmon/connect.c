@@ -32,6 +32,7 @@
 #include "cmd/hvmon/protection_rows.h"
 #include "cmd/hvmon/translation.h"
 #include "cmd/hvmon/vf_quiet.h"
+#include "cmd/hvmon/virtual.h"
 
 struct connect {
 	struct procedure p;
@@ -134,6 +135,7 @@ static int connect_refuse(struct procedure *p)
 
 	if (row)
 		row->ready = false;
+	virtual_end(p->device);
 	step_rows(p, SUP_ROW_DELETE, false);
 	return STEP_NEXT;
 }

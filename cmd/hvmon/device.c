@@ -1,4 +1,4 @@
-/* device.c - the devices on the bus, and the table "devices". */
+/* device.c - the devices on the bus. */
 #include <config.h>
 
 #include "cmd/hvmon/device.h"
@@ -83,6 +83,7 @@ struct device *device_get(struct hvmon *hv, uint16_t pf_bdf, const char *name)
 		device->bdf = pf_bdf;
 		device->index = index;
 		device->event_fd = device->completion_fd = -1;
+		device->own_irq_fd = -1;
 		STAILQ_INIT(&device->kept);
 		device->whole.device = device;
 		device->whole.bdf = pf_bdf;
@@ -196,57 +197,4 @@ void device_set_vfs(struct device *device, unsigned num_vfs)
 	for (i = 0; i < num_vfs; i++)
 		device->vf[i].bdf =
 			pci_vf_bdf(device->bdf, &device->sriov, i + 1);
-}
-
-/* "0:50000000+10000", one a BAR. */
-static json_t *format_bars(const uint64_t *address, const uint64_t *size,
-			   unsigned count)
-{
-	char text[256];
-	size_t used = 0;
-	unsigned i;
-
-	text[0] = '\0';
-	for (i = 0; i < 6 && used < sizeof(text); i++) {
-		if (!size[i])
-			continue;
-		used += (size_t)snprintf(text + used, sizeof(text) - used,
-					 "%s%u:0x%llx+0x%llx", used ? " " : "",
-					 i, (unsigned long long)address[i],
-					 (unsigned long long)size[i] * count);
-	}
-	return json_string(text);
-}
-
-json_t *device_rows(void *arg)
-{
-	struct hvmon *hv = arg;
-	json_t *rows = json_array();
-	const struct device *d;
-	char bdf[16];
-
-	TAILQ_FOREACH (d, &hv->devices, entry) {
-		snprintf(bdf, sizeof(bdf), "%02x:%02x.%u", d->bdf >> 8,
-			 (d->bdf >> 3) & 31u, d->bdf & 7u);
-		json_array_append_new(
-			rows,
-			json_pack("{s:s, s:s, s:s, s:s, s:o, s:i, s:i, s:o, "
-				  "s:s, s:b}",
-				  "device", d->name, "bdf", bdf, "state",
-				  d->resetting ? "resetting"
-					       : device_state_name(d->state),
-				  "driver", d->has_driver ? "nic" : "none",
-				  "bars", format_bars(d->bar, d->bar_size, 1),
-				  "num_vfs", (int)d->num_vfs, "total_vfs",
-				  (int)d->sriov.total_vfs, "vf_bars",
-				  format_bars(d->vf_bar, d->vf_bar_size,
-					      d->num_vfs),
-				  "link",
-				  !d->has_driver || d->state == DEVICE_AWAY
-					  ? "unknown"
-				  : d->link[0].physical.up ? "up"
-							   : "down",
-				  "adopted", d->adopted));
-	}
-	return rows;
 }

@@ -20,6 +20,7 @@ struct hvmon;
 struct reset;
 struct reset_record;
 struct takeback;
+struct virtual;
 
 enum device_state {
 	DEVICE_AWAY,     /* not on the bus (any more) */
@@ -72,6 +73,14 @@ struct device {
 	bool single;     /* it has no SR-IOV: function 0 is given whole, ... */
 	struct vf whole; /* ... as if it were a VF */
 	bool trapped;    /* translations for it are rejected (translation.h) */
+
+	/* Devices that can be virtualised (virtual.h). */
+	uint32_t regs_bytes;     /* of BAR 0, that are trapped; 0: it cannot */
+	struct virtual *virtual; /* NULL: direct */
+	bool forwards;           /* direct, but its interrupts come to us */
+	bool look_again;         /* tell the VM when it is adopted */
+	int own_irq_fd;          /* own_interrupt.c */
+	struct loop_watch own_irq;
 
 	/* The PF driver (pf_driver.c, pf_link.c). */
 	bool has_driver;

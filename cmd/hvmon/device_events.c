@@ -21,6 +21,7 @@
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/reset.h"
 #include "cmd/hvmon/successors.h"
+#include "cmd/hvmon/virtual.h"
 
 struct attach {
 	struct procedure p;
@@ -82,10 +83,12 @@ static int attach_setup(struct procedure *p)
 	      (int)pci_get16(device->config, PCI_VENDOR_ID), "id",
 	      (int)pci_get16(device->config, PCI_DEVICE_ID));
 	/* What was there before it is not its own. */
-	if (((struct attach *)p)->fresh)
+	if (((struct attach *)p)->fresh) {
 		reset_record_clear(device);
-	else
+		virtual_forget(device);
+	} else {
 		reset_record_take(device);
+	}
 	if (adopt_is_running(device)) {
 		step_adopt(p, device);
 	} else {
@@ -177,6 +180,7 @@ void device_event_removed(struct hvmon *hv, uint16_t pf_bdf)
 	device->claimed = false;
 	successors_forget(device);
 	device->contained = false;
+	virtual_end(device);
 	for (i = 0; i < device->num_vfs; i++) {
 		device->vf[i].contained = false;
 		vf_name(&device->vf[i], &name);

@@ -17,11 +17,13 @@
 #include "cmd/hvmon/bridge_link.h"
 #include "cmd/hvmon/connect.h"
 #include "cmd/hvmon/device_events.h"
+#include "cmd/hvmon/emulator.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/pf_guard.h"
 #include "cmd/hvmon/reset.h"
 #include "cmd/hvmon/successors.h"
+#include "cmd/hvmon/virtual.h"
 #include "cmd/hvmon/vm_reset.h"
 #include "libcore/platform.h"
 
@@ -67,6 +69,16 @@ static void take_capabilities(struct vf *vf, const uint8_t *config)
 	vf->vectors = count_vectors(config, vf->msix);
 }
 
+static void take_emulator(struct device *device)
+{
+	const struct emulator *emulator =
+		emulator_find(pci_get16(device->config, PCI_VENDOR_ID),
+			      pci_get16(device->config, PCI_DEVICE_ID));
+
+	device->regs_bytes =
+		device->single && emulator ? emulator->regs_bytes : 0;
+}
+
 int vf_configs_take(struct procedure *p, struct device *device,
 		    const struct vf_configs *configs)
 {
@@ -77,6 +89,7 @@ int vf_configs_take(struct procedure *p, struct device *device,
 
 	if (device->single)
 		take_capabilities(&device->whole, device->config);
+	take_emulator(device);
 	for (i = 0; i < device->num_vfs; i++) {
 		vf = &device->vf[i];
 		memcpy(config, configs->data[i], sizeof(configs->data[i]));
@@ -130,6 +143,7 @@ void device_started(struct procedure *p, struct device *device)
 	      "function", p->function, "vfs", (int)device->num_vfs, "adopted",
 	      device->adopted);
 	connect_started(device);
+	virtual_started(device);
 	check_wishes(p->hv, device);
 	hvmon_check_ready(p->hv);
 }

@@ -3,6 +3,7 @@
 
 #include "cmd/hvmon/exceptions.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "cmd/hvmon/allocate.h"
@@ -12,43 +13,66 @@
 #include "cmd/hvmon/management.h"
 #include "cmd/hvmon/pf_guard.h"
 #include "cmd/hvmon/takeback.h"
+#include "cmd/hvmon/virtual.h"
 #include "cmd/hvmon/vm_reset.h"
 #include "libcore/platform.h"
 
-static void answer(struct hvmon *hv, const struct sup_exception *exception,
-		   enum sup_verdict_action action, int err, const void *data)
+static void decide(struct hvmon *hv, uint64_t serial,
+		   enum sup_verdict_action action, int err, const void *data,
+		   uint32_t size)
 {
 	struct sup_verdict verdict;
 
-	if (!exception->serial)
+	if (!serial)
 		return;
 	memset(&verdict, 0, sizeof(verdict));
-	verdict.serial = exception->serial;
+	verdict.serial = serial;
 	verdict.action = action;
 	verdict.error = (uint32_t)err;
 	if (data) {
-		verdict.size = exception->size;
-		memcpy(verdict.data, data, exception->size);
+		verdict.size = size;
+		memcpy(verdict.data, data, size);
 	}
 	bridge_link_verdict(&hv->bridge, &verdict);
+}
+
+void exception_answer(struct hvmon *hv, uint64_t serial, const void *data,
+		      uint32_t size)
+{
+	decide(hv, serial, SUP_VERDICT_DONE, 0, data, size);
+}
+
+void exception_all_ones(struct hvmon *hv, uint64_t serial)
+{
+	decide(hv, serial, SUP_VERDICT_UNSUPPORTED, 0, NULL, 0);
+}
+
+void exception_abort(struct hvmon *hv, uint64_t serial)
+{
+	decide(hv, serial, SUP_VERDICT_FAIL, EIO, NULL, 0);
+}
+
+void exception_again(struct hvmon *hv, uint64_t serial)
+{
+	decide(hv, serial, SUP_VERDICT_AGAIN, 0, NULL, 0);
 }
 
 void exception_done(struct hvmon *hv, const struct sup_exception *exception,
 		    const void *data)
 {
-	answer(hv, exception, SUP_VERDICT_DONE, 0, data);
+	exception_answer(hv, exception->serial, data, exception->size);
 }
 
 void exception_fail(struct hvmon *hv, const struct sup_exception *exception,
 		    int err)
 {
-	answer(hv, exception, SUP_VERDICT_FAIL, err, NULL);
+	decide(hv, exception->serial, SUP_VERDICT_FAIL, err, NULL, 0);
 }
 
 void exception_unsupported(struct hvmon *hv,
 			   const struct sup_exception *exception)
 {
-	answer(hv, exception, SUP_VERDICT_UNSUPPORTED, 0, NULL);
+	exception_all_ones(hv, exception->serial);
 }
 
 /* An access that nothing here emulates: the VM has no right to it. */
@@ -74,6 +98,7 @@ static void take_access(struct hvmon *hv, const struct sup_exception *exception)
 	if (exception->size > SUP_DATA_MAX ||
 	    (!pf_guard_takes(hv, exception) &&
 	     !management_takes(hv, exception) &&
+	     !virtual_takes(hv, exception) &&
 	     !config_emulation_takes(hv, exception)))
 		refuse(hv, exception);
 }

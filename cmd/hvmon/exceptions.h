@@ -22,4 +22,13 @@ void exception_fail(struct hvmon *hv, const struct sup_exception *exception,
 void exception_unsupported(struct hvmon *hv,
 			   const struct sup_exception *exception);
 
+/* The same by serial number.  data may be NULL, size is then 0. */
+void exception_answer(struct hvmon *hv, uint64_t serial, const void *data,
+		      uint32_t size);
+void exception_all_ones(struct hvmon *hv, uint64_t serial);
+/* It ends in a target abort, which is an error to whoever made it. */
+void exception_abort(struct hvmon *hv, uint64_t serial);
+/* Its row has changed: it shall be looked up again. */
+void exception_again(struct hvmon *hv, uint64_t serial);
+
 #endif

@@ -11,8 +11,10 @@
 #include "cmd/hvmon/config_emulation.h"
 #include "cmd/hvmon/enumerate.h"
 #include "cmd/hvmon/methods.h"
+#include "cmd/hvmon/own_interrupt.h"
 #include "cmd/hvmon/pf_link.h"
 #include "cmd/hvmon/reset.h"
+#include "cmd/hvmon/virtual.h"
 #include "libcore/guest_memory.h"
 
 void hvmon_init(struct hvmon *hv, struct program *program)
@@ -66,6 +68,8 @@ void hvmon_fini(struct hvmon *hv)
 		completion_close(device);
 		pf_link_close(device);
 		config_emulation_forget(device);
+		virtual_close(device);
+		own_interrupt_close(device);
 	}
 	bridge_link_close(&hv->bridge);
 	reset_rooms_unmap(hv);

@@ -5,11 +5,13 @@
 
 #include "cmd/hvmon/allocate.h"
 #include "cmd/hvmon/connect.h"
+#include "cmd/hvmon/devirtualize.h"
 #include "cmd/hvmon/heartbeat.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/pf_link.h"
 #include "cmd/hvmon/reset.h"
 #include "cmd/hvmon/schedule.h"
+#include "cmd/hvmon/virtualize.h"
 #include "cmd/hvmon/wait_time.h"
 
 static const struct control_param function_params[] = {
@@ -55,6 +57,21 @@ static const struct control_param schedule_params[] = {
 	{ NULL },
 };
 
+static const struct control_param virtualize_params[] = {
+	{ "device", 's', false, "device, such as ether0" },
+	{ "mode", 's', true, "own or adopt" },
+	{ "illegal", 's', true, "drop or abort" },
+	{ NULL },
+};
+
+static const struct control_param devirtualize_params[] = {
+	{ "device", 's', false, "device, such as ether0" },
+	{ "hold", 's', true, "pause, lock, busy, block or log" },
+	{ "limit", 's', true, "how long to wait, 0: for ever" },
+	{ "irq", 's', true, "redirect or forward" },
+	{ NULL },
+};
+
 static const struct control_param hang_params[] = {
 	{ "spin", 'b', true, "busily" },
 	{ NULL },
@@ -71,6 +88,10 @@ static const struct control_method methods[] = {
 	  connect_method, connect_params },
 	{ "schedule", "change a VM's row of the schedule", schedule_method,
 	  schedule_params },
+	{ "virtualize", "slide in between a guest and its device",
+	  virtualize_method, virtualize_params },
+	{ "devirtualize", "let a guest have its device again",
+	  devirtualize_method, devirtualize_params },
 	{ "inject", "raise a VM's platform interrupt", inject_method,
 	  vm_params },
 	{ "hang", "let the main loop hang until SIGKILL", hang_method,
@@ -89,10 +110,19 @@ static const struct control_column vf_allocation_columns[] = {
 };
 
 static const struct control_column device_columns[] = {
-	{ "device", "DEVICE" },   { "bdf", "BDF" },   { "state", "STATE" },
-	{ "driver", "DRIVER" },   { "link", "LINK" }, { "num_vfs", "VFS" },
-	{ "total_vfs", "TOTAL" }, { "bars", "BARS" }, { "vf_bars", "VF BARS" },
-	{ "adopted", "ADOPTED" }, { NULL },
+	{ "device", "DEVICE" },
+	{ "bdf", "BDF" },
+	{ "state", "STATE" },
+	{ "driver", "DRIVER" },
+	{ "link", "LINK" },
+	{ "num_vfs", "VFS" },
+	{ "total_vfs", "TOTAL" },
+	{ "bars", "BARS" },
+	{ "vf_bars", "VF BARS" },
+	{ "adopted", "ADOPTED" },
+	{ "mode", "MODE" },
+	{ "machine", "MACHINE" },
+	{ NULL },
 };
 
 static const struct control_column link_columns[] = {

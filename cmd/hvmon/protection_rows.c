@@ -33,6 +33,24 @@ int vf_overlay_init(struct vf_allocation *row, const struct vf *vf)
 	return 0;
 }
 
+/* The registers that can be trapped have a row of their own, in front of the
+ * rest of their BAR. */
+static unsigned split_registers(const struct vf *vf, struct sup_row rows[6],
+				unsigned n)
+{
+	uint32_t size = vf->device->regs_bytes;
+
+	if (vf->number || !size || n != 1 ||
+	    rows[0].last - rows[0].first < size)
+		return n;
+	rows[1] = rows[0];
+	rows[0].last = rows[0].first + size - 1;
+	rows[1].first += size;
+	if (vf->device->virtual)
+		rows[0].flag = SUP_ROW_DENIED;
+	return 2;
+}
+
 unsigned vf_protection_rows(const struct vf_allocation *row,
 			    const struct vf *vf, enum sup_row_op op,
 			    struct sup_row rows[6])
@@ -53,7 +71,7 @@ unsigned vf_protection_rows(const struct vf_allocation *row,
 					    o->bar_gpa[i]),
 		};
 	}
-	return n;
+	return split_registers(vf, rows, n);
 }
 
 unsigned vf_routes(const struct vf *vf, uint32_t vm, uint32_t slot,
@@ -69,6 +87,12 @@ unsigned vf_routes(const struct vf *vf, uint32_t vm, uint32_t slot,
 			.irq = platform_irq(slot, v),
 			.in_use = 1,
 		};
+		/* 212, or --irq forward */
+		if (!vf->number && !v && vm != PLATFORM_VM_NONE &&
+		    (vf->device->virtual || vf->device->forwards)) {
+			routes[v].vm = PLATFORM_HYPERVISOR;
+			routes[v].irq = platform_irq(vf->device->index, v);
+		}
 		/* A nic's VF says by one that it is done (a110). */
 		if (vf->device->has_driver && v == NIC_VECTOR_COMPLETION &&
 		    vm != PLATFORM_VM_NONE) {

@@ -11,7 +11,8 @@
  * its BARs do not fit in a slot. */
 int vf_overlay_init(struct vf_allocation *row, const struct vf *vf)
 	__attribute__((warn_unused_result));
-/* The rows of one VF, one a BAR; returns how many. op: enum sup_row_op */
+/* The rows of one VF, one a BAR, and one for registers that can be trapped,
+ * denied while they are; returns how many.  op: enum sup_row_op */
 unsigned vf_protection_rows(const struct vf_allocation *row,
 			    const struct vf *vf, enum sup_row_op op,
 			    struct sup_row rows[6]);

@@ -24,6 +24,8 @@ void reset_vf_contained(struct vf *vf);
 /* Map what is kept of resets under way, when the tables are read. */
 void step_reset_rooms(struct procedure *p);
 void reset_rooms_unmap(struct hvmon *hv);
+/* Of RESET_ROOM_SIZE bytes (reset_record.h); NULL: there is none. */
+void *device_room(const struct device *device);
 /* Adoption: take what the former hypervisor left of a reset under way.  The
  * device's config space is what it was before a reset that took it away. */
 void reset_record_take(struct device *device);

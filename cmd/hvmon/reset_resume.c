@@ -46,15 +46,19 @@ void reset_rooms_unmap(struct hvmon *hv)
 		munmap(hv->rooms, hv->rooms_size);
 }
 
-/* NULL: vm0's memory is too small, and the guests help themselves. */
-static struct reset_room *room_of(const struct device *device)
+void *device_room(const struct device *device)
 {
 	uint64_t at = RESET_ROOM_OFFSET(device->bdf >> 8);
 
-	if (!device->hv->rooms ||
-	    at + sizeof(struct reset_room) > device->hv->rooms_size)
+	if (!device->hv->rooms || at + RESET_ROOM_SIZE > device->hv->rooms_size)
 		return NULL;
-	return (void *)((uint8_t *)device->hv->rooms + at);
+	return (uint8_t *)device->hv->rooms + at;
+}
+
+/* NULL: vm0's memory is too small, and the guests help themselves. */
+static struct reset_room *room_of(const struct device *device)
+{
+	return device_room(device);
 }
 
 /* As adoption shall find it. */

@@ -16,6 +16,7 @@
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/protection_rows.h"
 #include "cmd/hvmon/vf_quiet.h"
+#include "cmd/hvmon/virtual.h"
 #include "libcore/pci_caps.h"
 
 void step_whole_restore(struct procedure *p, const struct vf *vf)
@@ -36,11 +37,12 @@ void step_whole_restore(struct procedure *p, const struct vf *vf)
 	}
 	step_config_write16(p, d->bdf, PCI_COMMAND,
 			    PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE);
+	virtual_was_reset(vf->device);
 }
 
 /* The procedure "function reset". */
 
-static void step_fence(struct procedure *p, uint16_t flag)
+static void step_fence(struct procedure *p, bool on)
 {
 	const struct vf_allocation *row;
 	struct function_name name;
@@ -52,21 +54,21 @@ static void step_fence(struct procedure *p, uint16_t flag)
 	if (!row || !row->ready)
 		return;
 	n = vf_protection_rows(row, p->vfs.vf[0], SUP_ROW_SET, rows);
-	for (i = 0; i < n; i++)
-		rows[i].flag = flag;
+	for (i = 0; on && i < n; i++)
+		rows[i].flag = SUP_ROW_FENCED;
 	step_sup_write(p, SUP_ROWS, rows, n * (uint32_t)sizeof(rows[0]), 0);
 }
 
 static int reset_fence(struct procedure *p)
 {
-	step_fence(p, SUP_ROW_FENCED);
+	step_fence(p, true);
 	return STEP_NEXT;
 }
 
 static int reset_go_on(struct procedure *p)
 {
 	vfs_forget_config(p);
-	step_fence(p, SUP_ROW_ALLOWED);
+	step_fence(p, false);
 	step_inject_vms(p, &p->vfs);
 	return STEP_NEXT;
 }

@@ -1,0 +1,414 @@
+/* devirtualize.c - 708 to 722 (fig. 7): the monitor slides out again.
+ *
+ * Theory of operation.  First nothing new is begun and all that was begun is
+ * finished: the machine at start (710), our driver's queue empty (712), every
+ * interrupt that it expects taken and its condition cleared, and all that the
+ * device told us known to the guest (714), as a second time it will not tell
+ * it.  A device in whose search no boundary was found yet is its guest's as it
+ * is.  Past the limit (708) the device is reset instead.
+ *
+ * Then the interrupts stay with the device (716), the guest's mode is put back,
+ * the log is done at the device (718), and with every later access waiting the
+ * row is opened: the root bridge runs what waits, in order, before anything
+ * newer (720).  Until that moment nothing has been given away, and a step that
+ * fails goes back to emulating.
+ */
+#include <config.h>
+
+#include "cmd/hvmon/devirtualize.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cmd/hvmon/boundary_search.h"
+#include "cmd/hvmon/give.h"
+#include "cmd/hvmon/hold.h"
+#include "cmd/hvmon/hvmon.h"
+#include "cmd/hvmon/machine_access.h"
+#include "cmd/hvmon/own_interrupt.h"
+#include "cmd/hvmon/translation.h"
+#include "cmd/hvmon/vf_quiet.h"
+#include "cmd/hvmon/virtual.h"
+#include "cmd/hvmon/virtualize.h"
+#include "libcore/units.h"
+
+#define LIMIT_DEFAULT_NS NS_PER_S
+/* A guest may drive the device without interrupts, and so must we. */
+#define POLL_NS NS_PER_MS
+
+struct devirtualize {
+	struct procedure p;
+	enum hold hold;
+	bool forwards;
+	uint64_t limit_ns; /* 0: none */
+	struct loop_timer limit, poll;
+	bool late, corrected;
+	uint32_t n_replayed;
+};
+
+static struct devirtualize *of(struct procedure *p)
+{
+	return (struct devirtualize *)p;
+}
+
+static int gone(struct procedure *p)
+{
+	return step_fail(p, -ENODEV, "%s is not virtualised any more",
+			 p->device->name);
+}
+
+static int devirtualize_look(struct procedure *p)
+{
+	if (!p->device->virtual)
+		return step_fail(p, -EALREADY, "%s is direct already",
+				 p->device->name);
+	return STEP_NEXT;
+}
+
+/* 708 */
+
+static void limit_over(void *arg)
+{
+	struct devirtualize *z = arg;
+
+	z->late = true;
+	if (z->p.device->virtual)
+		virtual_changed(z->p.device->virtual);
+}
+
+static int devirtualize_limit(struct procedure *p)
+{
+	if (of(p)->limit_ns)
+		loop_timer_in(p->hv->program->loop, &of(p)->limit,
+			      of(p)->limit_ns, limit_over, p);
+	return STEP_NEXT;
+}
+
+/* Past the limit: reset the device, in the middle of whatever it is. */
+
+struct correct {
+	struct procedure p;
+	char machine[16];
+	unsigned refused;
+};
+
+static int correct_reset(struct procedure *p)
+{
+	struct correct *c = (struct correct *)p;
+	struct virtual *v = p->device->virtual;
+
+	if (!v)
+		return gone(p);
+	strlcpy(c->machine, virtual_machine_name(v), sizeof(c->machine));
+	c->refused = virtual_refuse_kept(v);
+	v->record.n_log = 0;
+	p->vfs.vf[p->vfs.n++] = &p->device->whole;
+	return vfs_bus_master_off(p);
+}
+
+static int correct_tell(struct procedure *p)
+{
+	step_inject_vms(p, &p->vfs);
+	return STEP_NEXT;
+}
+
+static void correct_end(struct procedure *p)
+{
+	const struct correct *c = (const struct correct *)p;
+
+	event(p->hv->program->log, "devirtualize.reset", "s:s, s:s, s:I, s:s*",
+	      "device", p->device->name, "machine", c->machine, "dropped",
+	      (json_int_t)c->refused, "why", p->err ? p->why : NULL);
+}
+
+static const struct step correct_steps[] = {
+	{ POINT_NONE, correct_reset }, { POINT_NONE, vfs_barrier },
+	{ POINT_NONE, vfs_flr },       { POINT_NONE, vfs_settle },
+	{ POINT_NONE, correct_tell },  { 0, NULL },
+};
+
+static const struct procedure_desc correct_desc = {
+	.name = "corrective reset",
+	.steps = correct_steps,
+	.end = correct_end,
+};
+
+static int correct(struct procedure *p)
+{
+	struct correct *c;
+
+	of(p)->corrected = true;
+	c = procedure_new(p->hv, &correct_desc, sizeof(*c));
+	procedure_about(&c->p, p->device);
+	procedure_call(p, &c->p);
+	return STEP_AGAIN;
+}
+
+/* 710 to 714 */
+
+static void poll_again(void *arg)
+{
+	struct procedure *p = arg;
+	struct virtual *v = p->device->virtual;
+
+	if (!v)
+		return;
+	if (v->record.phase == VIRTUAL_EMULATING)
+		v->emulator->drive(v, false);
+	virtual_changed(v);
+}
+
+/* Until something changes, or the limit is over. */
+static int wait_on(struct procedure *p, struct virtual *v)
+{
+	struct devirtualize *z = of(p);
+
+	if (z->late && !z->corrected)
+		return correct(p);
+	loop_timer_in(p->hv->program->loop, &z->poll, POLL_NS, poll_again, p);
+	virtual_wait(v, p);
+	return STEP_AGAIN;
+}
+
+static bool searches(const struct virtual *v)
+{
+	return v->record.phase == VIRTUAL_SEARCH;
+}
+
+static int devirtualize_hold(struct procedure *p)
+{
+	struct virtual *v = p->device->virtual;
+
+	if (!v)
+		return gone(p);
+	if (searches(v)) {
+		boundary_search_stop(v);
+		return STEP_NEXT;
+	}
+	if (!p->round)
+		virtual_hold(v, of(p)->hold);
+	if (v->record.phase == VIRTUAL_EMULATING && virtual_at_start(v))
+		return STEP_NEXT;
+	return wait_on(p, v);
+}
+
+static int devirtualize_finish(struct procedure *p)
+{
+	struct virtual *v = p->device->virtual;
+
+	if (!v)
+		return gone(p);
+	if (searches(v) || v->emulator->is_done(v))
+		return STEP_NEXT;
+	return wait_on(p, v);
+}
+
+static int devirtualize_expect(struct procedure *p)
+{
+	struct virtual *v = p->device->virtual;
+
+	if (!v)
+		return gone(p);
+	if (!searches(v) && !p->round)
+		v->emulator->drive(v, false);
+	if (searches(v) || (!v->loading && v->emulator->is_done(v) &&
+			    v->emulator->is_quiet(v)))
+		return STEP_NEXT;
+	return wait_on(p, v);
+}
+
+static int devirtualize_disable(struct procedure *p)
+{
+	step_interrupt_off(p, p->device);
+	return STEP_NEXT;
+}
+
+/* What came just before 716. */
+static int devirtualize_quiet(struct procedure *p)
+{
+	struct virtual *v = p->device->virtual;
+
+	if (!v)
+		return gone(p);
+	if (searches(v) || v->emulator->is_quiet(v))
+		return STEP_NEXT;
+	return wait_on(p, v);
+}
+
+static int devirtualize_mode(struct procedure *p)
+{
+	struct virtual *v = p->device->virtual;
+
+	loop_timer_cancel(&of(p)->poll);
+	if (!v)
+		return gone(p);
+	if (!searches(v) && v->record.own_mode)
+		v->emulator->restore(v, p);
+	return STEP_NEXT;
+}
+
+static int devirtualize_give_back(struct procedure *p)
+{
+	p->device->forwards = of(p)->forwards;
+	return STEP_NEXT;
+}
+
+/* In order; and once more for what was logged meanwhile. */
+static int devirtualize_replay(struct procedure *p)
+{
+	struct devirtualize *z = of(p);
+	struct virtual *v = p->device->virtual;
+	const struct virtual_logged *l;
+
+	if (!v)
+		return gone(p);
+	if (z->n_replayed == v->record.n_log) {
+		v->closing = true;
+		if (v->record.n_log)
+			event(p->hv->program->log, "devirtualize.replayed",
+			      "s:s, s:I", "device", p->device->name, "writes",
+			      (json_int_t)v->record.n_log);
+		return STEP_NEXT;
+	}
+	for (; z->n_replayed < v->record.n_log; z->n_replayed++) {
+		l = &v->record.log[z->n_replayed];
+		step_write(p, virtual_register(v, l->offset), &l->value,
+			   l->size);
+	}
+	return STEP_AGAIN;
+}
+
+static int devirtualize_close(struct procedure *p)
+{
+	struct virtual *v = p->device->virtual;
+
+	if (!v)
+		return gone(p);
+	/* Nothing that was answered is looked up again at 720. */
+	if (v->running || !TAILQ_EMPTY(&p->hv->bridge.verdicts)) {
+		step_sleep(p, POLL_NS / 10);
+		return STEP_AGAIN;
+	}
+	return STEP_NEXT;
+}
+
+static int devirtualize_untrap(struct procedure *p)
+{
+	step_register_rows(p, p->device, true);
+	return STEP_NEXT;
+}
+
+static int devirtualize_leave(struct procedure *p)
+{
+	/* What ran by itself is told here before the reply, and to nobody. */
+	bridge_link_catch_up(&p->hv->bridge);
+	virtual_end(p->device);
+	translation_allow(p->device, true);
+	return STEP_NEXT;
+}
+
+static int devirtualize_enable(struct procedure *p)
+{
+	step_interrupt_on(p, p->device);
+	return STEP_NEXT;
+}
+
+/* It stays what it is. */
+static int devirtualize_undo(struct procedure *p)
+{
+	struct virtual *v = p->device->virtual;
+
+	if (!p->err || p->err == -EALREADY)
+		return STEP_NEXT;
+	if (v) {
+		p->device->forwards = false;
+		v->closing = false;
+		virtual_hold(v, HOLD_NONE);
+		if (searches(v))
+			boundary_search_start(v);
+	}
+	step_interrupt_on(p, p->device);
+	return STEP_NEXT;
+}
+
+static void devirtualize_end(struct procedure *p)
+{
+	if (!p->err)
+		event(p->hv->program->log, "device.direct", "s:s, s:b, s:I",
+		      "device", p->device->name, "reset", (int)of(p)->corrected,
+		      "took_ns", (json_int_t)(clock_now_ns() - p->began_ns));
+	procedure_answer(p, json_pack("{s:s, s:s, s:b}", "device",
+				      p->device->name, "mode",
+				      of(p)->forwards ? "forward" : "direct",
+				      "reset", (int)of(p)->corrected));
+}
+
+static void devirtualize_fini(struct procedure *p)
+{
+	loop_timer_cancel(&of(p)->limit);
+	loop_timer_cancel(&of(p)->poll);
+}
+
+static const struct step devirtualize_steps[] = {
+	{ POINT_NONE, devirtualize_look },
+	{ POINT_DEVIRT_708, devirtualize_limit },
+	{ POINT_DEVIRT_710, devirtualize_hold },
+	{ POINT_DEVIRT_712, devirtualize_finish },
+	{ POINT_DEVIRT_714, devirtualize_expect },
+	{ POINT_DEVIRT_716, devirtualize_disable },
+	{ POINT_NONE, devirtualize_quiet },
+	{ POINT_NONE, devirtualize_mode },
+	{ POINT_DEVIRT_718, devirtualize_give_back },
+	{ POINT_NONE, devirtualize_replay },
+	{ POINT_NONE, devirtualize_close },
+	{ POINT_DEVIRT_720, devirtualize_untrap },
+	{ POINT_NONE, devirtualize_leave },
+	{ POINT_DEVIRT_722, devirtualize_enable },
+	{ POINT_NONE, devirtualize_undo },
+	{ 0, NULL },
+};
+
+static const struct procedure_desc devirtualize_desc = {
+	.name = "devirtualize",
+	.steps = devirtualize_steps,
+	.cleanup = 14, /* devirtualize_undo */
+	.end = devirtualize_end,
+	.fini = devirtualize_fini,
+};
+
+void devirtualize_method(void *arg, struct control_call *call, json_t *params)
+{
+	struct hvmon *hv = arg;
+	struct device *device = virtualize_device(hv, call, params);
+	const char *limit = control_string(params, "limit", NULL);
+	const char *irq = control_string(params, "irq", "redirect");
+	uint64_t limit_ns = LIMIT_DEFAULT_NS;
+	struct devirtualize *z;
+	struct complaint c;
+	enum hold hold;
+
+	if (!device)
+		return;
+	if (hold_parse(control_string(params, "hold", "block"), &hold, &c) ||
+	    (limit && units_duration(limit, &limit_ns, &c))) {
+		control_fail(call, RPC_PARAMS, "%s", c.text);
+		return;
+	}
+	if (strcmp(irq, "redirect") && strcmp(irq, "forward")) {
+		control_fail(call, RPC_PARAMS,
+			     "irq: redirect or forward, not '%s'", irq);
+		return;
+	}
+	if (!device->virtual) {
+		control_fail(call, RPC_DENIED, "%s is direct already",
+			     device->name);
+		return;
+	}
+	z = procedure_new(hv, &devirtualize_desc, sizeof(*z));
+	z->p.call = call;
+	z->hold = hold;
+	z->limit_ns = limit_ns;
+	z->forwards = !strcmp(irq, "forward");
+	procedure_about(&z->p, device);
+	procedure_start(&z->p, device_lane(device));
+}

@@ -1,0 +1,414 @@
+/* emulate_ether.c - the idealised Ethernet card as an emulated device (spec 05,
+ * fig. 3).
+ *
+ * Theory of operation.  The writes of CSR A, B and C are kept from the device;
+ * in the end state they are one message, which our driver sends
+ * (drive_ether.c), and the machine is at start again.  The guest is shown the
+ * end state until the message has left.  Reads of status go through to the
+ * device, so that a guest without interrupts is served as well; what it tells
+ * is added to what the guest does not know yet, and goes with this read.  All
+ * other registers are the device's.
+ *
+ * The mode of this card is its interrupt enable.  The monitor prefers all
+ * events; the guest's choice is kept and put back.
+ */
+#include <config.h>
+
+#include <endian.h>
+#include <string.h>
+
+#include "cmd/hvmon/device.h"
+#include "cmd/hvmon/emulate_ether.h"
+#include "cmd/hvmon/hold.h"
+#include "cmd/hvmon/machine_access.h"
+#include "libcore/ether.h"
+
+#define REGISTER 8u
+
+static const char *const state_names[ETHER_STATE_N] = {
+	[ETHER_START] = "start",
+	[ETHER_ADDRESS] = "address",
+	[ETHER_LENGTH] = "length",
+	[ETHER_END] = "end",
+};
+
+static int ether_input(const struct virtual *v, const struct access *a)
+{
+	(void)v;
+	if (!a->write || a->size != REGISTER)
+		return INPUT_NONE;
+	switch (a->offset) {
+	case ETHER_CSR_A:
+		return ETHER_A;
+	case ETHER_CSR_B:
+		return ETHER_B;
+	case ETHER_CSR_C:
+		return ETHER_C;
+	}
+	return INPUT_NONE;
+}
+
+static unsigned ether_start(const struct virtual *v)
+{
+	(void)v;
+	return ETHER_START;
+}
+
+/* Loading. */
+
+static const uint32_t loaded[] = {
+	/* Before and after the status, so that they tell whether the message
+	 * on its way was counted. */
+	ETHER_SENT,      ETHER_STATUS, ETHER_SENT,  ETHER_IRQ_ENABLE,
+	ETHER_RX_LENGTH, ETHER_CSR_A,  ETHER_CSR_B, ETHER_CSR_C,
+};
+enum {
+	SENT_BEFORE,
+	STATUS,
+	SENT_AFTER,
+	IRQ_ENABLE,
+	RX_LENGTH,
+	A,
+	B,
+	C
+};
+_Static_assert(sizeof(loaded) / sizeof(*loaded) == VIRTUAL_LOADED, "loaded");
+
+static void ether_ask(struct virtual *v, struct procedure *p)
+{
+	unsigned i;
+
+	for (i = 0; i < VIRTUAL_LOADED; i++)
+		step_read(p, virtual_register(v, loaded[i]), &v->loaded[i],
+			  sizeof(v->loaded[i]));
+}
+
+/* A device in the middle of a sequence: the one who began it is no more.  A
+ * write without a transition sets it back. */
+static bool set_back(struct virtual *v, struct procedure *p, uint64_t real)
+{
+	uint64_t none = 0;
+
+	if (ETHER_STATUS_STATE(real) != ETHER_ADDRESS &&
+	    ETHER_STATUS_STATE(real) != ETHER_LENGTH)
+		return false;
+	step_write(p, virtual_register(v, ETHER_CSR_A), &none, sizeof(none));
+	return true;
+}
+
+static void load_fresh(struct ether_virtual *s, const uint64_t *value)
+{
+	bool sends = ETHER_STATUS_STATE(value[STATUS]) == ETHER_END;
+
+	s->address = value[A];
+	s->length = value[B];
+	s->destination = value[C];
+	s->irq_enable = value[IRQ_ENABLE] & ETHER_STATUS_EVENTS;
+	s->lent = value[RX_LENGTH] != 0;
+	s->send = sends ? ETHER_SEND_ISSUED : ETHER_SEND_NONE;
+	s->sent_before = value[sends ? SENT_BEFORE : SENT_AFTER];
+}
+
+/* What the former hypervisor did not live to see. */
+static void load_taken_up(struct ether_virtual *s, const uint64_t *value)
+{
+	bool sends = ETHER_STATUS_STATE(value[STATUS]) == ETHER_END;
+
+	if (s->send == ETHER_SEND_ISSUED && !sends) {
+		if (value[SENT_AFTER] != s->sent_before)
+			s->status |= ETHER_STATUS_SENT;
+		s->send =
+			s->status & (ETHER_STATUS_SENT | ETHER_STATUS_BAD_SEND)
+				? ETHER_SEND_NONE
+				: ETHER_SEND_QUEUED;
+	}
+	s->sent_before = value[sends ? SENT_BEFORE : SENT_AFTER];
+	if (s->lent && !value[RX_LENGTH]) {
+		s->lent = 0;
+		if (!(s->status & ETHER_STATUS_BAD_RX))
+			s->status |= ETHER_STATUS_MESSAGE;
+	}
+}
+
+static int ether_load(struct virtual *v, struct procedure *p, bool taken_up)
+{
+	struct ether_virtual *s = ether_virtual(v);
+	uint64_t value[VIRTUAL_LOADED], events;
+	unsigned i;
+
+	for (i = 0; i < VIRTUAL_LOADED; i++)
+		value[i] = le64toh(v->loaded[i]);
+	if (value[STATUS] == UINT64_MAX)
+		return STEP_NEXT;
+	events = value[STATUS] & ETHER_STATUS_EVENTS;
+	if (taken_up || p->round)
+		events &= ~(uint64_t)ETHER_STATUS_ILLEGAL;
+	s->status |= events;
+	if (p->round < 2 && set_back(v, p, value[STATUS])) {
+		ether_ask(v, p);
+		return STEP_AGAIN;
+	}
+	if (taken_up)
+		load_taken_up(s, value);
+	else
+		load_fresh(s, value);
+	return STEP_NEXT;
+}
+
+static void ether_prefer(struct virtual *v, struct procedure *p)
+{
+	uint64_t all = htole64(ETHER_STATUS_EVENTS);
+
+	if (v->record.own_mode)
+		step_write(p, virtual_register(v, ETHER_IRQ_ENABLE), &all,
+			   sizeof(all));
+}
+
+static void ether_restore(struct virtual *v, struct procedure *p)
+{
+	uint64_t guests = htole64(ether_virtual(v)->irq_enable);
+
+	/* What the guest changes from here on goes to the device. */
+	v->record.own_mode = 0;
+	virtual_keep_record(v);
+	step_write(p, virtual_register(v, ETHER_IRQ_ENABLE), &guests,
+		   sizeof(guests));
+}
+
+static void ether_was_reset(struct virtual *v)
+{
+	memset(ether_virtual(v), 0, sizeof(struct ether_virtual));
+}
+
+/* Accesses. */
+
+static void passed(struct virtual *v, const struct access *a,
+		   const uint8_t *data, int err)
+{
+	(void)data;
+	if (err)
+		virtual_refuse(v, a);
+	else
+		virtual_answer(v, a, NULL);
+}
+
+static void refuse_csr(struct virtual *v, const struct access *a,
+		       const char *why)
+{
+	ether_virtual(v)->status |= ETHER_STATUS_ILLEGAL;
+	virtual_keep_record(v);
+	ether_update_level(v);
+	virtual_illegal(v, a, why);
+}
+
+static void write_csr(struct virtual *v, const struct access *a, int csr,
+		      uint64_t value)
+{
+	struct ether_virtual *s = ether_virtual(v);
+
+	if (s->send != ETHER_SEND_NONE) {
+		refuse_csr(v, a, "a message is on its way");
+		return;
+	}
+	if (!virtual_step(v, csr)) {
+		refuse_csr(v, a, "no transition");
+		return;
+	}
+	if (csr == ETHER_A)
+		s->address = value;
+	else if (csr == ETHER_B)
+		s->length = value;
+	else
+		s->destination = value & 0xffffffffffff;
+	if (v->record.machine == ETHER_END) {
+		v->record.machine = ETHER_START;
+		s->send = ETHER_SEND_QUEUED;
+	}
+	virtual_keep_record(v);
+	virtual_answer(v, a, NULL);
+	if (s->send == ETHER_SEND_QUEUED)
+		ether_drive(v, false);
+}
+
+static void write_irq_enable(struct virtual *v, const struct access *a,
+			     uint64_t value)
+{
+	ether_virtual(v)->irq_enable = value & ETHER_STATUS_EVENTS;
+	virtual_keep_record(v);
+	ether_update_level(v);
+	if (v->record.own_mode)
+		virtual_answer(v, a, NULL);
+	else
+		virtual_pass(v, a, passed);
+}
+
+static void write_access(struct virtual *v, const struct access *a)
+{
+	int csr = ether_input(v, a);
+	uint64_t value;
+
+	if (a->size != REGISTER || a->offset % REGISTER) {
+		virtual_illegal(v, a, "no register");
+		return;
+	}
+	memcpy(&value, a->data, sizeof(value));
+	value = le64toh(value);
+	if (csr != INPUT_NONE) {
+		write_csr(v, a, csr, value);
+	} else if (a->offset == ETHER_IRQ_ENABLE) {
+		write_irq_enable(v, a, value);
+	} else {
+		if (a->offset == ETHER_RX_LENGTH) {
+			ether_virtual(v)->lent = value != 0;
+			virtual_keep_record(v);
+		}
+		virtual_pass(v, a, passed);
+	}
+}
+
+/* What the guest reads, which acknowledges it. */
+static uint64_t read_status(struct virtual *v, uint64_t real)
+{
+	struct ether_virtual *s = ether_virtual(v);
+	unsigned state = v->record.machine;
+	uint64_t value;
+
+	if (real == UINT64_MAX)
+		return real;
+	ether_take_status(v, real);
+	if (s->send != ETHER_SEND_NONE || hold_looks_busy(v))
+		state = ETHER_END;
+	value = s->status | (uint64_t)state << 8;
+	if (state != ETHER_END)
+		value |= ETHER_STATUS_READY;
+	s->status = 0;
+	virtual_keep_record(v);
+	ether_update_level(v);
+	return value;
+}
+
+/* Registers that are not the device's; false: it is. */
+static bool read_register(struct virtual *v, uint32_t offset, uint64_t *value)
+{
+	const struct ether_virtual *s = ether_virtual(v);
+
+	switch (offset) {
+	case ETHER_CSR_A:
+		*value = s->address;
+		return true;
+	case ETHER_CSR_B:
+		*value = s->length;
+		return true;
+	case ETHER_CSR_C:
+		*value = s->destination;
+		return true;
+	case ETHER_IRQ_ENABLE:
+		*value = s->irq_enable;
+		return true;
+	case ETHER_STATUS:
+		*value = read_status(v, *value);
+		return true;
+	}
+	return false;
+}
+
+/* The device answered whole registers; the guest may have asked for less. */
+static void read_done(struct virtual *v, const struct access *a,
+		      const uint8_t *data, int err)
+{
+	struct access asked = *a;
+	uint64_t value;
+	uint32_t at;
+
+	if (err) {
+		virtual_refuse(v, a);
+		return;
+	}
+	memcpy(asked.data, data, a->size);
+	for (at = 0; at < a->size; at += REGISTER) {
+		memcpy(&value, data + at, sizeof(value));
+		value = le64toh(value);
+		if (!read_register(v, a->offset + at, &value))
+			continue;
+		value = htole64(value);
+		memcpy(asked.data + at, &value, sizeof(value));
+	}
+	asked.size = a->asked;
+	virtual_answer(v, &asked, asked.data + a->skip);
+}
+
+static void read_access(struct virtual *v, const struct access *a)
+{
+	struct access whole = *a;
+	uint64_t value;
+
+	whole.skip = a->offset % REGISTER;
+	whole.asked = a->size;
+	whole.offset -= whole.skip;
+	whole.size =
+		(whole.skip + a->size + REGISTER - 1) / REGISTER * REGISTER;
+	if (whole.size > REGISTER || whole.offset == ETHER_STATUS ||
+	    !read_register(v, whole.offset, &value)) {
+		virtual_pass(v, &whole, read_done);
+		return;
+	}
+	value = htole64(value);
+	virtual_answer(v, a, (const uint8_t *)&value + whole.skip);
+}
+
+static void ether_access(struct virtual *v, const struct access *a)
+{
+	if (a->write)
+		write_access(v, a);
+	else
+		read_access(v, a);
+}
+
+static void ether_drive_now(struct virtual *v, bool interrupt)
+{
+	ether_update_level(v);
+	ether_drive(v, interrupt);
+}
+
+/* Devirtualisation. */
+
+static bool ether_is_done(const struct virtual *v)
+{
+	return ether_virtual(v)->send == ETHER_SEND_NONE;
+}
+
+/* A guest that wants to know some events only is not waited for because of
+ * others; one that polls wants to know all. */
+static bool ether_is_quiet(const struct virtual *v)
+{
+	const struct ether_virtual *s = ether_virtual(v);
+	uint64_t wanted = s->irq_enable ? s->irq_enable : ETHER_STATUS_EVENTS;
+
+	return !v->driving && !(s->status & wanted);
+}
+
+const struct emulator ether_emulator = {
+	.name = "ether",
+	.vendor = ETHER_VENDOR_ID,
+	.device = ETHER_DEVICE,
+	.regs_bytes = 0x1000,
+	.machine = {
+		.n_states = ETHER_STATE_N,
+		.n_inputs = ETHER_CSR_N,
+		.next = &ether_next[0][0],
+		.names = state_names,
+		.starts = 1u << ETHER_START,
+		.ends = 1u << ETHER_END,
+	},
+	.input = ether_input,
+	.start = ether_start,
+	.ask = ether_ask,
+	.load = ether_load,
+	.prefer = ether_prefer,
+	.reset = ether_was_reset,
+	.access = ether_access,
+	.drive = ether_drive_now,
+	.is_done = ether_is_done,
+	.is_quiet = ether_is_quiet,
+	.restore = ether_restore,
+};

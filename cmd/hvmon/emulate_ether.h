@@ -1,0 +1,42 @@
+/* emulate_ether.h - an emulated Ethernet card and the driver behind it. */
+#ifndef IOVKIT_HVMON_EMULATE_ETHER_H
+#define IOVKIT_HVMON_EMULATE_ETHER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cmd/hvmon/virtual.h"
+
+/* A message of the guest. */
+enum ether_send {
+	ETHER_SEND_NONE,
+	ETHER_SEND_QUEUED, /* its sequence is complete */
+	ETHER_SEND_ISSUED, /* the device has it, or is about to */
+};
+
+/* In the record (virtual_state()). */
+struct ether_virtual {
+	uint64_t address, length, destination; /* CSR A, B, C */
+	uint64_t status;      /* events that the guest has not read */
+	uint64_t irq_enable;  /* the guest's */
+	uint64_t sent_before; /* the device's counter before this message */
+	uint32_t send;        /* enum ether_send */
+	uint32_t lent;        /* a receive buffer is, and no message came */
+};
+_Static_assert(sizeof(struct ether_virtual) <= VIRTUAL_STATE_MAX, "state");
+
+static inline struct ether_virtual *ether_virtual(const struct virtual *v)
+{
+	return virtual_state(v);
+}
+
+/* The driver (drive_ether.c). */
+
+/* Send what is queued, look at the status. */
+void ether_drive(struct virtual *v, bool interrupt);
+/* What the device's status register said, which is gone there now. */
+void ether_take_status(struct virtual *v, uint64_t real);
+/* The interrupt line follows what changed. */
+void ether_update_level(struct virtual *v);
+
+#endif

@@ -1,0 +1,75 @@
+/* emulator.h - kinds of devices that are emulated (spec 05, fig. 3): each is
+ * one file emulate_KIND.c with its state machine in one table.
+ *
+ * The framework (virtual.h) calls; an emulator keeps what must survive hvmon
+ * in virtual_state(), calls virtual_keep_record() after each change of it and
+ * before the access is answered, and virtual_changed() when something that
+ * somebody may wait for came true.
+ */
+#ifndef IOVKIT_HVMON_EMULATOR_H
+#define IOVKIT_HVMON_EMULATOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cmd/hvmon/procedure.h"
+#include "libcore/supervisor.h"
+
+struct virtual;
+struct access;
+
+/* A state machine.  State 0 is none. */
+struct state_machine {
+	unsigned n_states, n_inputs;
+	const uint8_t *next;      /* [n_states][n_inputs]; 0: illegal */
+	const char *const *names; /* [n_states] */
+	uint32_t starts, ends;    /* masks of states */
+};
+
+enum {
+	INPUT_NONE = -1 /* the access is part of no sequence */
+};
+
+struct emulator {
+	const char *name;
+	uint16_t vendor, device; /* of the real one, too */
+	uint32_t regs_bytes;     /* of BAR 0, from its start: what is trapped */
+	struct state_machine machine;
+
+	/* Which input of the machine the access is. */
+	int (*input)(const struct virtual *v, const struct access *a);
+	/* The state in which a sequence begins, as the device's mode says. */
+	unsigned (*start)(const struct virtual *v);
+
+	/* Emulation begins (420), goes on with a new hypervisor (`taken_up`), or
+	 * the device was reset: ask for registers, then take them; the latter
+	 * may ask again (STEP_AGAIN). */
+	void (*ask)(struct virtual *v, struct procedure *p);
+	int (*load)(struct virtual *v, struct procedure *p, bool taken_up);
+	/* Then: set the mode that the monitor prefers.  May be NULL. */
+	void (*prefer)(struct virtual *v, struct procedure *p);
+	/* The device was reset, and forgot everything. */
+	void (*reset)(struct virtual *v);
+
+	/* Emulate one access, answer it by exception_*() now or later. */
+	void (*access)(struct virtual *v, const struct access *a);
+	/* Our driver: the device interrupts, or may have something to do. */
+	void (*drive)(struct virtual *v, bool interrupt);
+
+	/* 712: nothing is queued or under way; 714: our driver does not run,
+	 * and the guest knows all that the device told us. */
+	bool (*is_done)(const struct virtual *v);
+	bool (*is_quiet)(const struct virtual *v);
+	/* Before 720: the mode is the guest's again, its changes included. */
+	void (*restore)(struct virtual *v, struct procedure *p);
+};
+
+extern const struct emulator ether_emulator;
+
+/* By vendor and device ID; NULL: none is emulated here. */
+const struct emulator *emulator_find(uint16_t vendor, uint16_t device);
+/* For the record: by number from 1, and back. */
+const struct emulator *emulator_by_number(uint32_t number);
+uint32_t emulator_number(const struct emulator *emulator);
+
+#endif

@@ -1,0 +1,128 @@
+/* own_interrupt.c - the interrupt of a single function, when it is routed to
+ * the hypervisor: one that is virtualised, or that is direct with --irq
+ * forward, where the handler here only calls the guest's.
+ */
+#include <config.h>
+
+#include "cmd/hvmon/own_interrupt.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "cmd/hvmon/hvmon.h"
+#include "cmd/hvmon/machine_access.h"
+#include "cmd/hvmon/protection_rows.h"
+#include "cmd/hvmon/virtual.h"
+#include "libcore/platform.h"
+
+static struct vf_allocation *row_of(const struct device *device)
+{
+	struct function_name name;
+
+	vf_name(&device->whole, &name);
+	return vf_allocations_find(&device->hv->allocations, &name);
+}
+
+struct inject {
+	struct procedure p;
+	uint32_t irq;
+};
+
+static int inject_irq(struct procedure *p)
+{
+	step_inject(p, p->vm, ((struct inject *)p)->irq);
+	return STEP_NEXT;
+}
+
+static const struct step inject_steps[] = {
+	{ POINT_NONE, inject_irq },
+	{ 0, NULL },
+};
+
+static const struct procedure_desc inject_desc = {
+	.name = "interrupt",
+	.steps = inject_steps,
+};
+
+void interrupt_pass(struct device *device)
+{
+	const struct vf_allocation *row = row_of(device);
+	struct inject *inject;
+
+	if (!row)
+		return;
+	inject = procedure_new(device->hv, &inject_desc, sizeof(*inject));
+	inject->p.vm = row->vm;
+	inject->irq = platform_irq(row->slot, 0);
+	procedure_start(&inject->p, 0);
+}
+
+static void on_interrupt(void *arg, uint32_t events)
+{
+	struct device *device = arg;
+	eventfd_t n;
+
+	(void)events;
+	if (eventfd_read(device->own_irq_fd, &n) < 0)
+		return;
+	if (device->virtual)
+		virtual_interrupt(device->virtual);
+	else if (device->forwards)
+		interrupt_pass(device);
+}
+
+static int open_fd(struct device *device)
+{
+	if (device->own_irq_fd >= 0)
+		return 0;
+	device->own_irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (device->own_irq_fd < 0)
+		return -errno;
+	return loop_watch_add(device->hv->program->loop, &device->own_irq,
+			      device->own_irq_fd, EPOLLIN, on_interrupt,
+			      device);
+}
+
+void step_own_interrupt(struct procedure *p, struct device *device)
+{
+	int err = open_fd(device);
+
+	if (err)
+		step_fail(p, err, "an eventfd: %s", strerror(-err));
+	else
+		step_own_irq(p, platform_irq(device->index, 0),
+			     device->own_irq_fd);
+}
+
+void own_interrupt_close(struct device *device)
+{
+	loop_watch_del(&device->own_irq);
+	if (device->own_irq_fd >= 0)
+		close(device->own_irq_fd);
+	device->own_irq_fd = -1;
+}
+
+static void send_routes(struct procedure *p, const struct device *device,
+			uint32_t vm, uint32_t slot)
+{
+	struct sup_route routes[PLATFORM_IRQS_PER_SLOT];
+	unsigned n = vf_routes(&device->whole, vm, slot, routes);
+
+	step_sup_write(p, SUP_ROUTES, routes, n * (uint32_t)sizeof(routes[0]),
+		       0);
+}
+
+void step_interrupt_off(struct procedure *p, const struct device *device)
+{
+	send_routes(p, device, PLATFORM_VM_NONE, 0);
+}
+
+void step_interrupt_on(struct procedure *p, struct device *device)
+{
+	const struct vf_allocation *row = row_of(device);
+
+	if (row)
+		send_routes(p, device, row->vm, row->slot);
+}

@@ -1,0 +1,234 @@
+/* virtualize.c - 210 to 218 (fig. 2): the monitor slides in between a guest and
+ * a device that it drives.
+ *
+ * Theory of operation.  The row change of 214 is the point at which the switch
+ * takes effect.  The record is written before it, so that a new hypervisor
+ * which finds the row denied finds it too; without it the device is let go.
+ * What the guest sent before 214 reaches the device before what is let through
+ * after it, as both go by the root bridge.  Interrupts that come from 210 to 216
+ * stay with the device, and are ours then.
+ */
+#include <config.h>
+
+#include "cmd/hvmon/virtualize.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "cmd/hvmon/boundary_search.h"
+#include "cmd/hvmon/hold.h"
+#include "cmd/hvmon/hvmon.h"
+#include "cmd/hvmon/machine_access.h"
+#include "cmd/hvmon/own_interrupt.h"
+#include "cmd/hvmon/protection_rows.h"
+#include "cmd/hvmon/translation.h"
+#include "cmd/hvmon/virtual.h"
+
+struct virtualize {
+	struct procedure p;
+	bool own_mode, aborts;
+};
+
+static struct vf_allocation *row_of(const struct device *device)
+{
+	struct function_name name;
+
+	vf_name(&device->whole, &name);
+	return vf_allocations_find(&device->hv->allocations, &name);
+}
+
+void step_register_rows(struct procedure *p, struct device *device, bool open)
+{
+	const struct vf_allocation *row = row_of(device);
+	struct sup_row rows[6];
+	unsigned n;
+
+	if (!row)
+		return;
+	n = vf_protection_rows(row, &device->whole,
+			       open ? SUP_ROW_OPEN : SUP_ROW_SET, rows);
+	if (open)
+		rows[0].flag = SUP_ROW_ALLOWED;
+	step_sup_write(p, SUP_ROWS, rows, n ? (uint32_t)sizeof(rows[0]) : 0, 0);
+}
+
+/* The procedure "virtualize". */
+
+static int virtualize_look(struct procedure *p)
+{
+	struct virtualize *z = (struct virtualize *)p;
+	struct device *device = p->device;
+	struct vf_allocation *row = row_of(device);
+	struct virtual *v;
+
+	if (device->virtual)
+		return step_fail(p, -EALREADY, "%s is virtualised already",
+				 device->name);
+	if (device->state != DEVICE_READY || !row || !row->ready)
+		return step_fail(p, -ENODEV, "no guest has %s", device->name);
+	v = virtual_new(device, VIRTUAL_SEARCH);
+	v->record.own_mode = z->own_mode;
+	v->record.aborts = z->aborts;
+	return STEP_NEXT;
+}
+
+static int virtualize_disable(struct procedure *p)
+{
+	step_interrupt_off(p, p->device);
+	return STEP_NEXT;
+}
+
+static int virtualize_redirect(struct procedure *p)
+{
+	step_own_interrupt(p, p->device);
+	return STEP_NEXT;
+}
+
+static void revoked(void *arg, int err)
+{
+	struct procedure *p = arg;
+
+	if (err)
+		step_fail(p, err, "taking the window back: %s", strerror(-err));
+	step_put(p);
+}
+
+/* From here on all accesses go over the bus. */
+static int virtualize_revoke(struct procedure *p)
+{
+	translation_allow(p->device, false);
+	step_get(p);
+	translation_revoke(p->device, revoked, p);
+	return STEP_NEXT;
+}
+
+static int virtualize_trap(struct procedure *p)
+{
+	virtual_keep_record(p->device->virtual);
+	step_register_rows(p, p->device, false);
+	return STEP_NEXT;
+}
+
+static int virtualize_enable(struct procedure *p)
+{
+	p->device->forwards = false;
+	step_interrupt_on(p, p->device);
+	return STEP_NEXT;
+}
+
+static int virtualize_emulate(struct procedure *p)
+{
+	boundary_search_start(p->device->virtual);
+	return STEP_NEXT;
+}
+
+static int virtualize_undo(struct procedure *p)
+{
+	struct virtual *v = p->device->virtual;
+
+	if (!p->err || p->err == -EALREADY || !v)
+		return STEP_DONE;
+	v->closing = true;
+	step_register_rows(p, p->device, true);
+	return STEP_NEXT;
+}
+
+static int virtualize_undone(struct procedure *p)
+{
+	bridge_link_catch_up(&p->hv->bridge);
+	virtual_end(p->device);
+	translation_allow(p->device, true);
+	step_interrupt_on(p, p->device);
+	return STEP_NEXT;
+}
+
+static void virtualize_end(struct procedure *p)
+{
+	if (!p->err)
+		event(p->hv->program->log, "device.virtual", "s:s, s:I",
+		      "device", p->device->name, "took_ns",
+		      (json_int_t)(clock_now_ns() - p->began_ns));
+	procedure_answer(p, json_pack("{s:s, s:s}", "device", p->device->name,
+				      "mode", "virtual"));
+}
+
+static const struct step virtualize_steps[] = {
+	{ POINT_NONE, virtualize_look },
+	{ POINT_VIRT_210, virtualize_disable },
+	{ POINT_VIRT_212, virtualize_redirect },
+	{ POINT_NONE, virtualize_revoke },
+	{ POINT_VIRT_214, virtualize_trap },
+	{ POINT_VIRT_216, virtualize_enable },
+	{ POINT_VIRT_218, virtualize_emulate },
+	{ POINT_NONE, virtualize_undo },
+	{ POINT_NONE, virtualize_undone },
+	{ 0, NULL },
+};
+
+static const struct procedure_desc virtualize_desc = {
+	.name = "virtualize",
+	.steps = virtualize_steps,
+	.cleanup = 7, /* virtualize_undo */
+	.end = virtualize_end,
+};
+
+struct device *virtualize_device(struct hvmon *hv, struct control_call *call,
+				 const json_t *params)
+{
+	const char *name = control_string(params, "device", "");
+	struct device *device = device_find_name(hv, name);
+
+	if (!device || device->state == DEVICE_AWAY) {
+		control_fail(call, RPC_MISSING, "no device '%s'", name);
+		return NULL;
+	}
+	if (!device->regs_bytes) {
+		control_fail(call, RPC_DENIED,
+			     "%s is of a kind that is not emulated", name);
+		return NULL;
+	}
+	if (!row_of(device)) {
+		control_fail(call, RPC_DENIED, "no guest has %s", name);
+		return NULL;
+	}
+	return device;
+}
+
+/* One of two words; false: answered. */
+static bool take_word(struct control_call *call, const json_t *params,
+		      const char *name, const char *no, const char *yes,
+		      bool *value)
+{
+	const char *word = control_string(params, name, no);
+
+	*value = !strcmp(word, yes);
+	if (*value || !strcmp(word, no))
+		return true;
+	control_fail(call, RPC_PARAMS, "%s: %s or %s, not '%s'", name, no, yes,
+		     word);
+	return false;
+}
+
+void virtualize_method(void *arg, struct control_call *call, json_t *params)
+{
+	struct hvmon *hv = arg;
+	struct device *device = virtualize_device(hv, call, params);
+	struct virtualize *z;
+	bool adopt, aborts;
+
+	if (!device ||
+	    !take_word(call, params, "mode", "own", "adopt", &adopt) ||
+	    !take_word(call, params, "illegal", "drop", "abort", &aborts))
+		return;
+	if (device->virtual) {
+		control_fail(call, RPC_DENIED, "%s is virtualised already",
+			     device->name);
+		return;
+	}
+	z = procedure_new(hv, &virtualize_desc, sizeof(*z));
+	z->p.call = call;
+	z->own_mode = !adopt;
+	z->aborts = aborts;
+	procedure_about(&z->p, device);
+	procedure_start(&z->p, device_lane(device));
+}
