@@ -20,7 +20,10 @@ enum {
 	TAKES_WRITE = 1 << 2,  /* -w, --write FILE|- */
 	TAKES_COUNT = 1 << 3,  /* -c, --count N */
 	NEEDS_NO_MACHINE = 1 << 4,
-	TAKES_RESET = 1 << 5, /* --suspend HOW, --confirm HOW, --grant */
+	TAKES_RESET = 1 << 5,   /* --suspend HOW, --confirm HOW, --grant */
+	TAKES_HOLD = 1 << 6,    /* --hold HOW, --limit TIME */
+	TAKES_VIRTUAL = 1 << 7, /* --mode WHOSE, --illegal HOW */
+	TAKES_DIRECT = 1 << 8,  /* --irq HOW */
 };
 
 struct command {
@@ -45,6 +48,7 @@ struct iovctl {
 	const char *since; /* NULL: not given */
 	const char *file;
 	const char *suspend, *confirm; /* NULL: not given */
+	const char *hold, *limit, *mode, *illegal, *irq;
 	bool grant;
 	uint64_t count;
 	char **args;
@@ -62,6 +66,7 @@ extern const struct command config_commands[];
 extern const struct command capture_commands[];
 extern const struct command operate_commands[];
 extern const struct command link_commands[];
+extern const struct command virtual_commands[];
 extern const struct command process_commands[];
 extern const struct command machine_commands[];
 

@@ -17,7 +17,7 @@
 static const struct command *const groups[] = {
 	show_commands, wait_commands,    event_commands,   trace_commands,
 	call_commands, config_commands,  capture_commands, operate_commands,
-	link_commands, process_commands, machine_commands,
+	link_commands, virtual_commands, process_commands, machine_commands,
 };
 #define N_GROUPS (sizeof(groups) / sizeof(*groups))
 
@@ -28,6 +28,11 @@ enum {
 	OPT_SUSPEND,
 	OPT_CONFIRM,
 	OPT_GRANT,
+	OPT_HOLD,
+	OPT_LIMIT,
+	OPT_MODE,
+	OPT_ILLEGAL,
+	OPT_IRQ,
 };
 
 uint64_t iovctl_answer_timeout(const struct iovctl *ctl)
@@ -287,6 +292,21 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 	case OPT_GRANT:
 		ctl->grant = true;
 		return 0;
+	case OPT_HOLD:
+		ctl->hold = arg;
+		return 0;
+	case OPT_LIMIT:
+		ctl->limit = arg;
+		return 0;
+	case OPT_MODE:
+		ctl->mode = arg;
+		return 0;
+	case OPT_ILLEGAL:
+		ctl->illegal = arg;
+		return 0;
+	case OPT_IRQ:
+		ctl->irq = arg;
+		return 0;
 	case ARGP_KEY_ARGS:
 		ctl->args = state->argv + state->next;
 		ctl->n_args = state->argc - state->next;
@@ -303,7 +323,7 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-#define OWN_OPTIONS 7u
+#define OWN_OPTIONS 12u
 
 /* The options that this command takes: out, or NULL, which is not the same as
  * an empty list to argp (it leaks one when it prints help). */
@@ -331,6 +351,22 @@ static struct argp_option *own_options(unsigned takes,
 		{ TAKES_RESET,
 		  { "grant", OPT_GRANT, NULL, 0,
 		    "let the PF driver do it, once", 0 } },
+		{ TAKES_HOLD,
+		  { "hold", OPT_HOLD, "pause|lock|busy|block|log", 0,
+		    "how new sequences of the guest are held off", 0 } },
+		{ TAKES_HOLD,
+		  { "limit", OPT_LIMIT, "TIME", 0,
+		    "how long to wait for the guest (1s; 0: for ever)", 0 } },
+		{ TAKES_VIRTUAL,
+		  { "mode", OPT_MODE, "own|adopt", 0,
+		    "whose mode the device is in (own: the monitor's)", 0 } },
+		{ TAKES_VIRTUAL,
+		  { "illegal", OPT_ILLEGAL, "drop|abort", 0,
+		    "what becomes of an access without a transition (drop)",
+		    0 } },
+		{ TAKES_DIRECT,
+		  { "irq", OPT_IRQ, "redirect|forward", 0,
+		    "how the guest gets its interrupts (redirect)", 0 } },
 	};
 	unsigned i, n = 0;
 
