@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/iovdev/direct.h"
 #include "cmd/iovdev/nic.h"
 
 #define OP_ROOM  64u /* bytes of a write that every op can keep */
@@ -123,6 +124,7 @@ void access_order_resume(struct function *f)
 	f->order.busy = false;
 	f->order.completed++;
 	access_order_run(f);
+	direct_kick(f);
 }
 
 void access_order_add(struct function *f, struct vfu_request *req)

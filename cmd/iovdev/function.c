@@ -13,9 +13,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cmd/iovdev/direct.h"
 #include "cmd/iovdev/nic.h"
 #include "cmd/iovdev/nic_tx.h"
 #include "cmd/iovdev/queue_faults.h"
+#include "libcore/window.h"
 
 /* How long a frame may wait for a fenced receiver.  One whose guest cleared
  * Bus Master Enable by itself is waited for no longer: its hypervisor says so
@@ -141,6 +143,7 @@ void function_free(struct function *f)
 	if (!f)
 		return;
 	capture_end_all(f);
+	direct_close(f);
 	point_hold_cancel(&f->hold);
 	vfu_server_free(f->server);
 	access_order_drop(f);
@@ -333,6 +336,10 @@ enum op_result function_execute(struct function *f, struct vfu_request *req,
 	}
 	if (req->command == VFU_RESET)
 		return function_flr(f, req);
+	if (req->region == WINDOW_REGION) {
+		direct_request(f, req, data);
+		return OP_DONE;
+	}
 	if (req->command == VFU_REGION_READ)
 		return read_region(f, req);
 	return write_region(f, req, data);

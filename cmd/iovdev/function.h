@@ -21,6 +21,7 @@
 #include "libcore/points.h"
 #include "libcore/vfu_server.h"
 
+struct direct;
 struct nic;
 
 /* What a config write set off, done when the write is answered. */
@@ -49,6 +50,7 @@ struct function {
 	struct interrupt_line line; /* single functions only */
 	struct completion completion;
 	struct doorbells bells;
+	struct direct *direct; /* an open window; NULL: none */
 	struct link link;
 	struct mailbox mailbox;              /* VFs only */
 	struct nic_queue queue[NIC_QUEUE_N]; /* VFs only */

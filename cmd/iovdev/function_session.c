@@ -8,9 +8,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "cmd/iovdev/direct.h"
 #include "cmd/iovdev/nic.h"
 #include "cmd/iovdev/nic_tx.h"
 #include "libcore/unixsock.h"
+#include "libcore/window.h"
 
 static void on_attached(void *arg, struct vfu_session *session)
 {
@@ -34,6 +36,7 @@ static void on_detached(void *arg, struct vfu_session *session, const char *why)
 
 	(void)session;
 	f->session = NULL;
+	direct_close(f);
 	detach_queues(f);
 	guest_memory_clear(&f->memory);
 	f->memory_lost = false;
@@ -72,7 +75,11 @@ static int on_region_info(void *arg, struct vfu_region_info *info,
 	const struct function *f = arg;
 	const struct device_type *type = f->nic->type;
 
-	(void)areas, (void)n_areas, (void)fd;
+	(void)areas, (void)n_areas;
+	if (info->index == WINDOW_REGION) {
+		direct_info(f, info, fd);
+		return 0;
+	}
 	if (info->index == VFU_REGION_CONFIG)
 		info->size = PCI_CONFIG_SIZE;
 	else if (info->index == VFU_REGION_BAR0)
@@ -179,7 +186,10 @@ static void on_dma_unmap(void *arg, struct vfu_request *req,
 
 static void on_io_fds(void *arg, struct vfu_request *req, uint32_t region)
 {
-	doorbells_tell(arg, req, region);
+	if (region == WINDOW_REGION)
+		direct_tell(arg, req);
+	else
+		doorbells_tell(arg, req, region);
 }
 
 static void on_reset(void *arg, struct vfu_request *req)
@@ -219,7 +229,7 @@ static const struct vfu_server_ops server_ops = {
 };
 
 static const struct vfu_server_desc server_desc = {
-	.num_regions = VFU_REGION_N,
+	.num_regions = WINDOW_REGION + 1,
 	.max_sessions = 1,
 	.reset = true,
 };

@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "cmd/iovdev/direct.h"
 #include "cmd/iovdev/nic_rx.h"
 #include "cmd/iovdev/nic_tx.h"
 #include "libcore/guest_memory.h"
@@ -160,6 +161,8 @@ static void add_controls(struct nic *nic)
 	if (type->commands)
 		control_add_methods(control, type->commands, nic);
 	control_add_tables(control, type->tables, nic);
+	if (!type->has_vfs)
+		control_add_tables(control, direct_tables, nic);
 }
 
 int nic_start(struct nic *nic, struct program *program,
