@@ -14,7 +14,9 @@
 #define PLATFORM_MMIO      0x50000000ull /* BARs */
 #define PLATFORM_MMIO_SIZE 0x60000000ull
 #define PLATFORM_NOWHERE   0xb0000000ull /* claimed by no function */
-#define PLATFORM_IO_SIZE   0x100000000ull
+/* Where a guest's CPU proposes translations (struct sup_translation). */
+#define PLATFORM_TRANSLATIONS 0xb0001000ull
+#define PLATFORM_IO_SIZE      0x100000000ull
 
 /* Regions of a bus socket (vfio-user region indexes). */
 #define PLATFORM_REGION_IO         0u
@@ -23,7 +25,11 @@
 /* Memory that the VM shares with one of the first PLATFORM_SHARED_VMS VMs
  * (SUP_SHARES). */
 #define PLATFORM_REGION_SHARED 16u
-#define PLATFORM_REGION_N      (PLATFORM_REGION_SHARED + PLATFORM_SHARED_VMS)
+/* One for each translation that the VM's CPU can hold: a window, if one was
+ * granted for it. */
+#define PLATFORM_REGION_WINDOW (PLATFORM_REGION_SHARED + PLATFORM_SHARED_VMS)
+#define PLATFORM_TLB_ENTRIES   16u
+#define PLATFORM_REGION_N      (PLATFORM_REGION_WINDOW + PLATFORM_TLB_ENTRIES)
 #define PLATFORM_SHARED_VMS    256u
 #define PLATFORM_SHARED_SIZE   0x10000u
 
@@ -41,7 +47,9 @@
 #define PLATFORM_IRQ_PLATFORM  0u
 /* Of every PF that the VM claimed. */
 #define PLATFORM_IRQ_PF (1u + PLATFORM_SLOTS * PLATFORM_IRQS_PER_SLOT)
-#define PLATFORM_IRQS   (PLATFORM_IRQ_PF + 1u)
+/* All translations that the CPU holds are invalid. */
+#define PLATFORM_IRQ_INVALIDATE (PLATFORM_IRQ_PF + 1u)
+#define PLATFORM_IRQS           (PLATFORM_IRQ_INVALIDATE + 1u)
 
 /* A management VM has its PF here.  The last interrupt of that slot is not the
  * PF's: by it the hypervisor asks the VM's PF driver to reset the PF. */

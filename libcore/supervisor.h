@@ -44,6 +44,7 @@ enum sup_kind {
 	SUP_SUCCESSORS, /* read, write: struct sup_successor */
 	SUP_SHARES,     /* read, write: struct sup_share */
 	SUP_WATCH,      /* write: struct sup_watch */
+	SUP_WINDOWS,    /* read, write: struct sup_window; vm0 only */
 	SUP_KIND_N
 };
 #define SUP_SHIFT        24
@@ -207,6 +208,42 @@ struct sup_watch {
 	uint32_t rsvd1;
 };
 _Static_assert(sizeof(struct sup_watch) == 8, "sup_watch");
+
+/* A window (window.h): vm reaches the page of BAR 0 of the function, which is
+ * assigned to it, directly.  One a function; EEXIST: it has another one.
+ * Answered when the device has opened or ended it and, then, the file is
+ * truncated.  A window ends by itself when its VM's process is gone, when the
+ * function is assigned elsewhere or contained, and with its device. */
+struct sup_window {
+	uint16_t bdf;
+	uint16_t rights; /* WINDOW_READ | WINDOW_WRITE; 0: end it, and when
+			  * read: end of the array */
+	uint32_t vm;
+	uint32_t region; /* less PLATFORM_REGION_WINDOW; of vm */
+	uint32_t rsvd0;
+	uint64_t gpa;  /* where vm has the page; not used by the bridge */
+	uint64_t page; /* offset in BAR 0 */
+};
+_Static_assert(sizeof(struct sup_window) == 32, "sup_window");
+
+/* What a guest's CPU writes to PLATFORM_TRANSLATIONS, which the supervisor
+ * gets as an exception. */
+enum {
+	/* A miss: for region PLATFORM_REGION_WINDOW + entry.  Done: look there;
+	 * EPERM: rejected. */
+	SUP_TRANSLATION_PROPOSE = 1,
+	/* All that it held at the last PLATFORM_IRQ_INVALIDATE are dropped. */
+	SUP_TRANSLATION_DROPPED,
+};
+
+struct sup_translation {
+	uint32_t what;
+	uint32_t entry;
+	uint64_t gpa; /* of the page */
+	uint32_t rights;
+	uint32_t rsvd0;
+};
+_Static_assert(sizeof(struct sup_translation) == 24, "sup_translation");
 
 struct sup_inject {
 	uint32_t vm;

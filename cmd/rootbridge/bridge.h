@@ -100,6 +100,7 @@ struct doorbell {
 	int fd;
 };
 
+struct window_grant;
 struct change;
 struct change_wait {
 	SLIST_ENTRY(change_wait) entry;
@@ -141,6 +142,8 @@ struct function {
 	uint64_t n_posted_ids;
 	struct counters counters;
 	struct limiter strays; /* events of replies that nobody awaits */
+
+	struct window_grant *window; /* windows.c; NULL: none */
 
 	/* DMA (dma.c): whose memory it shall reach, and reaches. */
 	uint32_t vm;
@@ -397,6 +400,22 @@ int shares_write(struct bridge *b, const struct sup_share *sup, size_t n)
 /* The memory that vm shares with the other; -1: none. */
 int shares_fd(const struct vm *vm, uint32_t other);
 void shares_fini(struct bridge *b);
+
+/* windows.c: SUP_WINDOWS. */
+bool windows_read(struct bridge *b, unsigned i, void *entry);
+int windows_write(struct vm *vm, const struct sup_window *windows, size_t n,
+		  struct change *change) __attribute__((warn_unused_result));
+/* The function's window ends, if it has one; change may be NULL. */
+void windows_end(struct function *f, struct change *change);
+/* All of the VM end: its process is gone. */
+void windows_forget(const struct vm *vm);
+/* The connection of its device is gone. */
+void windows_gone(struct function *f);
+/* What a VM sees at PLATFORM_REGION_WINDOW + region. */
+void windows_info(const struct vm *vm, struct vfu_region_info *info, int *fd);
+void windows_tell(const struct vm *vm, struct vfu_request *req,
+		  uint32_t region);
+json_t *windows_rows(void *bridge);
 
 /* watch.c: SUP_WATCH. */
 int watch_start(struct bridge *b, const struct sup_watch *watch, size_t n,

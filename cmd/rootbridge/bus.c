@@ -37,7 +37,8 @@ static void access_region(void *arg, struct vfu_request *req)
 		vm_memory_access(vm_memory(vm), req);
 	else if (req->region == PLATFORM_REGION_SUPERVISOR)
 		supervisor_access(vm, req);
-	else if (req->region >= PLATFORM_REGION_SHARED)
+	else if (req->region >= PLATFORM_REGION_SHARED &&
+		 req->region < PLATFORM_REGION_WINDOW)
 		vm_memory_access(
 			shares_fd(vm, req->region - PLATFORM_REGION_SHARED),
 			req);
@@ -100,7 +101,9 @@ static int region_info(void *arg, struct vfu_region_info *info,
 		supervisor_info(vm, info, areas, n_areas, fd);
 		return 0;
 	}
-	if (info->index >= PLATFORM_REGION_SHARED)
+	if (info->index >= PLATFORM_REGION_WINDOW)
+		windows_info(vm, info, fd);
+	else if (info->index >= PLATFORM_REGION_SHARED)
 		shared_info(vm, info, fd);
 	return 0;
 }

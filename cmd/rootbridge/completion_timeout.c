@@ -53,6 +53,8 @@ void contain(struct function *f, const struct operation *op, const char *why)
 		      f->name, "why", why);
 	relay_abort(f);
 	/* What does not pass the bridge ends as well. */
+	windows_end(f, NULL);
+	windows_gone(f);
 	interrupts_attach(f);
 	dma_update(f, NULL);
 	exceptions_notify(f->bridge, SUP_EX_CONTAINED, f->vm, f->bdf);

@@ -181,6 +181,8 @@ void dma_assign(struct function *f, uint32_t vm, struct change *change)
 		event(f->bridge->log, "function.assigned", "s:s, s:s?",
 		      "function", f->name, "vm",
 		      vm == PLATFORM_VM_NONE ? NULL : f->bridge->vms[vm].name);
+	if (f->vm != vm)
+		windows_end(f, change);
 	f->vm = vm;
 	dma_update(f, change);
 }

@@ -113,6 +113,7 @@ void function_disconnect(struct function *f)
 	while ((op = TAILQ_FIRST(&f->held))) /* posted ones */
 		relay_unsupported(op);
 	doorbells_close(f);
+	windows_gone(f);
 	free(f->vector_set);
 	f->vector_set = NULL;
 	f->n_vectors = 0;

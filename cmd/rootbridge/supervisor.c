@@ -318,6 +318,12 @@ static int write_watch(struct vm *vm, const void *entries, size_t n,
 	return watch_start(vm->bridge, entries, n, change);
 }
 
+static int write_windows(struct vm *vm, const void *entries, size_t n,
+			 struct change *change)
+{
+	return windows_write(vm, entries, n, change);
+}
+
 static const struct {
 	entry_fn *read;
 	size_t read_size;
@@ -345,6 +351,8 @@ static const struct {
 	[SUP_SHARES] = { shares_read, sizeof(struct sup_share), write_shares,
 			 sizeof(struct sup_share) },
 	[SUP_WATCH] = { NULL, 0, write_watch, sizeof(struct sup_watch) },
+	[SUP_WINDOWS] = { windows_read, sizeof(struct sup_window),
+			  write_windows, sizeof(struct sup_window) },
 };
 
 /* count bytes of the array from byte offset on; what is past it is zero. */

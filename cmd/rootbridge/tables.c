@@ -322,6 +322,15 @@ static const struct control_column cols_routes[] = {
 	{ "connected", "CONNECTED" },
 	{ NULL },
 };
+static const struct control_column cols_windows[] = {
+	{ "function", "FUNCTION" },
+	{ "vm", "VM" },
+	{ "gpa", "GPA" },
+	{ "page", "PAGE" },
+	{ "rights", "RIGHTS" },
+	{ "state", "STATE" },
+	{ NULL },
+};
 static const struct control_column cols_counters[] = {
 	{ "function", "FUNCTION" },
 	{ "reads", "READS" },
@@ -350,6 +359,8 @@ static const struct control_table tables[] = {
 	{ "vms", "VMs, their processes and memory", cols_vms, rows_vms },
 	{ "routes", "from vectors to interrupts of VMs", cols_routes,
 	  rows_routes },
+	{ "windows", "windows through which VMs reach registers directly",
+	  cols_windows, windows_rows },
 	{ "counters", "what passed, by function", cols_counters,
 	  rows_counters },
 	{ NULL },

@@ -141,6 +141,7 @@ void vm_detached(struct vm *vm, const char *why)
 	exceptions_forget(vm);
 	parking_forget(vm);
 	interrupts_detach(vm);
+	windows_forget(vm);
 	if (vm->number == PLATFORM_HYPERVISOR) {
 		/* The next one adopts; its memory is what it was. */
 		vm->state = SUP_VM_EMPTY;
