@@ -95,6 +95,7 @@ void adopt_tables(struct hvmon *hv)
 	unsigned i;
 
 	vm_table_update(&hv->vms, t->vms, t->n_vms);
+	translations_adopt(hv, t);
 	for (i = 0; i < t->n_functions; i++) {
 		function = &t->functions[i];
 		if (!is_a_guests(function) ||

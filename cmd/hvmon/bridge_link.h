@@ -46,7 +46,8 @@ struct bridge_tables {
 	struct sup_vm *vms;
 	struct sup_row *rows;
 	struct sup_route *routes;
-	unsigned n_functions, n_vms, n_rows, n_routes;
+	struct sup_window *windows;
+	unsigned n_functions, n_vms, n_rows, n_routes, n_windows;
 };
 
 /* Connect and negotiate; up(hv) follows.  0 or -errno with *c. */

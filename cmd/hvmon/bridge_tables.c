@@ -62,6 +62,9 @@ static int read_arrays(struct procedure *p)
 	t->vms = read_array(p, SUP_VMS, &t->n_vms, sizeof(*t->vms));
 	t->rows = read_array(p, SUP_ROWS, &t->n_rows, sizeof(*t->rows));
 	t->routes = read_array(p, SUP_ROUTES, &t->n_routes, sizeof(*t->routes));
+	t->n_windows = t->info.n_functions;
+	t->windows =
+		read_array(p, SUP_WINDOWS, &t->n_windows, sizeof(*t->windows));
 	return STEP_NEXT;
 }
 
@@ -84,6 +87,9 @@ static int count_rows(struct procedure *p)
 	for (n = 0; n < t->n_routes && t->routes[n].in_use; n++)
 		;
 	t->n_routes = n;
+	for (n = 0; n < t->n_windows && t->windows[n].rights; n++)
+		;
+	t->n_windows = n;
 	bridge_tables_fini(reader->into);
 	*reader->into = *t;
 	memset(t, 0, sizeof(*t));
@@ -123,6 +129,7 @@ void bridge_tables_fini(struct bridge_tables *tables)
 	free(tables->vms);
 	free(tables->rows);
 	free(tables->routes);
+	free(tables->windows);
 	memset(tables, 0, sizeof(*tables));
 }
 

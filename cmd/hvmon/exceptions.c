@@ -13,6 +13,7 @@
 #include "cmd/hvmon/management.h"
 #include "cmd/hvmon/pf_guard.h"
 #include "cmd/hvmon/takeback.h"
+#include "cmd/hvmon/translation.h"
 #include "cmd/hvmon/virtual.h"
 #include "cmd/hvmon/vm_reset.h"
 #include "libcore/platform.h"
@@ -96,7 +97,8 @@ static void refuse(struct hvmon *hv, const struct sup_exception *exception)
 static void take_access(struct hvmon *hv, const struct sup_exception *exception)
 {
 	if (exception->size > SUP_DATA_MAX ||
-	    (!pf_guard_takes(hv, exception) &&
+	    (!translation_takes(hv, exception) &&
+	     !pf_guard_takes(hv, exception) &&
 	     !management_takes(hv, exception) &&
 	     !virtual_takes(hv, exception) &&
 	     !config_emulation_takes(hv, exception)))

@@ -29,6 +29,7 @@ void hvmon_init(struct hvmon *hv, struct program *program)
 	vf_allocations_init(&hv->allocations);
 	connections_init(&hv->connections);
 	managements_init(&hv->managements);
+	translations_init(&hv->translations);
 	schedule_init(hv);
 	hv->vms.changed = schedule_vms_changed;
 	hv->vms.arg = hv;
@@ -78,6 +79,7 @@ void hvmon_fini(struct hvmon *hv)
 	bridge_tables_fini(&hv->tables);
 	schedule_fini(hv);
 	managements_fini(&hv->managements);
+	translations_fini(&hv->translations);
 	vm_table_fini(&hv->vms);
 	vf_allocations_fini(&hv->allocations);
 	connections_fini(&hv->connections);
@@ -108,4 +110,5 @@ void hvmon_check_ready(struct hvmon *hv)
 		if (row->wished && !row->ready)
 			return;
 	program_ready(hv->program);
+	translations_begin(hv);
 }

@@ -13,6 +13,7 @@
 #include "cmd/hvmon/procedure.h"
 #include "cmd/hvmon/schedule.h"
 #include "cmd/hvmon/successors.h"
+#include "cmd/hvmon/translation.h"
 #include "cmd/hvmon/vf_allocation.h"
 #include "cmd/hvmon/vm_table.h"
 #include "libcore/program.h"
@@ -30,6 +31,7 @@ struct hvmon {
 	struct schedule schedule; /* of VMs */
 	struct heartbeat heartbeat;
 	struct successors successors;
+	struct translations translations;
 	struct bridge_tables tables; /* as last read */
 	void *rooms;                 /* reset_record.h; NULL: none */
 	uint32_t rooms_size;

@@ -78,6 +78,11 @@ const struct point_desc hvmon_points[] = {
 	QUIET(DRIVER_1201, "driver.1201", "wait for a heartbeat's period"),
 	QUIET(DRIVER_1202, "driver.1202", "add one to the heartbeat counter"),
 
+	POINT(TRANSLATION_512, "translation.512",
+	      "inspect the translation that a guest proposes"),
+	POINT(REVOKE_ASK, "revoke.ask",
+	      "ask the guest's CPU to drop its translations"),
+	POINT(REVOKE_END, "revoke.end", "end the window at the device"),
 	POINT(GIVE_ASSIGN, "give.assign", "map the VM's memory for the VFs"),
 	POINT(GIVE_ROUTES, "give.routes", "route their interrupts to the VM"),
 	POINT(GIVE_ENABLE, "give.enable", "set the PF's enables of the VFs"),

@@ -53,6 +53,10 @@ enum hvmon_point {
 	POINT_DRIVER_1201,
 	POINT_DRIVER_1202,
 
+	/* translations of devices that a VM has whole */
+	POINT_TRANSLATION_512,
+	POINT_REVOKE_ASK,
+	POINT_REVOKE_END,
 	POINT_GIVE_ASSIGN,
 	POINT_GIVE_ROUTES,
 	POINT_GIVE_ENABLE,

@@ -23,6 +23,8 @@ enum {
 	OPTION_HEARTBEAT,
 	OPTION_SUCCESSOR,
 	OPTION_LINK_SYNC,
+	OPTION_TRANSLATION,
+	OPTION_REVOKE_LIMIT,
 };
 
 static struct {
@@ -72,6 +74,14 @@ static const struct argp_option argp_options[] = {
 	{ "link-sync", OPTION_LINK_SYNC, "HOW", 0,
 	  "How a successor comes by the link states: rebuild (it reads the "
 	  "device; default), or mirror (it is passed each change)",
+	  0 },
+	{ "translation", OPTION_TRANSLATION, "DEVICE=POLICY", 0,
+	  "What becomes of a guest's wish to reach this device directly: "
+	  "accept (default), read-only, reject, or page:DEVICE (it reaches "
+	  "that one instead). May be repeated",
+	  0 },
+	{ "revoke-limit", OPTION_REVOKE_LIMIT, "TIME", 0,
+	  "Wait so long for a guest to stop direct accesses by itself (10ms)",
 	  0 },
 	{ "no-schedule", OPTION_NO_SCHEDULE, NULL, 0,
 	  "Let all VMs run freely (default)", 0 },
@@ -137,6 +147,14 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 			argp_error(state,
 				   "--link-sync: rebuild or mirror, not '%s'",
 				   arg);
+		return 0;
+	case OPTION_TRANSLATION:
+		if (translation_rule_parse(&hv->translations, arg, &c))
+			argp_error(state, "--translation: %s", c.text);
+		return 0;
+	case OPTION_REVOKE_LIMIT:
+		if (units_duration(arg, &hv->translations.limit_ns, &c))
+			argp_error(state, "--revoke-limit: %s", c.text);
 		return 0;
 	case ARGP_KEY_END:
 		check_options(hv, state);

@@ -50,6 +50,12 @@ static const struct control_param vm_params[] = {
 	{ NULL },
 };
 
+static const struct control_param translate_params[] = {
+	{ "device", 's', false, "device with a single function" },
+	{ "policy", 's', false, "accept, read-only, reject or page:DEVICE" },
+	{ NULL },
+};
+
 static const struct control_param schedule_params[] = {
 	{ "vm", 'o', false, "VM, such as vm1" },
 	{ "time", 's', true, "running time, 0: it runs freely" },
@@ -92,6 +98,8 @@ static const struct control_method methods[] = {
 	  virtualize_method, virtualize_params },
 	{ "devirtualize", "let a guest have its device again",
 	  devirtualize_method, devirtualize_params },
+	{ "translate", "what becomes of translations for a device",
+	  translate_method, translate_params },
 	{ "inject", "raise a VM's platform interrupt", inject_method,
 	  vm_params },
 	{ "hang", "let the main loop hang until SIGKILL", hang_method,
@@ -153,6 +161,16 @@ static const struct control_column connection_columns[] = {
 	{ NULL },
 };
 
+static const struct control_column translation_columns[] = {
+	{ "device", "DEVICE" },
+	{ "policy", "POLICY" },
+	{ "trapped", "TRAPPED" },
+	{ "vm", "VM" },
+	{ "page", "PAGE OF" },
+	{ "rights", "RIGHTS" },
+	{ NULL },
+};
+
 static const struct control_column schedule_columns[] = {
 	{ "vm", "VM" },
 	{ "time", "TIME" },
@@ -172,6 +190,8 @@ static const struct control_table tables[] = {
 	  pf_link_rows },
 	{ "connections", "which VM has which device with a single port",
 	  connection_columns, connection_rows },
+	{ "translations", "direct access to devices that VMs have whole",
+	  translation_columns, translation_rows },
 	{ "vm", "virtual machines and their slots", vm_columns, vm_rows },
 	{ NULL },
 };

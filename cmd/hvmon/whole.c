@@ -15,6 +15,7 @@
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/protection_rows.h"
+#include "cmd/hvmon/translation.h"
 #include "cmd/hvmon/vf_quiet.h"
 #include "cmd/hvmon/virtual.h"
 #include "libcore/pci_caps.h"
@@ -59,6 +60,13 @@ static void step_fence(struct procedure *p, bool on)
 	step_sup_write(p, SUP_ROWS, rows, n * (uint32_t)sizeof(rows[0]), 0);
 }
 
+/* What does not pass the bridge is no different. */
+static int reset_revoke(struct procedure *p)
+{
+	step_revoke(p, p->device);
+	return STEP_NEXT;
+}
+
 static int reset_fence(struct procedure *p)
 {
 	step_fence(p, true);
@@ -83,6 +91,7 @@ static void reset_end(struct procedure *p)
 }
 
 static const struct step reset_steps[] = {
+	{ POINT_NONE, reset_revoke },
 	{ POINT_NONE, reset_fence },
 	{ POINT_NONE, vfs_bus_master_off },
 	{ POINT_NONE, vfs_barrier },
@@ -96,7 +105,7 @@ static const struct step reset_steps[] = {
 static const struct procedure_desc reset_desc = {
 	.name = "function reset",
 	.steps = reset_steps,
-	.cleanup = 5, /* reset_go_on */
+	.cleanup = 6, /* reset_go_on */
 	.end = reset_end,
 };
 
