@@ -86,8 +86,8 @@ int card_new(struct card **result, struct guest *g, const struct card_ops *ops,
 	card->irq_fd = -1;
 	card->pci.slot = slot;
 	snprintf(card->name, sizeof(card->name), "%s%u", ops->name, slot);
-	access_init(&card->config, &g->bus, platform_guest_config(slot));
-	access_init(&card->bar, &g->bus, 0);
+	access_init(&card->config, &g->bus, NULL, platform_guest_config(slot));
+	access_init(&card->bar, &g->bus, &g->tlb, 0);
 	err = open_irq(card);
 	if (!err)
 		err = ops->init(card);
@@ -297,6 +297,7 @@ void card_look(struct card *card, const struct pci_slot *slot)
 		return;
 	card->pci = *slot;
 	card->bar.gpa = slot->bar0;
+	tlb_forget_rejected(&card->guest->tlb);
 	if (!slot->present) {
 		card_lost(card, "absent");
 		return;

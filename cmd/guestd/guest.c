@@ -165,7 +165,16 @@ static void on_bus_up(void *arg)
 {
 	struct guest *g = arg;
 
+	int err;
+
 	memory_pool_init(&g->memory, &g->bus.memory, g->bus.memory_size);
+	err = tlb_start(&g->tlb);
+	if (err) {
+		program_stop(&g->program, STATUS_INTERNAL,
+			     "invalidations cannot be heard of: %s",
+			     strerror(-err));
+		return;
+	}
 	event(g->program.log, "bus.attached", "s:i, s:I", "vm", g->options.vm,
 	      "memory", (json_int_t)g->bus.memory_size);
 	if (g->successor)
@@ -245,7 +254,14 @@ int guest_start(struct guest *g)
 	unsigned i;
 	int err;
 
+	err = guest_memory_guard();
+	if (err < 0) {
+		program_stop(&g->program, STATUS_INTERNAL, "SIGBUS: %s",
+			     strerror(-err));
+		return g->program.status;
+	}
 	pf_driver_init(&g->pf, g);
+	tlb_init(&g->tlb, g);
 	emergency_link_init(&g->emergency, g);
 	checker_init(&g->checker);
 	workloads_init(g);
@@ -296,6 +312,7 @@ void guest_fini(struct guest *g)
 	for (i = 0; i < PLATFORM_SLOTS; i++)
 		vf_free(g->vf[i]);
 	bus_link_fini(&g->bus);
+	tlb_fini(&g->tlb);
 	for (i = 0; i < PLATFORM_SLOTS; i++)
 		card_free(g->card[i]);
 	successor_free(g->successor);

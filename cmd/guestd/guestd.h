@@ -12,6 +12,7 @@
 #include "cmd/guestd/pci_probe.h"
 #include "cmd/guestd/pf_driver.h"
 #include "cmd/guestd/rate_log.h"
+#include "cmd/guestd/tlb.h"
 #include "cmd/guestd/workload.h"
 #include "libcore/platform.h"
 #include "libcore/poll_mode.h"
@@ -111,6 +112,7 @@ struct guest {
 	/* Tell a person something; main.c's. */
 	void (*notice)(const struct guest *g, const char *text);
 	struct bus_link bus;
+	struct tlb tlb;
 	struct memory_pool memory;
 	struct pci_probe probe;
 	struct pf_driver pf; /* --management */

@@ -40,6 +40,7 @@ int main(int argc, char **argv)
 		control_add_methods(self.program.control, guest_methods, &self);
 		control_add_tables(self.program.control, report_tables, &self);
 		control_add_tables(self.program.control, card_tables, &self);
+		control_add_tables(self.program.control, tlb_tables, &self);
 		control_add_tables(self.program.control, successor_tables,
 				   &self);
 		status = guest_start(&self);
