@@ -352,6 +352,13 @@ static int do_release(struct iovctl *ctl)
 	return status;
 }
 
+static int do_translate(struct iovctl *ctl)
+{
+	return start_at_role(ctl, "hvmon", "translate",
+			     json_pack("{s:s, s:s}", "device", ctl->args[0],
+				       "policy", ctl->args[1]));
+}
+
 const struct command operate_commands[] = {
 	{ .name = "fault",
 	  .usage = "FUNCTION [requests|tx|rx] FAULT...",
@@ -427,6 +434,15 @@ const struct command operate_commands[] = {
 	  .min_args = 2,
 	  .max_args = 2,
 	  .fn = do_connect },
+	{ .name = "translate",
+	  .usage = "DEVICE POLICY",
+	  .what = "say what becomes of direct accesses to a device",
+	  .help = "POLICY: accept, read-only, reject, or page:DEVICE, which "
+		  "its guest then reaches instead. What it has is taken back "
+		  "first.",
+	  .min_args = 2,
+	  .max_args = 2,
+	  .fn = do_translate },
 	{ .name = "contain",
 	  .usage = "FUNCTION",
 	  .what = "keep everybody off a function",
