@@ -10,8 +10,15 @@ setup() {
 	bats_load_library bats-assert
 	BUILDDIR=$(realpath "${BUILDDIR:-$BATS_TEST_DIRNAME/../build}")
 	export BUILDDIR
+	BENCH=$BATS_TEST_DIRNAME/../share/bench
 	relay=$BUILDDIR/bench/relay limit=$BUILDDIR/bench/limit
 	[[ -x $relay && -x $limit ]] || skip "$relay is not built"
+}
+
+# measure NAME OPTION...: a benchmark that has to end well.
+measure() {
+	run --separate-stderr sh "$BENCH/$1" "${@:2}"
+	[[ $status -eq 0 ]] || fail "$1: $status: $stderr"
 }
 
 @test "the bare relay answers" {
@@ -54,9 +61,7 @@ setup() {
 @test "fast-path measures every shape without peers" {
 	[[ ! ${IOVKIT_SANITIZERS:-} ]] || skip "a time under sanitizers is none"
 	[[ $(nproc) -ge 2 ]] || skip "it needs two CPUs"
-	run -0 --separate-stderr sh \
-		"$BATS_TEST_DIRNAME/../share/bench/fast-path" --quick \
-		--seconds 1 --sizes 64 --without-peers
+	measure fast-path --quick --seconds 1 --sizes 64 --without-peers
 	# A busy computer may have moved the CPUs in every sample.
 	run -0 jq -ce '[.bench, (.results | map(.shape) | unique), (.results |
 		all((.placement | IN("smt", "near", "far", null)) and
@@ -68,8 +73,7 @@ setup() {
 
 @test "pf-reset measures all nine pairs" {
 	[[ ! ${IOVKIT_SANITIZERS:-} ]] || skip "a time under sanitizers is none"
-	run -0 --separate-stderr sh "$BATS_TEST_DIRNAME/../share/bench/pf-reset" \
-		--quick
+	measure pf-reset --quick
 	run -0 jq -ce '[.bench, (.pairs | length), ([.pairs[] |
 		.suspend + .confirm] | unique | length), (.pairs |
 		all(.reset_ms > 0)), (.resets | length),
@@ -79,14 +83,13 @@ setup() {
 
 @test "failover measures from the kill to the answer, and counts false takeovers" {
 	[[ ! ${IOVKIT_SANITIZERS:-} ]] || skip "a time under sanitizers is none"
-	local bench=$BATS_TEST_DIRNAME/../share/bench/failover
-	run -0 --separate-stderr sh "$bench" --only kills 2
+	measure failover --only kills 2
 	run -0 jq -ce '[.bench, .kills.kills, (.kills.answering_ms, .kills.net_ms |
 		.p50 > 0 and .max >= .p50)]' <<<"${lines[-1]}"
 	assert_output '["failover",2,true,true]'
-	run --separate-stderr sh "$bench" --false-takeover 1
+	run --separate-stderr sh "$BENCH/failover" --false-takeover 1
 	run -0 jq -ce '[.bench, .seconds, .false_takeovers >= 0]' \
 		<<<"${lines[-1]}"
 	assert_output '["failover",1,true]'
-	run -1 sh "$bench" --only fence
+	run -1 sh "$BENCH/failover" --only fence
 }

@@ -303,16 +303,21 @@ entries_are_in_hand() {
 	machine_stop
 }
 
-# There is always one more entry in hand: either the barrier is not answered in
-# time, or what is in hand then is lost.
+# There is always one more entry in hand, unless just then no guest had time to
+# send one: either the barrier is not answered in time, or what is in hand then
+# is lost.
 @test "iovdev --without bme: the barrier has no end, or frames are lost" {
 	NIC="--without bme"
 	TIMEOUT=1s
 	two_nics
 	iovctl fault nic0/vf2 rx delay 20ms >/dev/null
 	wait_until "$PATIENCE" received $(($(report g1 .frames.received) + 20))
-	iovctl reset nic0/pf0 >/dev/null 2>&1 3>&- &
-	wait_until "$PATIENCE" is_down_or_lost
+	wait_until "$PATIENCE" reset_is_down_or_lost
+}
+
+reset_is_down_or_lost() {
+	iovctl reset nic0/pf0 >/dev/null 2>&1 || true
+	is_down_or_lost
 }
 
 is_down_or_lost() {
