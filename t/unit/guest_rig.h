@@ -42,7 +42,7 @@ struct guest_rig {
 /* A guest with these workloads; the VF is there.  Runs until it is ready. */
 void guest_rig_start(struct guest_rig *rig, const char *send);
 void guest_rig_stop(struct guest_rig *rig);
-#define RIG_PATIENCE 5000u
+#define RIG_PATIENCE 30000u
 /* Run the loop until it is done; false: it never is. */
 bool guest_rig_until(struct guest_rig *rig, bool (*done)(struct guest_rig *));
 /* Run it for a moment. */

@@ -11,7 +11,7 @@
 #include "libcore/queue.h"
 #include "t/unit/scratch.h"
 
-#define RIG_PATIENCE_MS 5000
+#define RIG_PATIENCE_MS 30000
 #define RIG_ENTRIES     64u
 #define RIG_MEMORY      (1u << 20)
 #define RIG_BUFFER      2048u
