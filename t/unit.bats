@@ -20,7 +20,8 @@ setup() {
 
 # suite NAME: run it; its output is shown when a check failed.
 suite() {
-	run -0 timeout --kill-after=5 120 "$unit" "$1"
+	run timeout --kill-after=5 120 "$unit" "$1"
+	assert_success
 	assert_line --regexp "^ok $1\\."
 	refute_line --regexp "^not ok"
 }
