@@ -193,6 +193,10 @@ suite() {
 	suite guest_vf
 }
 
+@test "hca device" {
+	suite hca_device
+}
+
 @test "hca" {
 	suite hca
 }

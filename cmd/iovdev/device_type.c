@@ -9,6 +9,7 @@ static const struct device_type *const types[] = {
 	&nic_type,
 	&ether_type,
 	&uart_type,
+	&hca_type,
 };
 
 const struct device_type *device_type_find(const char *name)
@@ -23,5 +24,5 @@ const struct device_type *device_type_find(const char *name)
 
 const char *device_type_names(void)
 {
-	return "nic, ether or uart";
+	return "nic, ether, uart or hca";
 }

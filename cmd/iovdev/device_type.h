@@ -16,7 +16,8 @@ struct nic;
 
 struct device_type {
 	const char *name;
-	bool has_vfs;                   /* --vfs */
+	unsigned max_vfs;               /* --vfs; 0: none */
+	bool has_rings;                 /* its VFs have a nic's queues */
 	bool has_lan;                   /* --lan, --mac-base */
 	bool has_line;                  /* --line, --paced */
 	uint64_t bar_size, vf_bar_size; /* of BAR 0 */
@@ -46,11 +47,11 @@ struct device_type {
 	void (*lan_quiet)(struct nic *nic);
 };
 
-extern const struct device_type nic_type, ether_type, uart_type;
+extern const struct device_type nic_type, ether_type, uart_type, hca_type;
 
 /* NULL: there is no such type. */
 const struct device_type *device_type_find(const char *name);
-/* "nic, ether or uart" */
+/* "nic, ether, uart or hca" */
 const char *device_type_names(void);
 
 #endif

@@ -199,7 +199,7 @@ static int open_files(struct direct *d)
 
 static int check(const struct function *f, const struct window_request *r)
 {
-	if (f->nic->type->has_vfs)
+	if (f->nic->type->max_vfs)
 		return -ENOTSUP;
 	if (f->direct)
 		return -EBUSY;
@@ -283,7 +283,7 @@ void direct_request(struct function *f, struct vfu_request *req,
 void direct_info(const struct function *f, struct vfu_region_info *info,
 		 int *fd)
 {
-	if (f->nic->type->has_vfs)
+	if (f->nic->type->max_vfs)
 		return;
 	info->size = WINDOW_SIZE;
 	info->flags = VFU_REGION_WRITEABLE;

@@ -85,7 +85,7 @@ void doorbells_tell(struct function *f, struct vfu_request *req,
 		{ .offset = NIC_DOORBELL_RX, .size = 4, .fd_index = 1 },
 	};
 
-	if (!f->vf || region != VFU_REGION_BAR0)
+	if (!function_has_rings(f) || region != VFU_REGION_BAR0)
 		vfu_request_io_fds(req, NULL, 0, NULL, 0);
 	else
 		vfu_request_io_fds(req, subs, 2, f->bells.fd, 2);

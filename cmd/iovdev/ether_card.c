@@ -6,16 +6,14 @@
  */
 #include <config.h>
 
-#include <endian.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cmd/iovdev/interrupt_line.h"
 #include "cmd/iovdev/nic.h"
 #include "cmd/iovdev/single.h"
+#include "cmd/iovdev/wide_registers.h"
 #include "libcore/ether.h"
-
-#define REGISTER 8u
 
 static struct function *pf_of(void *arg)
 {
@@ -118,37 +116,28 @@ static void make_config(struct function *f, const struct pci_config_ops *cfg)
 	single_make_config(f, &id, ETHER_BAR_SIZE, cfg);
 }
 
-/* Each register that is touched is read once. */
+static uint64_t read_one(struct function *f, uint32_t offset)
+{
+	return ether_read(f->nic->card, offset);
+}
+
+static bool write_one(struct function *f, uint32_t offset, uint64_t value)
+{
+	return ether_write(f->nic->card, offset, value);
+}
+
+static const struct wide_registers registers = { read_one, write_one };
+
 static void read_registers(struct function *f, uint64_t offset, uint8_t *data,
 			   uint32_t count)
 {
-	uint32_t at = (uint32_t)offset, skip, n;
-	uint64_t value;
-
-	if (single_read(f, offset, data, count))
-		return;
-	for (; count; at += n, data += n, count -= n) {
-		skip = at % REGISTER;
-		n = REGISTER - skip < count ? REGISTER - skip : count;
-		value = htole64(ether_read(f->nic->card, at - skip));
-		memcpy(data, (const uint8_t *)&value + skip, n);
-	}
+	wide_registers_read(&registers, f, offset, data, count);
 }
 
 static void write_registers(struct function *f, uint64_t offset,
 			    const uint8_t *data, uint32_t count)
 {
-	uint64_t value;
-
-	if (single_write(f, offset, data, count))
-		return;
-	if (count != REGISTER || offset % REGISTER) {
-		f->refused++;
-		return;
-	}
-	memcpy(&value, data, sizeof(value));
-	if (!ether_write(f->nic->card, (uint32_t)offset, le64toh(value)))
-		f->refused++;
+	wide_registers_write(&registers, f, offset, data, count);
 }
 
 static void reset(struct function *f)

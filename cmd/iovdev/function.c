@@ -25,6 +25,11 @@
 #define FENCE_NS   (2 * NS_PER_S)
 #define SMALL_READ 256u
 
+bool function_has_rings(const struct function *f)
+{
+	return f->vf && f->nic->type->has_rings;
+}
+
 static void set_bme(struct function *f, bool bme)
 {
 	if (bme == f->bme)
@@ -60,7 +65,7 @@ static void on_command(void *arg, uint16_t command)
 	set_bme(f, bme);
 	if (bme)
 		interrupts_update(f);
-	if (!f->vf) {
+	if (!function_has_rings(f)) {
 		f->nic->type->reaches(f);
 		return;
 	}
@@ -129,7 +134,7 @@ int function_new(struct function **result, struct nic *nic, unsigned vf)
 	link_init(&f->link);
 	nic_queue_init(&f->queue[NIC_QUEUE_TX], f, NIC_QUEUE_TX);
 	nic_queue_init(&f->queue[NIC_QUEUE_RX], f, NIC_QUEUE_RX);
-	err = vf ? doorbells_open(f) : 0;
+	err = function_has_rings(f) ? doorbells_open(f) : 0;
 	if (err) {
 		function_free(f);
 		return err;

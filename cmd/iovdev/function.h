@@ -98,6 +98,8 @@ uint32_t function_held(const struct function *f);
 /* Memory of the client was truncated: stop its queues. */
 bool function_check_memory(struct function *f);
 bool function_bme(const struct function *f);
+/* Whether it is a nic's VF, with two queues. */
+bool function_has_rings(const struct function *f);
 /* Until when others wait for this fenced function (0: they do not). */
 uint64_t function_fenced_until(struct function *f);
 

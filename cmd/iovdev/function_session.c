@@ -125,7 +125,7 @@ static void look_again(struct function *f)
 {
 	unsigned i;
 
-	if (!f->vf) {
+	if (!function_has_rings(f)) {
 		f->nic->type->reaches(f);
 		return;
 	}

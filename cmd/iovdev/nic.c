@@ -161,7 +161,7 @@ static void add_controls(struct nic *nic)
 	if (type->commands)
 		control_add_methods(control, type->commands, nic);
 	control_add_tables(control, type->tables, nic);
-	if (!type->has_vfs)
+	if (!type->max_vfs)
 		control_add_tables(control, direct_tables, nic);
 }
 
@@ -261,7 +261,8 @@ static void from_lan(struct nic *nic, const struct frame *frame)
 
 const struct device_type nic_type = {
 	.name = "nic",
-	.has_vfs = true,
+	.max_vfs = NIC_VF_MAX,
+	.has_rings = true,
 	.has_lan = true,
 	.bar_size = NIC_PF_BAR_SIZE,
 	.vf_bar_size = NIC_VF_BAR_SIZE,

@@ -27,11 +27,12 @@ enum {
 };
 
 static const struct argp_option table[] = {
-	{ "type", OPT_TYPE, "nic|ether|uart", 0,
+	{ "type", OPT_TYPE, "nic|ether|uart|hca", 0,
 	  "what the device is (default: nic)", 0 },
 	{ "device", OPT_DEVICE, "NAME", 0,
 	  "the device's name in the machine (default: --name)", 0 },
-	{ "vfs", OPT_VFS, "N", 0, "room for 1 to 64 VFs (default: 8)", 0 },
+	{ "vfs", OPT_VFS, "N", 0,
+	  "room for 1 to 64 VFs, of an hca 1 to 30 (default: 8)", 0 },
 	{ "latency", OPT_LATENCY, "[FUNCTION=]TIME", 0,
 	  "how long a register operation takes: TIME, TIME..TIME or exp:TIME; "
 	  "FUNCTION is pf0, vf1...",
@@ -125,7 +126,7 @@ static void check_type(struct nic_options *o, struct argp_state *state)
 	const struct device_type *type = o->type;
 	const char *odd = NULL;
 
-	if (!type->has_vfs && o->vfs)
+	if (!type->max_vfs && o->vfs)
 		odd = "--vfs";
 	else if (!type->has_lan && (o->lan || o->mac_given))
 		odd = o->lan ? "--lan" : "--mac-base";
@@ -134,7 +135,10 @@ static void check_type(struct nic_options *o, struct argp_state *state)
 	if (odd)
 		argp_error(state, "%s: a device of type %s has none", odd,
 			   type->name);
-	if (type->has_vfs && !o->vfs)
+	if (type->max_vfs && o->vfs > type->max_vfs)
+		argp_error(state, "--vfs: a device of type %s has %u at most",
+			   type->name, type->max_vfs);
+	if (type->max_vfs && !o->vfs)
 		o->vfs = VFS_DEFAULT;
 }
 

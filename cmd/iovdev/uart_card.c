@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "cmd/iovdev/interrupt_line.h"
+#include "cmd/iovdev/msix_pages.h"
 #include "cmd/iovdev/nic.h"
 #include "cmd/iovdev/single.h"
 #include "cmd/iovdev/uart_line.h"
@@ -294,7 +295,7 @@ static struct uart *uart_of(struct function *f)
 static void read_registers(struct function *f, uint64_t offset, uint8_t *data,
 			   uint32_t count)
 {
-	if (single_read(f, offset, data, count))
+	if (msix_pages_read(f, offset, data, count))
 		return;
 	for (; count; offset++, data++, count--)
 		*data = offset < UART_REGS
@@ -305,7 +306,7 @@ static void read_registers(struct function *f, uint64_t offset, uint8_t *data,
 static void write_registers(struct function *f, uint64_t offset,
 			    const uint8_t *data, uint32_t count)
 {
-	if (single_write(f, offset, data, count))
+	if (msix_pages_write(f, offset, data, count))
 		return;
 	for (; count; offset++, data++, count--) {
 		if (offset < UART_REGS)

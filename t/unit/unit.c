@@ -25,6 +25,7 @@ static const struct unit_suite *const suites[] = {
 	&guest_memory_suite,
 	&guest_suite,
 	&guest_vf_suite,
+	&hca_device_suite,
 	&hca_suite,
 	&inflight_suite,
 	&link_state_suite,
