@@ -15,6 +15,8 @@
 
 struct hca;
 
+#define HCA_NAME_LISTS 4096u
+
 struct hca_ops {
 	/* size bytes of the partition's memory at address, or NULL. */
 	void *(*memory)(void *arg, unsigned partition, uint64_t address,
@@ -91,7 +93,10 @@ struct hca_qp {
 	struct hca_object object;
 	struct hca_wq send, receive;
 	struct hca_cq *send_cq, *receive_cq;
-	uint32_t peer, bell;
+	uint64_t peer; /* handle or address */
+	uint32_t bell;
+	uint32_t service; /* 0: none */
+	LIST_ENTRY(hca_qp) named;
 	uint64_t memory_base, memory_size;
 	uint64_t window_base, window_size;
 	struct hca_recorded error;
@@ -125,6 +130,7 @@ struct hca {
 	struct hca_partition partition[1 + HCA_PARTITIONS];
 	TAILQ_HEAD(, hca_qp) runnable;
 	LIST_HEAD(, hca_eq) timing;
+	LIST_HEAD(hca_names, hca_qp) names[HCA_NAME_LISTS]; /* by service */
 	uint64_t runs; /* of event queues */
 };
 

@@ -261,7 +261,8 @@ static enum hca_status store_qp(struct hca_qp *qp, unsigned attribute,
 	case HCA_RECEIVE_CQ:
 		return store_cq_handle(qp, &qp->receive_cq, value);
 	case HCA_PEER:
-		return store_number(&qp->peer, value, UINT32_MAX);
+		qp->peer = value;
+		return HCA_OK;
 	case HCA_BELL:
 		return store_number(&qp->bell, value, HCA_BELL_COUNT - 1);
 	case HCA_MEMORY_BASE:
@@ -276,6 +277,9 @@ static enum hca_status store_qp(struct hca_qp *qp, unsigned attribute,
 	case HCA_WINDOW_SIZE:
 		qp->window_size = value;
 		return HCA_OK;
+	case HCA_SERVICE:
+		return value > UINT32_MAX ? HCA_BAD_VALUE
+					  : hca_name(qp, (uint32_t)value);
 	}
 	return HCA_BAD_ATTRIBUTE;
 }
@@ -404,6 +408,9 @@ static enum hca_status load_qp(const struct hca_qp *qp, unsigned attribute,
 		return HCA_OK;
 	case HCA_WINDOW_SIZE:
 		*value = qp->window_size;
+		return HCA_OK;
+	case HCA_SERVICE:
+		*value = qp->service;
 		return HCA_OK;
 	}
 	return HCA_BAD_ATTRIBUTE;

@@ -30,6 +30,15 @@ enum hca_status hca_store(struct hca_object *o, unsigned attribute,
 enum hca_status hca_load(struct hca_object *o, unsigned attribute,
 			 uint64_t *value);
 
+/* hca_names.c */
+
+/* The queue pair with this service number in the partition; NULL: none. */
+struct hca_qp *hca_named(struct hca *hca, unsigned partition, uint32_t service);
+/* Give it a number, 0: none.  HCA_BUSY: another one of the partition has it. */
+enum hca_status hca_name(struct hca_qp *qp, uint32_t service);
+/* Whom a peer (handle or address) means; NULL: nobody that is there. */
+struct hca_qp *hca_peer_find(struct hca *hca, uint64_t peer);
+
 /* hca_record.c */
 
 /* An entry of the ring; NULL: it is in no memory. */

@@ -122,14 +122,23 @@ enum hca_attribute {
 	HCA_RECEIVE_ENTRIES, /* * */
 	HCA_SEND_CQ,         /* * handle */
 	HCA_RECEIVE_CQ,      /* * handle, may be the same */
-	HCA_PEER,            /* * handle of the other end, of any partition */
+	HCA_PEER,            /* * the other end: handle, or hca_address() */
 	HCA_BELL,            /* * number of its doorbell */
 	HCA_MEMORY_BASE,     /* * its entries' address 0, ... */
 	HCA_MEMORY_SIZE,     /* * ... and how much follows; at first all */
 	HCA_WINDOW_BASE,     /* * what the peer may write to, ... */
-	HCA_WINDOW_SIZE,     /* * ... in its addresses; at first nothing */
+	HCA_WINDOW_SIZE,     /* * ... and how much; at first nothing */
+	HCA_SERVICE,         /* * number by which others name it, 0: none */
 	HCA_ATTRIBUTE_N
 };
+
+/* A queue pair that need not exist yet, as a peer: that of a service number
+ * of a partition.  It is bound when it is first reached: HCA_PEER is its handle
+ * then. */
+static inline uint64_t hca_address(unsigned partition, uint32_t service)
+{
+	return (uint64_t)partition << 32 | service;
+}
 
 enum hca_state {
 	HCA_STOPPED,
@@ -147,7 +156,7 @@ enum hca_state {
 /* Work queue entries.  Of a receive entry only address, length and id. */
 enum hca_work {
 	HCA_SEND = 1,
-	HCA_WRITE,   /* to `remote`, in the window of the peer */
+	HCA_WRITE,   /* to the window of the peer */
 	HCA_RECEIVE, /* in completions only */
 };
 
@@ -155,7 +164,7 @@ struct hca_wqe {
 	uint64_t address;
 	uint32_t length; /* 1 to HCA_MESSAGE_MAX */
 	uint32_t work;   /* enum hca_work */
-	uint64_t remote;
+	uint64_t remote; /* offset in the window */
 	uint64_t id;
 };
 _Static_assert(sizeof(struct hca_wqe) == 32, "WQE");

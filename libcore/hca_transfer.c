@@ -47,16 +47,9 @@ void hca_run(struct hca_qp *qp)
 		hca->ops->work(hca->arg);
 }
 
-static struct hca_qp *qp_find(struct hca *hca, uint32_t handle)
-{
-	struct hca_object *o = hca_find(hca, handle);
-
-	return o && hca_kind_of(handle) == HCA_QP ? hca_qp_of(o) : NULL;
-}
-
 void hca_wake_peer(struct hca_qp *qp)
 {
-	struct hca_qp *peer = qp_find(qp->object.hca, qp->peer);
+	struct hca_qp *peer = hca_peer_find(qp->object.hca, qp->peer);
 
 	if (peer && peer->waits)
 		hca_run(peer);
@@ -179,13 +172,12 @@ static enum hca_completion deliver(struct hca_qp *peer, const void *from,
 static enum hca_completion write_remote(struct hca_qp *peer, uint64_t remote,
 					const void *from, uint32_t length)
 {
-	uint64_t into = remote - peer->window_base;
 	void *to;
 
-	if (remote < peer->window_base || length > peer->window_size ||
-	    into > peer->window_size - length)
+	if (length > peer->window_size || remote > peer->window_size - length ||
+	    peer->window_base + remote < remote)
 		return HCA_REMOTE_WINDOW;
-	to = qp_memory(peer, remote, length, true);
+	to = qp_memory(peer, peer->window_base + remote, length, true);
 	if (!to)
 		return HCA_REMOTE_WINDOW;
 	memmove(to, from, length);
@@ -204,18 +196,29 @@ static enum hca_completion check(const struct hca_qp *qp,
 	return HCA_DONE;
 }
 
-/* Whether the peer will take something, later if not now. */
+/* Whether the peer will take something, later if not now: one that is named
+ * may not be there yet. */
 static bool is_peer(const struct hca_qp *qp, const struct hca_qp *peer)
 {
-	if (!peer || peer->object.state == HCA_ERROR)
+	if (!peer)
+		return qp->peer > UINT32_MAX &&
+		       qp->peer >> 32 <= HCA_PARTITIONS;
+	if (peer->object.state == HCA_ERROR)
 		return false;
 	return peer->object.state == HCA_STOPPED ||
-	       peer->peer == qp->object.handle;
+	       hca_peer_find(qp->object.hca, peer->peer) == qp;
+}
+
+/* From now on they are each other's, whoever has their names later. */
+static void bind(struct hca_qp *qp, struct hca_qp *peer)
+{
+	qp->peer = peer->object.handle;
+	peer->peer = qp->object.handle;
 }
 
 static bool is_ready(const struct hca_qp *peer, const struct hca_wqe *wqe)
 {
-	return peer->object.state == HCA_RUNNING &&
+	return peer && peer->object.state == HCA_RUNNING &&
 	       hca_may_dma(&peer->object) &&
 	       (wqe->work == HCA_WRITE ||
 		peer->receive.head != peer->receive.tail);
@@ -251,13 +254,15 @@ static enum outcome step(struct hca_qp *qp)
 		return ENDED;
 	}
 	status = check(qp, &wqe);
-	peer = qp_find(qp->object.hca, qp->peer);
+	peer = hca_peer_find(qp->object.hca, qp->peer);
 	if (status == HCA_DONE && !is_peer(qp, peer))
 		status = HCA_REMOTE_GONE;
 	if (status == HCA_DONE && !is_ready(peer, &wqe))
 		return WAITS;
-	if (status == HCA_DONE)
+	if (status == HCA_DONE) {
+		bind(qp, peer);
 		status = move(qp, peer, &wqe);
+	}
 	/* It may be its own peer, and have failed as such. */
 	if (qp->object.state != HCA_RUNNING)
 		return ENDED;

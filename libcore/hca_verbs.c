@@ -19,6 +19,7 @@ static void let_go(struct hca_object *o)
 		hca_set_cq(&qp->send_cq, NULL);
 		hca_set_cq(&qp->receive_cq, NULL);
 		hca_wake_peer(qp); /* it waits in vain */
+		(void)hca_name(qp, 0);
 		break;
 	case HCA_EQ:
 		hca_timer_stop(hca_eq_of(o));

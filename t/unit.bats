@@ -201,6 +201,10 @@ suite() {
 	suite hca
 }
 
+@test "hca verbs" {
+	suite hca_verbs
+}
+
 @test "inflight" {
 	suite inflight
 }

@@ -156,7 +156,6 @@ static void post(struct part *p, uint32_t n, unsigned work, const char *text)
 		(struct hca_wqe){ .address = 0x9000,
 				  .length = (uint32_t)strlen(text) + 1,
 				  .work = work,
-				  .remote = DATA_AT,
 				  .id = n };
 	put(p, HCA_BELL_AT(0) + HCA_BELL_SEND, hca_bell(p->qp, n + 1));
 }

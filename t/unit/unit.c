@@ -27,6 +27,7 @@ static const struct unit_suite *const suites[] = {
 	&guest_vf_suite,
 	&hca_device_suite,
 	&hca_suite,
+	&hca_verbs_suite,
 	&inflight_suite,
 	&link_state_suite,
 	&loop_suite,

@@ -33,6 +33,7 @@ extern const struct unit_suite guest_suite;
 extern const struct unit_suite guest_vf_suite;
 extern const struct unit_suite hca_device_suite;
 extern const struct unit_suite hca_suite;
+extern const struct unit_suite hca_verbs_suite;
 extern const struct unit_suite inflight_suite;
 extern const struct unit_suite link_state_suite;
 extern const struct unit_suite loop_suite;
