@@ -182,13 +182,15 @@ void window_end(struct window *w)
 int window_attach(struct window *w, uint32_t *rights)
 {
 	struct window_map *map = w->map;
-	uint32_t r = map->rights, write, read;
+	uint32_t r = map->rights, state, write, read;
 
+	state = atomic_load_explicit(&map->state, memory_order_acquire);
 	write = atomic_load_explicit(&map->write.index, memory_order_relaxed);
 	read = atomic_load_explicit(&map->read.index, memory_order_acquire);
 	if (map->magic != WINDOW_MAGIC || map->version != WINDOW_VERSION ||
 	    map->slots != WINDOW_SLOTS || !r ||
-	    r & ~(uint32_t)(WINDOW_READ | WINDOW_WRITE) || write != read)
+	    r & ~(uint32_t)(WINDOW_READ | WINDOW_WRITE) || write != read ||
+	    state != WINDOW_OPEN)
 		return -EBADMSG;
 	w->own = w->peer = w->done = write;
 	*rights = r;

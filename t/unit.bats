@@ -141,6 +141,10 @@ suite() {
 	suite uart
 }
 
+@test "window" {
+	suite window
+}
+
 @test "units" {
 	suite units
 }

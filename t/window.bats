@@ -51,11 +51,43 @@ goes_on() {
 	wait_until "$PATIENCE" moves_on $((before + 50))
 }
 
+# The guest is as it was: nothing lost, twice, torn, out of order; no message
+# was ever refused, and the card never set up anew.
+all_there() {
+	run -0 rpc vm1 report
+	assert_output --partial '"lost":0'
+	assert_output --partial '"repeated":0'
+	assert_output --partial '"reordered":0'
+	assert_output --partial '"corrupted":0'
+	run -0 column vm1 cards illegal
+	assert_output 0
+	run -0 column vm1 cards resets
+	assert_output 0
+}
+
+policy() {
+	rpc hv translate "[\"ether0\", \"$1\"]" >"$T/answer"
+}
+
+is_open() {
+	rpc vm1 show '["tlb"]' | grep -q '"state":"open"'
+}
+
+# The guest reaches its card directly.
+opens() {
+	wait_until "$PATIENCE" is_open
+}
+
+# How often an event with that value of a field was written.
+count() {
+	events "select(.ev == \"$1\" and .$2 == $3)" | wc -l
+}
+
 @test "window: neither hypervisor nor root bridge runs code for a direct access" {
 	local before
 	power_on
 	sender
-	await translation.open
+	opens
 	goes_on
 	before=$(rpc bridge show '["counters"]' | jq -c .rows
 		rpc bridge show '["vms"]' |
@@ -90,6 +122,160 @@ goes_on() {
 	run -64 iovctl translate ether0
 	run -64 iovctl translate ether0 nonsense
 	run -69 iovctl translate ether7 accept
+	stop guest1
+	machine_stop
+}
+
+@test "window: a guest that runs stops by itself when a window is taken back" {
+	local i n=20
+	[[ ${IOVKIT_CAMPAIGN:-} != long ]] || n=1000
+	# Whoever has no CPU is late, and this is about those who answer.
+	power_on --revoke-limit 60s
+	sender
+	for ((i = 0; i < n; i++)); do
+		opens
+		policy accept
+	done
+	goes_on
+	all_there
+	assert_equal "$(count translation.revoked acknowledged true)" "$n"
+	stop guest1
+	machine_stop
+}
+
+# thaw_after COMMAND...: while the guest is frozen.
+frozen() {
+	kill -STOP "${PIDS[guest1]}"
+	wait_until "$PATIENCE" is_stopped "${PIDS[guest1]}"
+	"$@"
+	kill -CONT "${PIDS[guest1]}"
+}
+
+@test "window: a frozen guest holds nothing up, and loses nothing" {
+	local i n=20
+	[[ ${IOVKIT_CAMPAIGN:-} != long ]] || n=1000
+	power_on
+	sender
+	for ((i = 0; i < n; i++)); do
+		opens
+		frozen policy accept
+	done
+	goes_on
+	all_there
+	assert_equal "$(count translation.revoked acknowledged false)" "$n"
+	stop guest1
+	machine_stop
+}
+
+@test "window: hvmon killed while direct: the guest does not notice, the next one takes back" {
+	power_on
+	sender
+	opens
+	kill -KILL "$(pid hv)"
+	goes_on
+	iovctl start hv
+	await device.ready .adopted
+	await ready '.src == "hv"'
+	goes_on
+	assert_equal "$(count translation.closed again 0)" 0
+	assert_equal "$(column hv translations vm)" vm1
+	policy reject
+	await translation.revoked
+	await translation.rejected '.why == "the policy rejects it"'
+	goes_on
+	run -0 rpc bridge show '["windows"]'
+	assert_output --partial '"rows":[]'
+	all_there
+	stop guest1
+	machine_stop
+}
+
+# So many hypervisors have taken the card over from the one before.
+is_adopted() {
+	(($(count device.ready adopted true) >= $1))
+}
+
+@test "window: hvmon killed while it takes a window back: the next one does" {
+	local point hv n=0
+	power_on
+	sender
+	for point in revoke.ask revoke.end; do
+		opens
+		hv=$(pid hv)
+		iovctl at hv "$point=kill"
+		policy accept || true
+		wait_until "$PATIENCE" is_gone "$hv"
+		goes_on
+		iovctl start hv
+		wait_until "$PATIENCE" is_adopted "$((++n))"
+		policy accept
+		goes_on
+	done
+	all_there
+	stop guest1
+	machine_stop
+}
+
+@test "window: the device dies, and the guest goes on with the next one" {
+	power_on
+	sender
+	opens
+	kill -KILL "$(pid ether0)"
+	await window.closed '.why == "its device is gone"'
+	await card.away
+	iovctl start ether0
+	await card.back
+	opens
+	goes_on
+	stop guest1
+	machine_stop
+}
+
+@test "window: the guest dies, and the next one gets a window of its own" {
+	power_on
+	sender
+	opens
+	stop guest1 KILL 137
+	await window.ended
+	await vm.reset.done
+	sender
+	opens
+	goes_on
+	all_there
+	stop guest1
+	machine_stop
+}
+
+# window_of PROGRAM: the memory behind its window.
+window_of() {
+	find "/proc/$1/fd" -lname '/memfd:iovkit-window*' | head -n 1
+}
+
+# damage OFFSET: of the window, until the device says so.
+damage() {
+	# The guest itself mends its index with each access.
+	printf '\\377\\377\\377\\177' |
+		dd of="$1" bs=1 seek=8192 conv=notrunc status=none
+	has_event window.broken
+}
+
+@test "window: a ring that makes no sense, or is truncated, stops nobody" {
+	local file
+	power_on
+	sender
+	opens
+	# A write index that claims more than there is room for.
+	wait_until "$PATIENCE" damage "$(window_of "${PIDS[guest1]}")"
+	goes_on
+	policy accept
+	opens
+	truncate -s 0 "$(window_of "${PIDS[guest1]}")"
+	# The guest finds its card gone, the device goes on.
+	await card.away
+	run -0 iovctl reset ether0/pf0
+	await card.back
+	opens
+	goes_on
 	stop guest1
 	machine_stop
 }

@@ -52,6 +52,7 @@ static const struct unit_suite *const suites[] = {
 	&stop_reasons_suite,
 	&uart_suite,
 	&units_suite,
+	&window_suite,
 	&unixsock_suite,
 	&connection_suite,
 	&reset_suite,

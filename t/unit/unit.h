@@ -68,6 +68,7 @@ extern const struct unit_suite vfu_conn_suite;
 extern const struct unit_suite vfu_fuzz_suite;
 extern const struct unit_suite vfu_requests_suite;
 extern const struct unit_suite vfu_server_suite;
+extern const struct unit_suite window_suite;
 
 /* A failed check says where and what, and the case goes on. */
 #define CHECK(cond) unit_check((cond), __FILE__, __LINE__, #cond)
