@@ -148,6 +148,9 @@ static void abort_all(struct translation *t, const char *why)
 /* How many replies there were; the window may be gone then. */
 static int look(struct translation *t)
 {
+	/* In this order: it is truncated after it ended, and has ended after
+	 * its last reply. */
+	bool lost = window_is_lost(&t->window);
 	uint32_t final;
 	int ended = window_ended(&t->window, &final);
 	int n = window_replies(&t->window);
@@ -158,7 +161,7 @@ static int look(struct translation *t)
 		abort_all(t, "its index is wild");
 	else if (ended)
 		do_again(t, final);
-	else if (window_is_lost(&t->window))
+	else if (lost)
 		abort_all(t, "lost");
 	else if (t->state == TRANSLATION_STOPPING &&
 		 !window_outstanding(&t->window))
