@@ -113,3 +113,55 @@ switch_often() {
 	stop guest1
 	machine_stop
 }
+
+# bmc may not have seen yet that it ended.
+starts() {
+	iovctl start hv >/dev/null 2>&1
+}
+
+# strike POINT VERB: kill the hypervisor there, and have the next one.
+strike() {
+	local victim
+	victim=$(pid hv)
+	iovctl at hv "$1=kill" >"$T/at"
+	rpc_raw hv "$2" '["ether0"]' >"$T/answer" || true
+	wait_until "$PATIENCE" is_gone "$victim"
+	wait_until "$PATIENCE" starts
+	wait_until "$PATIENCE" is state ready
+	wait_until "$PATIENCE" more_messages
+	[[ $(devices mode) == @(direct|virtual) ]]
+}
+
+# to MODE: bring it there, which works after all that was done to it.
+to() {
+	if ! is mode "$1"; then
+		switch "$2" "${@:3}"
+	fi
+	wait_until "$PATIENCE" more_messages
+}
+
+@test "virtualize: a hypervisor killed at any point leaves a device in one mode" {
+	local point
+	power_on
+	start guest1 guestd --vm 1 --name=vm1 --messages
+	await workload.started
+	while read -r point; do
+		echo "# $point"
+		if [[ $point == virt.* ]]; then
+			to direct devirtualize --limit 0
+			strike "$point" virtualize
+		else
+			to virtual virtualize
+			wait_until "$PATIENCE" is machine start
+			strike "$point" devirtualize
+		fi
+	done < <(hvmon --list-points | awk '$1 ~ /^(de)?virt\./ { print $1 }' |
+		a_share)
+	to virtual virtualize
+	to direct devirtualize --limit 0
+	run -0 rpc vm1 report
+	assert_output --partial '"corrupted":0'
+	assert_output --partial '"reordered":0'
+	stop guest1
+	machine_stop
+}

@@ -5,7 +5,8 @@
  * which a read acknowledges, is read by one chain: read, hand over what was
  * received, lend the buffer again, and once more if an interrupt came
  * meanwhile.  A card that was reset has forgotten the message; it is sent
- * again.
+ * again.  When an access failed, nobody knows whether it was done: the status
+ * that is read when the card is back tells whether the message is on its way.
  */
 #include <config.h>
 
@@ -34,6 +35,8 @@ struct ether_driver {
 	void *arg;
 	/* the chain */
 	bool busy, again;
+	bool unsure;   /* an access failed since the status was read */
+	bool set_back; /* we wrote what has no transition */
 	uint64_t id, mac_value, status;
 	uint64_t messages, received, illegal, refused, overruns;
 };
@@ -75,11 +78,17 @@ static void driver_fini(struct card *card)
 
 /* Accesses. */
 
+static void lost(struct ether_driver *d, int err)
+{
+	d->unsure = true;
+	card_lost(&d->card, err ? strerror(-err) : "refused");
+}
+
 /* What could not be done ends in card_lost(), once. */
 static void check(struct ether_driver *d, int err)
 {
 	if (err)
-		card_lost(&d->card, strerror(-err));
+		lost(d, err);
 }
 
 static void on_written(void *arg, int err, uint64_t value)
@@ -101,6 +110,16 @@ static void issue(struct ether_driver *d)
 	write_register(d, ETHER_CSR_A, d->tx_gpa);
 	write_register(d, ETHER_CSR_B, d->size);
 	write_register(d, ETHER_CSR_C, d->to);
+}
+
+/* A sequence that somebody left unfinished. */
+static void set_back(struct ether_driver *d, uint64_t status)
+{
+	if (ETHER_STATUS_STATE(status) != ETHER_ADDRESS &&
+	    ETHER_STATUS_STATE(status) != ETHER_LENGTH)
+		return;
+	d->set_back = true;
+	write_register(d, ETHER_CSR_A, 0);
 }
 
 const uint8_t *ether_mac(const struct card *card)
@@ -165,7 +184,7 @@ static void on_size(void *arg, int err, uint64_t size)
 
 	if (err || size > BUFFER_BYTES) {
 		d->busy = false;
-		card_lost(&d->card, err ? strerror(-err) : "refused");
+		lost(d, err);
 		return;
 	}
 	d->received++;
@@ -175,14 +194,29 @@ static void on_size(void *arg, int err, uint64_t size)
 	chain_over(d);
 }
 
+/* The card is back: go on from where it is. */
+static void make_sure(struct ether_driver *d, uint64_t status)
+{
+	d->unsure = false;
+	set_back(d, status);
+	if (d->sending && ETHER_STATUS_STATE(status) != ETHER_END)
+		issue(d);
+	if (!(status & ETHER_STATUS_MESSAGE))
+		write_register(d, ETHER_RX_LENGTH, BUFFER_BYTES);
+}
+
 static void on_status(void *arg, int err, uint64_t status)
 {
 	struct ether_driver *d = arg;
 
 	if (err || status == UINT64_MAX) {
 		d->busy = false;
-		card_lost(&d->card, err ? strerror(-err) : "refused");
+		lost(d, err);
 		return;
+	}
+	if (status & ETHER_STATUS_ILLEGAL && d->set_back) {
+		d->set_back = false;
+		status &= ~(uint64_t)ETHER_STATUS_ILLEGAL;
 	}
 	d->illegal += !!(status & ETHER_STATUS_ILLEGAL);
 	d->overruns += !!(status & ETHER_STATUS_OVERRUN);
@@ -190,8 +224,10 @@ static void on_status(void *arg, int err, uint64_t status)
 		message_over(d, 0);
 	else if (d->sending && status & ETHER_STATUS_BAD_SEND)
 		message_over(d, -EINVAL);
-	else if (d->sending && status & ETHER_STATUS_ILLEGAL)
+	else if (d->sending && status & ETHER_STATUS_ILLEGAL && !d->unsure)
 		issue(d);
+	if (d->unsure)
+		make_sure(d, status);
 	if (!(status & (ETHER_STATUS_MESSAGE | ETHER_STATUS_BAD_RX))) {
 		chain_over(d);
 		return;
@@ -233,7 +269,7 @@ static void on_started(void *arg, int err, uint64_t status)
 	struct ether_driver *d = arg;
 
 	if (err || status == UINT64_MAX) {
-		card_lost(&d->card, err ? strerror(-err) : "refused");
+		lost(d, err);
 		return;
 	}
 	if (d->id != ETHER_ID_VALUE) {
@@ -241,10 +277,7 @@ static void on_started(void *arg, int err, uint64_t status)
 		return;
 	}
 	keep_mac(d);
-	/* A sequence that somebody left unfinished. */
-	if (ETHER_STATUS_STATE(status) == ETHER_ADDRESS ||
-	    ETHER_STATUS_STATE(status) == ETHER_LENGTH)
-		write_register(d, ETHER_CSR_A, 0);
+	set_back(d, status);
 	write_register(d, ETHER_RX_ADDRESS, d->rx_gpa);
 	write_register(d, ETHER_RX_LENGTH, BUFFER_BYTES);
 	write_register(d, ETHER_IRQ_ENABLE, IRQS);
@@ -263,7 +296,7 @@ static void driver_start(struct card *card)
 	struct ether_driver *d = of(card);
 	struct access *bar = &card->bar;
 
-	d->busy = d->again = false;
+	d->busy = d->again = d->unsure = d->set_back = false;
 	check(d, access_read(bar, ETHER_ID, 8, on_value, &d->id));
 	check(d, access_read(bar, ETHER_MAC, 8, on_value, &d->mac_value));
 	check(d, access_read(bar, ETHER_STATUS, 8, on_started, d));

@@ -592,7 +592,9 @@ void virtual_started(struct device *device)
 	struct function_name name;
 	struct virtual *v = device->virtual;
 
-	if (v && v->record.phase != VIRTUAL_SEARCH)
+	if (v && v->record.phase == VIRTUAL_SEARCH)
+		boundary_search_start(v);
+	else if (v)
 		virtual_load(v);
 	if (!device->look_again)
 		return;
