@@ -7,6 +7,7 @@ setup() {
 	load machine
 	machine_setup
 	need rootbridge iovdev hvmon guestd iovctl
+	VFU=${BIN%/bin}/t/tool/vfu
 }
 
 teardown() {
@@ -162,6 +163,395 @@ to() {
 	run -0 rpc vm1 report
 	assert_output --partial '"corrupted":0'
 	assert_output --partial '"reordered":0'
+	stop guest1
+	machine_stop
+}
+
+# A guest whose every access is made by hand.  It has no interrupts.
+BAR=0x50000000
+by_hand() {
+	mkfifo "$T/to" "$T/from"
+	"$VFU" "$M/bus/vm1.sock" hello - <"$T/to" >"$T/from" 3>&- {NEVER}>&- &
+	PIDS[hand]=$!
+	exec {to}>"$T/to" {from}<"$T/from"
+	reply
+	# Memory Space and Bus Master Enable.
+	step 'write 0 0x40000004 0600'
+}
+
+ask() {
+	echo "$1" >&"$to"
+}
+
+reply() {
+	read -t "$PATIENCE" -r -u "$from" REPLY
+	REPLY=${REPLY#*: }
+}
+
+# step STEP: and its reply, in REPLY.
+step() {
+	ask "$1"
+	reply
+}
+
+hand_off() {
+	exec {to}>&- {from}<&-
+	finish hand 0
+}
+
+# csr A|B|C: a step.  64 bytes at 0x1000 to 02:69:aa:bb:cc:dd.
+csr() {
+	case $1 in
+	A) echo "write 0 $BAR 0010000000000000" ;;
+	B) echo "write 0 $((BAR + 8)) 4000000000000000" ;;
+	C) echo "write 0 $((BAR + 16)) 0269aabbccdd0000" ;;
+	esac
+}
+
+# status EVENTS STATE: in hex, as the next read of it tells.
+status() {
+	step "read 0 $((BAR + 24)) 8"
+	assert_equal "$REPLY" "${1}${2}000000000000"
+}
+
+sent() {
+	[[ $(rpc ether0 show '["device-ether"]') == *"\"sent\":$1,"* ]]
+}
+
+@test "virtualize: a switch in the middle of a sequence, at each of its states" {
+	local n i=0 csrs=(A B C)
+	power_on
+	by_hand
+	for n in 0 1 2 3; do
+		# Begun directly, n writes before the switch.
+		for csr in "${csrs[@]:0:n}"; do
+			step "$(csr "$csr")"
+		done
+		switch virtualize
+		for csr in "${csrs[@]:n}"; do
+			step "$(csr "$csr")"
+			assert_equal "$REPLY" ok
+		done
+		status 05 01
+		sent $((++i))
+		# The boundary is the end of a sequence that was seen whole.
+		if ((n)); then
+			is machine search
+			for csr in A B C; do
+				step "$(csr "$csr")"
+			done
+			status 05 01
+			sent $((++i))
+		fi
+		wait_until "$PATIENCE" is machine start
+		# Begun while virtual, and let go in the middle.
+		for csr in "${csrs[@]:0:n}"; do
+			step "$(csr "$csr")"
+		done
+		iovctl devirtualize -t "${PATIENCE}s" --limit 0 ether0 3>&- \
+			{NEVER}>&- >"$T/out$n" 2>&1 &
+		PIDS[switch]=$!
+		if ((n % 3)); then
+			wait_until "$PATIENCE" is hold block
+			assert_equal "$(devices mode)" virtual
+		fi
+		for csr in "${csrs[@]:n}"; do
+			step "$(csr "$csr")"
+			assert_equal "$REPLY" ok
+		done
+		wait_until "$PATIENCE" sent $((++i))
+		status 05 01
+		finish switch 0
+		assert_equal "$(devices mode)" direct
+	done
+	hand_off
+	machine_stop
+}
+
+# A guest by hand whose device is emulated, and at start.
+emulated_by_hand() {
+	power_on
+	by_hand
+	switch virtualize
+	for csr in A B C; do
+		step "$(csr "$csr")"
+	done
+	await virtual.emulating
+	status 05 01
+}
+
+# let_go OPTION...: in the background, until it holds off.
+let_go() {
+	iovctl devirtualize -t "${PATIENCE}s" ether0 "$@" 3>&- {NEVER}>&- \
+		>"$T/let-go" 2>&1 &
+	PIDS[switch]=$!
+}
+
+# A message is sent, and its event unread: nothing is let go before.
+leave_unread() {
+	for csr in A B C; do
+		step "$(csr "$csr")"
+	done
+	wait_until "$PATIENCE" sent 2
+}
+
+@test "virtualize: block lets the first access of a new sequence wait" {
+	emulated_by_hand
+	iovctl at hv devirt.716=hold
+	let_go --hold block --limit 0
+	await devirt.716
+	ask "$(csr A)"
+	wait_until "$PATIENCE" is waiting 1
+	iovctl release hv
+	reply # when it was let go: it is done at the device
+	assert_equal "$REPLY" ok
+	finish switch 0
+	sent 1
+	step "$(csr B)"
+	step "$(csr C)"
+	status 05 01
+	sent 2
+	hand_off
+	machine_stop
+}
+
+@test "virtualize: a guest that is stopped in spite of news goes on" {
+	emulated_by_hand
+	leave_unread
+	let_go --hold block --limit 0
+	wait_until "$PATIENCE" is hold block
+	for csr in A B C; do
+		step "$(csr "$csr")"
+	done
+	status 05 01
+	finish switch 0
+	sent 3
+	hand_off
+	machine_stop
+}
+
+@test "virtualize: busy shows a device that is not ready" {
+	emulated_by_hand
+	leave_unread
+	let_go --hold busy --limit 0
+	wait_until "$PATIENCE" is hold busy
+	status 04 04
+	finish switch 0
+	status 01 01
+	hand_off
+	machine_stop
+}
+
+@test "virtualize: log answers writes and does them at the device afterwards" {
+	emulated_by_hand
+	leave_unread
+	let_go --hold log --limit 0
+	wait_until "$PATIENCE" is hold log
+	for csr in A B C; do
+		step "$(csr "$csr")"
+		assert_equal "$REPLY" ok
+	done
+	sent 2
+	status 04 04
+	finish switch 0
+	await devirtualize.replayed '.writes == 3'
+	wait_until "$PATIENCE" sent 3
+	status 05 01
+	hand_off
+	machine_stop
+}
+
+@test "virtualize: past the limit a device is reset, and its sequence is named" {
+	emulated_by_hand
+	step "$(csr A)"
+	run -0 switch devirtualize --limit 10ms
+	assert_output --partial "reset true"
+	await devirtualize.reset '.machine == "address"'
+	await device.direct .reset
+	# As after a reset: it does not master the bus.
+	status 01 01
+	hand_off
+	machine_stop
+}
+
+@test "virtualize: an access without a transition is dropped or aborted" {
+	emulated_by_hand
+	step "$(csr B)"
+	assert_equal "$REPLY" ok
+	await virtual.illegal '.machine == "start" and .offset == 8'
+	status 11 01
+	step "$(csr A)"
+	step "$(csr C)"
+	status 11 01 # which is at start again
+	step "write 0 $BAR 01020304"
+	step "$(csr A)"
+	switch devirtualize --limit 10ms
+	switch virtualize --illegal abort
+	step 'write 0 0x40000004 0600'
+	for csr in A B C; do
+		step "$(csr "$csr")"
+	done
+	wait_until "$PATIENCE" is machine start
+	status 05 01
+	step "$(csr C)"
+	assert_equal "$REPLY" EIO
+	status 11 01
+	# Length and address outside of the guest's memory: the device's word.
+	step "write 0 $BAR 0000000001000000"
+	step "$(csr B)"
+	step "$(csr C)"
+	status 09 01
+	step "$(csr A)"
+	step "write 0 $((BAR + 8)) ffffffff00000000"
+	step "$(csr C)"
+	status 09 01
+	hand_off
+	machine_stop
+}
+
+# irq_enable VALUE: of the guest, in hex; what the device has.
+irq_enable() {
+	step "read 0 $((BAR + 64)) 8"
+	assert_equal "$REPLY" "${1}00000000000000"
+}
+
+@test "virtualize: the guest's mode is put back, with what it changed meanwhile" {
+	local mode
+	power_on
+	by_hand
+	for mode in own adopt; do
+		step "write 0 $((BAR + 64)) 0600000000000000"
+		switch virtualize --mode "$mode"
+		for csr in A B C; do
+			step "$(csr "$csr")"
+		done
+		wait_until "$PATIENCE" is machine start
+		irq_enable 06
+		step "write 0 $((BAR + 64)) 1400000000000000"
+		irq_enable 14
+		status 05 01
+		switch devirtualize --limit 0
+		irq_enable 14
+	done
+	hand_off
+	machine_stop
+}
+
+@test "virtualize: interrupts are passed on by the hypervisor's handler" {
+	power_on
+	start guest1 guestd --vm 1 --name=vm1 --messages
+	await workload.started
+	switch virtualize
+	await virtual.emulating
+	run -0 switch devirtualize --limit 0 --irq forward
+	assert_output --partial "mode forward"
+	assert_equal "$(devices mode)" forward
+	wait_until "$PATIENCE" more_messages
+	switch virtualize
+	wait_until "$PATIENCE" is machine start
+	switch devirtualize --limit 0
+	wait_until "$PATIENCE" more_messages
+	assert_equal "$(devices mode)" direct
+	all_there
+	stop guest1
+	machine_stop
+}
+
+@test "virtualize: a device starts as a virtual one, and is let go at once" {
+	VIRTUAL=,virtual power_on
+	assert_equal "$(devices mode)" virtual
+	start guest1 guestd --vm 1 --name=vm1 --messages
+	wait_until "$PATIENCE" more_messages
+	switch devirtualize --limit 0
+	wait_until "$PATIENCE" more_messages
+	all_there
+	stop guest1
+	machine_stop
+}
+
+@test "virtualize: what can be switched, and what not" {
+	machine_start <<-END
+		bridge: rootbridge
+		nic0: iovdev --vfs 1
+		ether0: iovdev --type ether
+		ether1: iovdev --type ether
+		hv: hvmon --device ether0=vm1
+	END
+	run -69 switch_device virtualize ether7
+	assert_output --partial "no device 'ether7'"
+	run -75 switch_device virtualize nic0
+	assert_output --partial "nic0 is of a kind that is not emulated"
+	run -75 switch_device virtualize ether1
+	assert_output --partial "no guest has ether1"
+	run -75 switch_device devirtualize ether0
+	assert_output --partial "ether0 is direct already"
+	switch_device virtualize ether0
+	run -75 switch_device virtualize ether0
+	assert_output --partial "ether0 is virtualised already"
+	run -64 switch_device devirtualize ether0 --hold tight
+	assert_output --partial "no way 'tight' to hold off"
+	run -64 switch_device devirtualize ether0 --limit soon
+	run -64 switch_device devirtualize ether0 --irq lost
+	run -64 iovctl virtualize ether0 --mode mine
+	run -64 iovctl virtualize
+	run -64 iovctl virtualize --hold
+	switch_device devirtualize ether0
+	machine_stop
+}
+
+switch_device() {
+	iovctl "$1" -t "${PATIENCE}s" "${@:2}"
+}
+
+away() {
+	[[ $(cards state) == away ]]
+}
+
+@test "virtualize: a hypervisor killed while it emulates means errors, not silence" {
+	local victim
+	power_on
+	start guest1 guestd --vm 1 --name=vm1 --messages
+	await workload.started
+	switch virtualize
+	await virtual.emulating
+	victim=$(pid hv)
+	kill -KILL "$victim"
+	wait_until "$PATIENCE" away
+	wait_until "$PATIENCE" starts
+	await virtual.taken-up
+	await card.back
+	wait_until "$PATIENCE" more_messages
+	assert_equal "$(devices mode)" virtual
+	switch devirtualize --limit 0
+	wait_until "$PATIENCE" more_messages
+	# Direct again: the guest does not notice.
+	cards resets >"$T/before"
+	kill -KILL "$(pid hv)"
+	wait_until "$PATIENCE" more_messages
+	wait_until "$PATIENCE" starts
+	wait_until "$PATIENCE" is mode direct
+	cards resets | diff "$T/before" -
+	stop guest1
+	machine_stop
+}
+
+@test "virtualize: a new hypervisor that finds no record lets the device go" {
+	machine_start <<-END
+		bridge: rootbridge --exception-timeout 0 --memory 0=4KiB
+		ether0: iovdev --type ether
+		hv: hvmon --device ether0=vm1
+	END
+	start guest1 guestd --vm 1 --name=vm1 --messages
+	await workload.started
+	switch virtualize
+	await virtual.emulating
+	kill -KILL "$(pid hv)"
+	wait_until "$PATIENCE" away
+	wait_until "$PATIENCE" starts
+	await virtual.let-go
+	await card.back
+	wait_until "$PATIENCE" more_messages
+	assert_equal "$(devices mode)" direct
 	stop guest1
 	machine_stop
 }

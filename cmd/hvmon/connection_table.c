@@ -195,7 +195,7 @@ int connections_add_text(struct hvmon *hv, const char *text,
 			 struct complaint *why)
 {
 	char *copy = strdup(text), *rest = copy, *first, *word;
-	const struct vf_allocation *row;
+	struct vf_allocation *row;
 	struct connection *c;
 	int err;
 
@@ -208,7 +208,10 @@ int connections_add_text(struct hvmon *hv, const char *text,
 		c = add(hv, row->vf.device);
 		add_member(c, row->vm, row->slot);
 		while (!err && (word = strsep(&rest, ",")))
-			err = add_standby(c, word, why);
+			if (!strcmp(word, "virtual"))
+				row->virtual = true;
+			else
+				err = add_standby(c, word, why);
 		if (err)
 			err = complain_at(why, err, "%s", text);
 	}

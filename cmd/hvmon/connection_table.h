@@ -33,7 +33,7 @@ TAILQ_HEAD(connections, connection);
 void connections_init(struct connections *list);
 void connections_fini(struct connections *list);
 /* "ether0=vm1,vm2": the first has the device, the others stand by for it in
- * this order.  -EINVAL, -ERANGE, -EEXIST, -ENOSPC with *c. */
+ * this order; ",virtual": it starts as a virtual one.  -EINVAL, -ERANGE, -EEXIST, -ENOSPC with *c. */
 int connections_add_text(struct hvmon *hv, const char *text,
 			 struct complaint *c)
 	__attribute__((warn_unused_result));

@@ -26,7 +26,6 @@
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/own_interrupt.h"
-#include "cmd/hvmon/translation.h"
 #include "cmd/hvmon/vf_quiet.h"
 #include "cmd/hvmon/virtual.h"
 #include "cmd/hvmon/virtualize.h"
@@ -43,6 +42,8 @@ struct devirtualize {
 	uint64_t limit_ns; /* 0: none */
 	struct loop_timer limit, poll;
 	bool late, corrected;
+	bool waited;   /* for POLL_NS */
+	bool disabled; /* 716 is done */
 	uint32_t n_replayed;
 };
 
@@ -151,9 +152,11 @@ static void poll_again(void *arg)
 	struct procedure *p = arg;
 	struct virtual *v = p->device->virtual;
 
+	of(p)->waited = true;
 	if (!v)
 		return;
-	if (v->record.phase == VIRTUAL_EMULATING)
+	if (v->record.phase == VIRTUAL_EMULATING &&
+	    (!of(p)->disabled || !v->emulator->is_done(v)))
 		v->emulator->drive(v, false);
 	virtual_changed(v);
 }
@@ -165,6 +168,7 @@ static int wait_on(struct procedure *p, struct virtual *v)
 
 	if (z->late && !z->corrected)
 		return correct(p);
+	z->waited = false;
 	loop_timer_in(p->hv->program->loop, &z->poll, POLL_NS, poll_again, p);
 	virtual_wait(v, p);
 	return STEP_AGAIN;
@@ -173,6 +177,17 @@ static int wait_on(struct procedure *p, struct virtual *v)
 static bool searches(const struct virtual *v)
 {
 	return v->record.phase == VIRTUAL_SEARCH;
+}
+
+static bool is_at_start(const struct virtual *v)
+{
+	return v->record.phase == VIRTUAL_EMULATING && virtual_at_start(v);
+}
+
+static bool is_quiet(const struct virtual *v)
+{
+	return is_at_start(v) && v->emulator->is_done(v) &&
+	       v->emulator->is_quiet(v);
 }
 
 static int devirtualize_hold(struct procedure *p)
@@ -187,9 +202,7 @@ static int devirtualize_hold(struct procedure *p)
 	}
 	if (!p->round)
 		virtual_hold(v, of(p)->hold);
-	if (v->record.phase == VIRTUAL_EMULATING && virtual_at_start(v))
-		return STEP_NEXT;
-	return wait_on(p, v);
+	return is_at_start(v) ? STEP_NEXT : wait_on(p, v);
 }
 
 static int devirtualize_finish(struct procedure *p)
@@ -203,18 +216,33 @@ static int devirtualize_finish(struct procedure *p)
 	return wait_on(p, v);
 }
 
+/* A guest that is stopped at an access cannot learn what it is to know before:
+ * that sequence goes on, and the next one is held off. */
+static int wait_until_quiet(struct procedure *p)
+{
+	struct virtual *v = p->device->virtual;
+	struct devirtualize *z = of(p);
+
+	if (!v)
+		return gone(p);
+	if (searches(v))
+		return STEP_NEXT;
+	if (is_quiet(v)) {
+		virtual_hold(v, z->hold);
+		return STEP_NEXT;
+	}
+	if (v->n_kept && z->waited)
+		virtual_hold(v, HOLD_NONE);
+	return wait_on(p, v);
+}
+
 static int devirtualize_expect(struct procedure *p)
 {
 	struct virtual *v = p->device->virtual;
 
-	if (!v)
-		return gone(p);
-	if (!searches(v) && !p->round)
+	if (v && is_at_start(v) && !p->round)
 		v->emulator->drive(v, false);
-	if (searches(v) || (!v->loading && v->emulator->is_done(v) &&
-			    v->emulator->is_quiet(v)))
-		return STEP_NEXT;
-	return wait_on(p, v);
+	return wait_until_quiet(p);
 }
 
 static int devirtualize_disable(struct procedure *p)
@@ -226,13 +254,8 @@ static int devirtualize_disable(struct procedure *p)
 /* What came just before 716. */
 static int devirtualize_quiet(struct procedure *p)
 {
-	struct virtual *v = p->device->virtual;
-
-	if (!v)
-		return gone(p);
-	if (searches(v) || v->emulator->is_quiet(v))
-		return STEP_NEXT;
-	return wait_on(p, v);
+	of(p)->disabled = true;
+	return wait_until_quiet(p);
 }
 
 static int devirtualize_mode(struct procedure *p)
@@ -303,7 +326,6 @@ static int devirtualize_leave(struct procedure *p)
 	/* What ran by itself is told here before the reply, and to nobody. */
 	bridge_link_catch_up(&p->hv->bridge);
 	virtual_end(p->device);
-	translation_allow(p->device, true);
 	return STEP_NEXT;
 }
 

@@ -19,6 +19,7 @@
 #include "cmd/hvmon/successors.h"
 #include "cmd/hvmon/takeback.h"
 #include "cmd/hvmon/vf_quiet.h"
+#include "cmd/hvmon/virtual.h"
 #include "libcore/platform.h"
 
 #define ALL_ONES  0xffffffffu
@@ -224,6 +225,7 @@ static int setup_give(struct procedure *p)
 	vf_set_of_device(&p->vfs, p->device);
 	step_successors_of(p, p->device);
 	step_guard_pf(p, p->device, SUP_ROW_DENIED);
+	step_virtual_wished(p, p->device);
 	if (!connection_is_open(p->device))
 		step_give(p, p->device, &p->vfs, false);
 	step_management_rows(p, p->device);

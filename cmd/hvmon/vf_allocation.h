@@ -33,8 +33,9 @@ struct vf_allocation {
 	uint32_t vm;
 	uint32_t slot;
 	uint64_t wait_ns;
-	bool wished; /* by an option: hvmon is not ready without it */
-	bool ready;  /* assigned, routed, reachable */
+	bool virtual; /* a device that is to start as a virtual one */
+	bool wished;  /* by an option: hvmon is not ready without it */
+	bool ready;   /* assigned, routed, reachable */
 	struct config_overlay overlay;
 };
 

@@ -28,6 +28,7 @@
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/own_interrupt.h"
 #include "cmd/hvmon/reset.h"
+#include "cmd/hvmon/translation.h"
 #include "libcore/platform.h"
 
 /* Life. */
@@ -45,6 +46,7 @@ struct virtual *virtual_new(struct device *device, enum virtual_phase phase)
 				    pci_get16(device->config, PCI_DEVICE_ID));
 	STAILQ_INIT(&v->kept);
 	device->virtual = v;
+	translation_allow(device, false);
 	row = virtual_row(v);
 	v->record.bdf = device->bdf;
 	v->record.behind = device->bdf;
@@ -136,6 +138,7 @@ void virtual_end(struct device *device)
 		return;
 	virtual_forget(device);
 	leave(device);
+	translation_allow(device, true);
 }
 
 void virtual_close(struct device *device)
@@ -584,6 +587,20 @@ void virtual_was_reset(struct device *device)
 	virtual_keep_record(v);
 	virtual_refuse_kept(v);
 	virtual_load(v);
+}
+
+void step_virtual_wished(struct procedure *p, struct device *device)
+{
+	const struct vf_allocation *row;
+	struct function_name name;
+
+	vf_name(&device->whole, &name);
+	row = vf_allocations_find(&device->hv->allocations, &name);
+	if (!row || !row->virtual || !device->regs_bytes || device->virtual)
+		return;
+	virtual_new(device, VIRTUAL_LOADING)->record.own_mode = 1;
+	virtual_keep_record(device->virtual);
+	step_own_interrupt(p, device);
 }
 
 void virtual_started(struct device *device)

@@ -79,7 +79,8 @@ struct virtual
 	uint64_t trapped, emulated, passed_on, dropped, illegal;
 };
 
-/* The life of one.  virtual_new(): not yet in the device's table. */
+/* The life of one.  From virtual_new() on translations are rejected, and rows and
+ * routes are those of a virtual device. */
 struct virtual *virtual_new(struct device *device, enum virtual_phase phase);
 /* It is direct from now on: what is kept is forgotten. NULL is fine. */
 void virtual_end(struct device *device);
@@ -90,6 +91,8 @@ void virtual_put(struct virtual *v);
 void virtual_load(struct virtual *v);
 /* The device was reset. */
 void virtual_was_reset(struct device *device);
+/* 610: a device that is set up is virtual where the option says so. */
+void step_virtual_wished(struct procedure *p, struct device *device);
 /* It is set up or adopted: a virtual one is emulated from here on. */
 void virtual_started(struct device *device);
 /* Adoption: take up what a former hypervisor left, where the bridge's rows say

@@ -96,7 +96,6 @@ static void revoked(void *arg, int err)
 /* From here on all accesses go over the bus. */
 static int virtualize_revoke(struct procedure *p)
 {
-	translation_allow(p->device, false);
 	step_get(p);
 	translation_revoke(p->device, revoked, p);
 	return STEP_NEXT;
@@ -137,7 +136,6 @@ static int virtualize_undone(struct procedure *p)
 {
 	bridge_link_catch_up(&p->hv->bridge);
 	virtual_end(p->device);
-	translation_allow(p->device, true);
 	step_interrupt_on(p, p->device);
 	return STEP_NEXT;
 }

@@ -3,7 +3,8 @@
  *	vfu SOCKET STEP...			be a client
  *	vfu -l SOCKET STEP...			serve there, as a device would
  *
- * Each STEP is one argument: a word and what it needs.  What came of it is
+ * Each STEP is one argument: a word and what it needs; "-" stands for those that
+ * standard input has, one a line.  What came of it is
  * printed as "STEP: ok", data, an error's name, "hung up" or "no answer".
  * Numbers are decimal or 0x..., data are hex digits.  `vfu` alone lists
  * the steps.
@@ -105,6 +106,18 @@ static int run_step(struct tool *t, const char *text)
 	return err;
 }
 
+static void run_lines(struct tool *t)
+{
+	char *line = NULL;
+	size_t size = 0;
+
+	while (getline(&line, &size, stdin) > 0) {
+		line[strcspn(line, "\n")] = '\0';
+		(void)run_step(t, line);
+	}
+	free(line);
+}
+
 int main(int argc, char **argv)
 {
 	bool serve = argc > 1 && !strcmp(argv[1], "-l");
@@ -120,6 +133,9 @@ int main(int argc, char **argv)
 	if (err)
 		bad(peer_error(err), argv[first]);
 	for (i = first + 1; i < (unsigned)argc; i++)
-		(void)run_step(&self, argv[i]);
+		if (!strcmp(argv[i], "-"))
+			run_lines(&self);
+		else
+			(void)run_step(&self, argv[i]);
 	return 0;
 }
