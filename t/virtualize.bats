@@ -86,9 +86,13 @@ all_there() {
 
 # Back and forth, COUNT times; each way of holding off in turn.
 switch_often() {
-	local i ways=(block busy log) n=$1
+	local i ways=(block busy log pause lock) n=$1
 	for ((i = 0; i < n / 2; i++)); do
-		rpc hv virtualize '["ether0"]' >"$T/answer"
+		if ((i % 3)); then
+			rpc hv virtualize '["ether0"]' >"$T/answer"
+		else
+			rpc hv virtualize '["ether0", "pause", "0"]' >"$T/answer"
+		fi
 		# In the search every second time, at any moment of a sequence.
 		((i % 2)) || wait_until "$PATIENCE" is machine start
 		rpc hv devirtualize "{\"device\":\"ether0\",\"limit\":\"0\",
@@ -106,6 +110,8 @@ switch_often() {
 	wait_until "$PATIENCE" more_messages
 	assert_equal "$(events 'select(.ev == "device.direct")' | wc -l)" \
 		$((n / 2))
+	run has_event hold.refused
+	assert_failure
 	all_there
 	run -0 cards illegal
 	assert_output 0
@@ -485,6 +491,8 @@ irq_enable() {
 	assert_output --partial "no guest has ether1"
 	run -75 switch_device devirtualize ether0
 	assert_output --partial "ether0 is direct already"
+	run -64 switch_device virtualize ether0 --hold log
+	assert_output --partial "virtualize holds off by pause or lock"
 	switch_device virtualize ether0
 	run -75 switch_device virtualize ether0
 	assert_output --partial "ether0 is virtualised already"
@@ -494,7 +502,6 @@ irq_enable() {
 	run -64 switch_device devirtualize ether0 --irq lost
 	run -64 iovctl virtualize ether0 --mode mine
 	run -64 iovctl virtualize
-	run -64 iovctl virtualize --hold
 	switch_device devirtualize ether0
 	machine_stop
 }

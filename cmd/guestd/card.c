@@ -17,6 +17,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "cmd/guestd/card_hold.h"
 #include "cmd/guestd/guestd.h"
 #include "libcore/pci_config.h"
 
@@ -103,6 +104,7 @@ void card_free(struct card *card)
 {
 	if (!card)
 		return;
+	card_hold_end(card);
 	card->ops->fini(card);
 	loop_watch_del(&card->irq);
 	if (card->irq_fd >= 0)

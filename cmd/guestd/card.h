@@ -39,6 +39,10 @@ struct card_ops {
 	/* It interrupts, or may have while nobody listened. */
 	void (*interrupt)(struct card *card);
 	void (*fini)(struct card *card);
+	/* While it is held (card_hold.h): whether no sequence is open, and, if
+	 * drained, nothing is under way; then go on.  NULL: it cannot be. */
+	bool (*rests)(const struct card *card, bool drained);
+	void (*go_on)(struct card *card);
 	/* Members of its own for the table "cards". */
 	void (*report)(const struct card *card, json_t *row);
 };
@@ -59,6 +63,12 @@ struct card {
 	unsigned step, pending;
 	bool busy, look_again;
 	int err;
+	/* card_hold.c */
+	struct {
+		bool on, drained;
+		struct control_call *call; /* waits until it rests */
+		struct loop_timer lease;
+	} hold;
 };
 
 extern const struct card_ops ether_card, uart_card;

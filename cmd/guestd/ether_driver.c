@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cmd/guestd/card_hold.h"
 #include "cmd/guestd/guestd.h"
 #include "libcore/ether.h"
 
@@ -30,6 +31,7 @@ struct ether_driver {
 	uint8_t mac[MAC_SIZE];
 	/* the message that is on its way */
 	bool sending;
+	bool put_off; /* until the card is not held any more */
 	uint64_t size, to;
 	ether_sent_fn *sent;
 	void *arg;
@@ -145,7 +147,8 @@ int ether_send(struct card *card, const uint8_t *frame, uint32_t size,
 	d->sending = true;
 	d->sent = sent;
 	d->arg = arg;
-	if (card->state == CARD_UP)
+	d->put_off = card->hold.on;
+	if (card->state == CARD_UP && !d->put_off)
 		issue(d);
 	return 0;
 }
@@ -163,6 +166,7 @@ static void message_over(struct ether_driver *d, int err)
 	d->sent = NULL;
 	d->messages += !err;
 	d->refused += err != 0;
+	card_rests(&d->card);
 	if (sent)
 		sent(d->arg, err);
 }
@@ -199,7 +203,8 @@ static void make_sure(struct ether_driver *d, uint64_t status)
 {
 	d->unsure = false;
 	set_back(d, status);
-	if (d->sending && ETHER_STATUS_STATE(status) != ETHER_END)
+	if (d->sending && !d->put_off &&
+	    ETHER_STATUS_STATE(status) != ETHER_END)
 		issue(d);
 	if (!(status & ETHER_STATUS_MESSAGE))
 		write_register(d, ETHER_RX_LENGTH, BUFFER_BYTES);
@@ -281,7 +286,7 @@ static void on_started(void *arg, int err, uint64_t status)
 	write_register(d, ETHER_RX_ADDRESS, d->rx_gpa);
 	write_register(d, ETHER_RX_LENGTH, BUFFER_BYTES);
 	write_register(d, ETHER_IRQ_ENABLE, IRQS);
-	if (d->sending)
+	if (d->sending && !d->put_off)
 		issue(d);
 	card_up(&d->card);
 }
@@ -300,6 +305,23 @@ static void driver_start(struct card *card)
 	check(d, access_read(bar, ETHER_ID, 8, on_value, &d->id));
 	check(d, access_read(bar, ETHER_MAC, 8, on_value, &d->mac_value));
 	check(d, access_read(bar, ETHER_STATUS, 8, on_started, d));
+}
+
+/* The writes of a sequence leave together. */
+static bool driver_rests(const struct card *card, bool drained)
+{
+	const struct ether_driver *d = (const struct ether_driver *)card;
+
+	return !drained || !d->sending || d->put_off;
+}
+
+static void driver_go_on(struct card *card)
+{
+	struct ether_driver *d = of(card);
+
+	if (d->put_off && d->sending && card->state == CARD_UP)
+		issue(d);
+	d->put_off = false;
 }
 
 static void driver_report(const struct card *card, json_t *row)
@@ -327,5 +349,7 @@ const struct card_ops ether_card = {
 	.start = driver_start,
 	.interrupt = driver_interrupt,
 	.fini = driver_fini,
+	.rests = driver_rests,
+	.go_on = driver_go_on,
 	.report = driver_report,
 };

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "cmd/guestd/card.h"
+#include "cmd/guestd/card_hold.h"
 #include "cmd/guestd/guestd.h"
 #include "cmd/guestd/methods.h"
 #include "cmd/guestd/options.h"
@@ -38,6 +39,8 @@ int main(int argc, char **argv)
 	status = program_start(&self.program, &desc, &self.options.program);
 	if (status == 0) {
 		control_add_methods(self.program.control, guest_methods, &self);
+		control_add_methods(self.program.control, card_hold_methods,
+				    &self);
 		control_add_tables(self.program.control, report_tables, &self);
 		control_add_tables(self.program.control, card_tables, &self);
 		control_add_tables(self.program.control, tlb_tables, &self);

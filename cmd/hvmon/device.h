@@ -19,6 +19,7 @@
 struct hvmon;
 struct reset;
 struct reset_record;
+struct hold_guest;
 struct takeback;
 struct virtual;
 
@@ -79,7 +80,8 @@ struct device {
 	struct virtual *virtual; /* NULL: direct */
 	bool forwards;           /* direct, but its interrupts come to us */
 	bool look_again;         /* tell the VM when it is adopted */
-	int own_irq_fd;          /* own_interrupt.c */
+	struct hold_guest *hold_guest; /* its driver is asked to rest */
+	int own_irq_fd;                /* own_interrupt.c */
 	struct loop_watch own_irq;
 
 	/* The PF driver (pf_driver.c, pf_link.c). */

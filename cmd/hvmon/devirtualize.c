@@ -23,6 +23,7 @@
 #include "cmd/hvmon/boundary_search.h"
 #include "cmd/hvmon/give.h"
 #include "cmd/hvmon/hold.h"
+#include "cmd/hvmon/hold_guest.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/own_interrupt.h"
@@ -205,6 +206,18 @@ static int devirtualize_hold(struct procedure *p)
 	return is_at_start(v) ? STEP_NEXT : wait_on(p, v);
 }
 
+/* A guest that is asked stops by itself, between two sequences. */
+static int devirtualize_ask(struct procedure *p)
+{
+	struct devirtualize *z = of(p);
+	struct virtual *v = p->device->virtual;
+
+	if (v && !searches(v) &&
+	    (z->hold == HOLD_PAUSE || z->hold == HOLD_LOCK))
+		step_hold_guest(p, p->device, z->hold, z->limit_ns);
+	return STEP_NEXT;
+}
+
 static int devirtualize_finish(struct procedure *p)
 {
 	struct virtual *v = p->device->virtual;
@@ -355,6 +368,7 @@ static int devirtualize_undo(struct procedure *p)
 
 static void devirtualize_end(struct procedure *p)
 {
+	hold_guest_release(p->device);
 	if (!p->err)
 		event(p->hv->program->log, "device.direct", "s:s, s:b, s:I",
 		      "device", p->device->name, "reset", (int)of(p)->corrected,
@@ -374,6 +388,7 @@ static void devirtualize_fini(struct procedure *p)
 static const struct step devirtualize_steps[] = {
 	{ POINT_NONE, devirtualize_look },
 	{ POINT_DEVIRT_708, devirtualize_limit },
+	{ POINT_NONE, devirtualize_ask },
 	{ POINT_DEVIRT_710, devirtualize_hold },
 	{ POINT_DEVIRT_712, devirtualize_finish },
 	{ POINT_DEVIRT_714, devirtualize_expect },
@@ -393,7 +408,7 @@ static const struct step devirtualize_steps[] = {
 static const struct procedure_desc devirtualize_desc = {
 	.name = "devirtualize",
 	.steps = devirtualize_steps,
-	.cleanup = 14, /* devirtualize_undo */
+	.cleanup = 15, /* devirtualize_undo */
 	.end = devirtualize_end,
 	.fini = devirtualize_fini,
 };

@@ -33,14 +33,16 @@ int hold_parse(const char *text, enum hold *hold, struct complaint *c)
 {
 	unsigned i;
 
-	for (i = HOLD_BUSY; i < HOLD_N; i++) {
+	for (i = HOLD_NONE + 1; i < HOLD_N; i++) {
 		if (strcmp(names[i], text))
 			continue;
 		*hold = i;
 		return 0;
 	}
-	return complain(c, EINVAL,
-			"no way '%s' to hold off (busy, block or log)", text);
+	return complain(
+		c, EINVAL,
+		"no way '%s' to hold off (pause, lock, busy, block or log)",
+		text);
 }
 
 bool hold_stops(const struct virtual *v, const struct access *a)

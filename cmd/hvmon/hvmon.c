@@ -10,6 +10,7 @@
 #include "cmd/hvmon/completion.h"
 #include "cmd/hvmon/config_emulation.h"
 #include "cmd/hvmon/enumerate.h"
+#include "cmd/hvmon/hold_guest.h"
 #include "cmd/hvmon/methods.h"
 #include "cmd/hvmon/own_interrupt.h"
 #include "cmd/hvmon/pf_link.h"
@@ -69,6 +70,7 @@ void hvmon_fini(struct hvmon *hv)
 		completion_close(device);
 		pf_link_close(device);
 		config_emulation_forget(device);
+		hold_guest_close(device);
 		virtual_close(device);
 		own_interrupt_close(device);
 	}

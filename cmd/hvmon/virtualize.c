@@ -17,16 +17,20 @@
 
 #include "cmd/hvmon/boundary_search.h"
 #include "cmd/hvmon/hold.h"
+#include "cmd/hvmon/hold_guest.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/own_interrupt.h"
 #include "cmd/hvmon/protection_rows.h"
 #include "cmd/hvmon/translation.h"
 #include "cmd/hvmon/virtual.h"
+#include "libcore/units.h"
 
 struct virtualize {
 	struct procedure p;
 	bool own_mode, aborts;
+	enum hold hold; /* pause, lock, or none */
+	uint64_t limit_ns;
 };
 
 static struct vf_allocation *row_of(const struct device *device)
@@ -115,9 +119,20 @@ static int virtualize_enable(struct procedure *p)
 	return STEP_NEXT;
 }
 
+/* Until what the guest itself began has interrupted it. */
+static int virtualize_ask(struct procedure *p)
+{
+	const struct virtualize *z = (const struct virtualize *)p;
+
+	if (z->hold != HOLD_NONE)
+		step_hold_guest(p, p->device, z->hold, z->limit_ns);
+	return STEP_NEXT;
+}
+
 static int virtualize_emulate(struct procedure *p)
 {
 	boundary_search_start(p->device->virtual);
+	hold_guest_release(p->device);
 	return STEP_NEXT;
 }
 
@@ -136,6 +151,7 @@ static int virtualize_undone(struct procedure *p)
 {
 	bridge_link_catch_up(&p->hv->bridge);
 	virtual_end(p->device);
+	hold_guest_release(p->device);
 	step_interrupt_on(p, p->device);
 	return STEP_NEXT;
 }
@@ -157,6 +173,7 @@ static const struct step virtualize_steps[] = {
 	{ POINT_NONE, virtualize_revoke },
 	{ POINT_VIRT_214, virtualize_trap },
 	{ POINT_VIRT_216, virtualize_enable },
+	{ POINT_NONE, virtualize_ask },
 	{ POINT_VIRT_218, virtualize_emulate },
 	{ POINT_NONE, virtualize_undo },
 	{ POINT_NONE, virtualize_undone },
@@ -166,7 +183,7 @@ static const struct step virtualize_steps[] = {
 static const struct procedure_desc virtualize_desc = {
 	.name = "virtualize",
 	.steps = virtualize_steps,
-	.cleanup = 7, /* virtualize_undo */
+	.cleanup = 8, /* virtualize_undo */
 	.end = virtualize_end,
 };
 
@@ -207,16 +224,41 @@ static bool take_word(struct control_call *call, const json_t *params,
 	return false;
 }
 
+/* Before 218 a guest can be asked only, as nothing is emulated yet; false:
+ * answered. */
+static bool take_hold(struct control_call *call, const json_t *params,
+		      struct virtualize *z)
+{
+	const char *hold = control_string(params, "hold", NULL);
+	const char *limit = control_string(params, "limit", NULL);
+	struct complaint c;
+	int err = 0;
+
+	z->limit_ns = NS_PER_S;
+	if (hold)
+		err = hold_parse(hold, &z->hold, &c);
+	if (!err && z->hold > HOLD_LOCK)
+		err = complain(&c, EINVAL,
+			       "virtualize holds off by pause or lock, not %s",
+			       hold);
+	if (!err && limit)
+		err = units_duration(limit, &z->limit_ns, &c);
+	if (err)
+		control_fail(call, RPC_PARAMS, "%s", c.text);
+	return !err;
+}
+
 void virtualize_method(void *arg, struct control_call *call, json_t *params)
 {
 	struct hvmon *hv = arg;
 	struct device *device = virtualize_device(hv, call, params);
-	struct virtualize *z;
+	struct virtualize held = { .hold = HOLD_NONE }, *z;
 	bool adopt, aborts;
 
 	if (!device ||
 	    !take_word(call, params, "mode", "own", "adopt", &adopt) ||
-	    !take_word(call, params, "illegal", "drop", "abort", &aborts))
+	    !take_word(call, params, "illegal", "drop", "abort", &aborts) ||
+	    !take_hold(call, params, &held))
 		return;
 	if (device->virtual) {
 		control_fail(call, RPC_DENIED, "%s is virtualised already",
@@ -227,6 +269,8 @@ void virtualize_method(void *arg, struct control_call *call, json_t *params)
 	z->p.call = call;
 	z->own_mode = !adopt;
 	z->aborts = aborts;
+	z->hold = held.hold;
+	z->limit_ns = held.limit_ns;
 	procedure_about(&z->p, device);
 	procedure_start(&z->p, device_lane(device));
 }

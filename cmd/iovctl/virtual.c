@@ -32,7 +32,7 @@ const struct command virtual_commands[] = {
 	  .what = "slide the monitor in between a guest and its device",
 	  .help = "The guest's accesses are emulated from the end of a sequence "
 		  "on, which is looked for. Table devices shows the mode.",
-	  .takes = TAKES_VIRTUAL,
+	  .takes = TAKES_HOLD | TAKES_VIRTUAL,
 	  .min_args = 1,
 	  .max_args = 1,
 	  .fn = do_virtual },
