@@ -91,3 +91,28 @@ is_broken() {
 	verifier -DNO_LOOK
 	is_broken arrives
 }
+
+@test "summary byte and initiative: no event is left behind" {
+	model=summary-byte.pml
+	verifier
+	holds arrives
+	holds bounded
+}
+
+@test "a summary byte that is set before the entry, or cleared after emptying, is noticed" {
+	model=summary-byte.pml
+	verifier -DBYTE_FIRST
+	is_broken arrives
+	verifier -DCLEAR_LAST
+	is_broken arrives
+}
+
+@test "an adapter or a consumer that looks too early, or no timer, is noticed" {
+	model=summary-byte.pml
+	verifier -DLOOK_FIRST
+	is_broken arrives
+	verifier -DTAKE_FIRST
+	is_broken arrives
+	verifier -DNO_RERUN
+	is_broken arrives
+}
