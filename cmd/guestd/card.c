@@ -1,4 +1,4 @@
-/* card.c - devices with one function: found, set up, interrupts.
+/* card.c - functions that are no VFs of a nic: found, set up, interrupts.
  *
  * Theory of operation.  A look at config space begins a set-up, a row of steps
  * each of which sends its requests and goes on when all are answered.  One
@@ -25,7 +25,8 @@
 #define COMMAND \
 	(PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE)
 
-static const struct card_ops *const kinds[] = { &ether_card, &uart_card };
+static const struct card_ops *const kinds[] = { &ether_card, &uart_card,
+						&hca_card };
 
 static const char *const state_names[] = {
 	[CARD_NEW] = "new",
@@ -272,7 +273,12 @@ static void setup_run(struct card *card)
 			go_down(card, CARD_AWAY, "absent");
 			return;
 		}
-		if (card->step == 1 && is_as_left(card)) {
+		if (card->step == 1 && !card->verified && is_as_left(card) &&
+		    card->ops->verify) {
+			card->ops->verify(card);
+			return;
+		}
+		if (card->step == 1 && !card->stale && is_as_left(card)) {
 			if (card->state != CARD_UP) {
 				card_up(card);
 				return;
@@ -289,6 +295,13 @@ static void setup_run(struct card *card)
 		}
 		steps[card->step++](card);
 	}
+}
+
+void card_verified(struct card *card, bool same)
+{
+	card->verified = true;
+	card->stale = !same;
+	setup_run(card);
 }
 
 void card_look(struct card *card, const struct pci_slot *slot)
@@ -311,6 +324,7 @@ void card_look(struct card *card, const struct pci_slot *slot)
 	card->busy = true;
 	card->step = 0;
 	card->err = 0;
+	card->verified = card->stale = false;
 	setup_run(card);
 }
 
@@ -368,7 +382,7 @@ static const struct control_column columns[] = {
 };
 
 const struct control_table card_tables[] = {
-	{ "cards", "single functions that this guest drives", columns,
-	  card_rows },
+	{ "cards", "functions that this guest drives and that are no nic's",
+	  columns, card_rows },
 	{ NULL, NULL, NULL, NULL },
 };

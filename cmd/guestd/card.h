@@ -1,4 +1,4 @@
-/* card.h - a device with one function that this guest has whole, as its
+/* card.h - a function that this guest has and that is no nic's VF, as its
  * driver has it: found, set up, interrupts. */
 #ifndef IOVKIT_GUESTD_CARD_H
 #define IOVKIT_GUESTD_CARD_H
@@ -36,6 +36,9 @@ struct card_ops {
 	/* The function is as after a reset: program it, then card_up(), or
 	 * card_failed(). */
 	void (*start)(struct card *card);
+	/* It looks as it was left: make sure, then card_verified().  NULL:
+	 * looks suffice. */
+	void (*verify)(struct card *card);
 	/* It interrupts, or may have while nobody listened. */
 	void (*interrupt)(struct card *card);
 	void (*fini)(struct card *card);
@@ -62,6 +65,7 @@ struct card {
 	/* set-up */
 	unsigned step, pending;
 	bool busy, look_again;
+	bool verified, stale; /* by ops->verify; it was reset after all */
 	int err;
 	/* card_hold.c */
 	struct {
@@ -71,7 +75,7 @@ struct card {
 	} hold;
 };
 
-extern const struct card_ops ether_card, uart_card;
+extern const struct card_ops ether_card, uart_card, hca_card;
 
 const char *card_state_name(enum card_state state);
 /* The driver that takes what the slot shows; NULL: none does. */
@@ -84,7 +88,9 @@ void card_free(struct card *card);
 /* Config space was looked at. */
 void card_look(struct card *card, const struct pci_slot *slot);
 
-/* By the drivers.  Its registers are programmed. */
+/* By the drivers.  Whether what they made is still there. */
+void card_verified(struct card *card, bool same);
+/* Its registers are programmed. */
 void card_up(struct card *card);
 /* An access failed or read as all ones: away until the platform interrupts. */
 void card_lost(struct card *card, const char *why);

@@ -40,6 +40,7 @@ enum {
 	OPT_MESSAGES,
 	OPT_TTY,
 	OPT_BYTES,
+	OPT_EXCHANGE,
 	OPT_ONCE,
 	OPT_IDLE,
 	OPT_RING,
@@ -99,6 +100,13 @@ static const struct argp_option options[] = {
 	  "[,poll][,loop][,vf=SLOT]",
 	  OPTION_ARG_OPTIONAL,
 	  "send a stream of bytes with a UART, and check what comes back", 2 },
+	{ "exchange", OPT_EXCHANGE,
+	  "to=PARTITION[/SERVICE][,service=N][,queues=N][,depth=N][,rate=R]"
+	  "[,size=S|A-B][,count=N][,write=N][,delay=TIME][,seed=N][,vf=SLOT]",
+	  0,
+	  "send numbered messages between queue pairs of an adapter and those "
+	  "of another guest, and check what comes",
+	  2 },
 	{ NULL, 0, NULL, 0, "How they run:", 3 },
 	{ "pps", OPT_PPS, "R", 0,
 	  "-r: frames a second (20k), max: as fast as the ring goes", 3 },
@@ -215,6 +223,8 @@ static int parse_workload(int key, char *arg, struct argp_state *state,
 		return add_parsed(state, WORKLOAD_TTY, arg ? arg : "", c);
 	case OPT_BYTES:
 		return add_parsed(state, WORKLOAD_BYTES, arg ? arg : "", c);
+	case OPT_EXCHANGE:
+		return add_parsed(state, WORKLOAD_EXCHANGE, arg, c);
 	case OPT_TAP:
 		spec_add(state, WORKLOAD_TAP)->path = arg;
 		return 0;

@@ -27,6 +27,7 @@ static const struct workload_ops *const kinds[] = {
 	[WORKLOAD_MESSAGES] = &messages_ops,
 	[WORKLOAD_TTY] = &tty_ops,
 	[WORKLOAD_BYTES] = &bytes_ops,
+	[WORKLOAD_EXCHANGE] = &exchange_ops,
 };
 _Static_assert(sizeof(kinds) / sizeof(*kinds) == WORKLOAD_KIND_N,
 	       "one row a kind");

@@ -46,6 +46,7 @@ enum workload_kind {
 	WORKLOAD_MESSAGES,
 	WORKLOAD_TTY,
 	WORKLOAD_BYTES,
+	WORKLOAD_EXCHANGE,
 	WORKLOAD_KIND_N
 };
 
@@ -74,6 +75,10 @@ struct workload_spec {
 		BYTES_SEND,
 		BYTES_CHECK
 	} way;
+	/* exchange: with the peer's ports from this number on */
+	uint32_t partition, peer_service, service, queues;
+	uint32_t write_every; /* 0: never */
+	uint64_t delay_ns;    /* of interrupts */
 };
 
 enum workload_state {
@@ -203,6 +208,6 @@ const char *workload_state_name(enum workload_state state);
 
 extern const struct workload_ops send_ops, requests_ops, replay_ops, sink_ops,
 	capture_ops, tap_ops, echo_ops, roundtrip_ops, messages_ops, tty_ops,
-	bytes_ops;
+	bytes_ops, exchange_ops;
 
 #endif

@@ -7,12 +7,15 @@
 
 #include "cmd/guestd/frames.h"
 #include "cmd/guestd/workload.h"
+#include "libcore/hca_regs.h"
 #include "libcore/nic_regs.h"
 #include "libcore/platform.h"
 #include "libcore/units.h"
 #include "libcore/vfu_client.h"
 
 #define SPEC_TEXT_MAX 256
+#define QUEUES_MAX    2048u /* so that events of all fit an event queue */
+#define SERVICE_MAX   0xffffu
 
 struct workload_spec workload_spec_init(enum workload_kind kind)
 {
@@ -20,7 +23,10 @@ struct workload_spec workload_spec_init(enum workload_kind kind)
 		.kind = kind,
 		.size_min = kind == WORKLOAD_ROUNDTRIP ? FRAMES_MIN : 1514,
 		.size_max = kind == WORKLOAD_ROUNDTRIP ? FRAMES_MIN : 1514,
-		.depth = kind == WORKLOAD_REQUESTS,
+		.depth = kind == WORKLOAD_EXCHANGE ? 32
+						   : kind == WORKLOAD_REQUESTS,
+		.service = 1,
+		.queues = 1,
 		.reg = NIC_SCRATCH,
 		.uart = UART_MODE_DEFAULT,
 	};
@@ -34,6 +40,7 @@ bool workload_is_finite(const struct workload_spec *spec)
 	case WORKLOAD_ROUNDTRIP:
 	case WORKLOAD_MESSAGES:
 	case WORKLOAD_BYTES:
+	case WORKLOAD_EXCHANGE:
 		return spec->count > 0;
 	case WORKLOAD_TTY:
 	case WORKLOAD_REPLAY:
@@ -190,6 +197,65 @@ static int parse_port(struct workload_spec *spec, const char *key,
 	return -ENOENT;
 }
 
+/* "2/7" or "2", which is "2/1". */
+static int parse_peer(struct workload_spec *spec, const char *value,
+		      struct complaint *c)
+{
+	const char *slash = strchr(value, '/');
+	char partition[8];
+	int err;
+
+	strlcpy(partition, value, sizeof(partition));
+	if (slash && (size_t)(slash - value) < sizeof(partition))
+		partition[slash - value] = '\0';
+	err = parse_u32(partition, 1, HCA_PARTITIONS, &spec->partition, c);
+	spec->peer_service = 1;
+	if (!err && slash)
+		err = parse_u32(slash + 1, 1, SERVICE_MAX, &spec->peer_service,
+				c);
+	return err < 0 ? complain_at(c, err, "to") : 0;
+}
+
+static int parse_exchange(struct workload_spec *spec, const char *key,
+			  const char *value, struct complaint *c)
+{
+	if (!strcmp(key, "to"))
+		return parse_peer(spec, value, c);
+	if (!strcmp(key, "service"))
+		return parse_u32(value, 1, SERVICE_MAX, &spec->service, c);
+	if (!strcmp(key, "queues"))
+		return parse_u32(value, 1, QUEUES_MAX, &spec->queues, c);
+	if (!strcmp(key, "write"))
+		return parse_u32(value, 1, UINT32_MAX, &spec->write_every, c);
+	if (!strcmp(key, "delay"))
+		return units_duration(value, &spec->delay_ns, c);
+	if (!strcmp(key, "size"))
+		return workload_parse_size(value, spec, c);
+	if (!strcmp(key, "seed"))
+		return units_number(value, 0, UINT64_MAX, &spec->seed, c);
+	return -ENOENT;
+}
+
+/* What only all keys together show. */
+static int check_exchange(const struct workload_spec *spec, const char *text,
+			  struct complaint *c)
+{
+	if (!spec->partition)
+		return complain(c, EINVAL,
+				"'%s' says not whom to exchange with (to=2/1)",
+				text);
+	if (spec->depth < 2 || spec->depth & (spec->depth - 1))
+		return complain(c, EINVAL, "depth %u is no power of two",
+				(unsigned)spec->depth);
+	if (spec->service + spec->queues - 1 > SERVICE_MAX ||
+	    spec->peer_service + spec->queues - 1 > SERVICE_MAX)
+		return complain(c, EINVAL, "service numbers end at %u",
+				SERVICE_MAX);
+	if (spec->delay_ns > HCA_DELAY_MAX * NS_PER_US)
+		return complain(c, EINVAL, "the delay is longer than 1 s");
+	return 0;
+}
+
 /* Keys that stand alone. */
 static bool parse_flag(struct workload_spec *spec, const char *word)
 {
@@ -217,6 +283,9 @@ static const struct {
 				"depth, register, rate, count, vf" },
 	[WORKLOAD_MESSAGES] = { parse_send, "to, rate, size, count, seed, vf" },
 	[WORKLOAD_TTY] = { parse_port, "mode, divisor, poll, loop, vf" },
+	[WORKLOAD_EXCHANGE] = { parse_exchange,
+				"to, service, queues, depth, rate, size, "
+				"count, write, delay, seed, vf" },
 	[WORKLOAD_BYTES] = { parse_port, "way, count, seed, mode, divisor, "
 					 "poll, loop, vf" },
 };
@@ -275,6 +344,8 @@ int workload_parse(enum workload_kind kind, const char *text,
 	if (kind == WORKLOAD_REQUESTS && (spec.reg & 3))
 		return complain(c, EINVAL, "register 0x%x is not aligned",
 				spec.reg);
+	if (kind == WORKLOAD_EXCHANGE && check_exchange(&spec, text, c) < 0)
+		return -EINVAL;
 	*out = spec;
 	return 0;
 }
