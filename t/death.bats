@@ -352,10 +352,11 @@ kill_device_with_requests() {
 }
 
 @test "iovdev frozen: the first request that times out is named by bmc" {
-	BRIDGE_OPTIONS=--timeout=200ms machine_text always >"$T/machine"
+	BRIDGE_OPTIONS=--timeout=20s machine_text always >"$T/machine"
 	start bmc bmc "$T/machine"
 	kill -STOP "$(pid nic0)"
 	iovctl call vm2 requests '{"depth": 1}'
+	iovctl call bridge timeout '{"time": "200ms"}'
 	finish bmc 71
 	run log bmc
 	assert_output --regexp \
@@ -929,7 +930,7 @@ guestds_at() {
 rootbridge_dies_at() {
 	local point=$1
 	new_machine "rootbridge $point=kill"
-	BRIDGE_OPTIONS="--timeout=200ms --at $point=kill"
+	BRIDGE_OPTIONS="--timeout=20s --at $point=kill"
 	machine_text always >"$T/machine"
 	launch bmc bmc "$T/machine"
 	case $point in
@@ -937,6 +938,7 @@ rootbridge_dies_at() {
 		await_ready bmc
 		iovctl hold nic0/vf2 >/dev/null
 		iovctl call vm2 requests '{"depth": 1}' >/dev/null
+		iovctl call bridge timeout '{"time": "200ms"}' >/dev/null
 		;;
 	bridge.a1220)
 		await_ready bmc

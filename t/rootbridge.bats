@@ -227,9 +227,15 @@ teardown() {
 	await contained '.function == "nic0/vf1"'
 }
 
+# timeout_of TIME: from now on.
+timeout_of() {
+	rpc rootbridge timeout "[\"$1\"]" >/dev/null
+}
+
 @test "a completion timeout shuts the machine down and names the cause" {
-	machine --timeout 100ms
+	machine
 	say 1 'read 0x10800 4'
+	timeout_of 100ms
 	expect 1 'closed: hung up'
 	finish rootbridge 71
 	finish vm1 71
@@ -244,12 +250,14 @@ teardown() {
 }
 
 @test "contain: only that function is lost, until it is given back" {
-	machine --timeout 100ms --on-timeout contain
+	machine --on-timeout contain
 	say 0 channels
 	expect 0 'channels: ok'
 	say 1 'read 0x10800 4' 'read 0x10840 4' 'read 0x10000 1'
-	expect 1 'read 0x10000: 00' 'read 0x10800: ffffffff' \
-		'read 0x10840: ffffffff'
+	expect 1 'read 0x10000: 00'
+	timeout_of 100ms
+	expect 1 'read 0x10800: ffffffff' 'read 0x10840: ffffffff'
+	timeout_of 20s
 	expect 0 'exception contained vm1 bdf 0x0101'
 	say 1 'read 0x10010 2' 'write 0x10010 00'
 	expect 1 'read 0x10010: ffff' 'write 0x10010: ok'
@@ -278,11 +286,12 @@ teardown() {
 }
 
 @test "a device that dies with requests in flight" {
-	machine --timeout 500ms
+	machine
 	say 1 'read 0x10850 4' 'read 0x10000 1'
 	await device.gone '.pending > 0'
 	say 2 'read 0x10000 2'
 	expect 2 'read 0x10000: ffff'
+	timeout_of 100ms
 	finish rootbridge 71
 	await shutdown
 }
@@ -606,12 +615,13 @@ told_twice() {
 }
 
 @test "points on the data path" {
-	machine --timeout 200ms --at bridge.a1010=trace
+	machine --at bridge.a1010=trace
 	say 1 'read 0x10000 1'
 	expect 1 'read 0x10000: 00'
 	await bridge.a1010 '.operator == "vm1"'
 	rpc rootbridge at '["bridge.a1020=fail"]'
 	say 1 'read 0x10000 1'
+	timeout_of 100ms
 	finish rootbridge 71
 	await shutdown
 }

@@ -353,6 +353,8 @@ void operate_methods(struct bridge *b);
 
 /* completion_timeout.c */
 void completion_timeout_start(struct bridge *b, uint64_t arrival_ns);
+/* From now on, 0 for never; what is in flight is judged by it too. */
+void completion_timeout_set(struct bridge *b, uint64_t timeout_ns);
 /* Contain the function; op (may be NULL) is the operation to blame. */
 void contain(struct function *f, const struct operation *op, const char *why);
 void uncontain(struct function *f);

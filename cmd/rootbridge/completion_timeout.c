@@ -203,3 +203,14 @@ static void timeout_due(void *arg)
 		expired(b, op);
 	}
 }
+
+void completion_timeout_set(struct bridge *b, uint64_t timeout_ns)
+{
+	struct operation *op = oldest(b);
+
+	b->options.timeout_ns = timeout_ns;
+	b->timeout_late = false;
+	loop_timer_cancel(&b->timeout_timer);
+	if (op)
+		completion_timeout_start(b, op->arrival_ns);
+}

@@ -262,6 +262,23 @@ static void answer_attach(void *arg, struct control_call *call, json_t *params)
 		control_reply(call, json_pack("{s:I}", "since", from));
 }
 
+static void answer_timeout(void *arg, struct control_call *call, json_t *params)
+{
+	const char *time = control_string(params, "time", "");
+	json_int_t from = since(arg);
+	struct bridge *b = arg;
+	struct complaint c;
+	uint64_t ns;
+
+	if (units_duration(time, &ns, &c)) {
+		control_fail(call, RPC_PARAMS, "%s", c.text);
+		return;
+	}
+	event(b->log, "timeout.set", "s:I", "timeout_ns", (json_int_t)ns);
+	completion_timeout_set(b, ns);
+	control_reply(call, json_pack("{s:I}", "since", from));
+}
+
 static const struct control_param device_params[] = {
 	{ "device", 's', false, "the device's name, as in dev/NAME" },
 	{ NULL },
@@ -283,6 +300,10 @@ static const struct control_param fault_params[] = {
 	{ "fault", 's', false, "delay, loss, corrupt, ..., hold or none" },
 	{ NULL },
 };
+static const struct control_param timeout_params[] = {
+	{ "time", 's', false, "such as 200ms; 0: never" },
+	{ NULL },
+};
 static const struct control_param release_params[] = {
 	{ "function", 's', true, "whose held operations go on, in order" },
 	{ "point", 's', true, "only what is held there" },
@@ -302,6 +323,8 @@ static const struct control_method methods[] = {
 	{ "drop", "never answer one operation", answer_drop, operation_params },
 	{ "release", "let a function's held operations go, or points",
 	  answer_release, release_params },
+	{ "timeout", "set the completion timeout", answer_timeout,
+	  timeout_params },
 	{ "contain", "keep everybody off a function, as after a timeout",
 	  answer_contain, function_params },
 	{ "uncontain", "let a contained function be reached again",
