@@ -16,7 +16,7 @@ teardown() {
 # vm1's rows to VF 1 are fenced.
 fenced() {
 	# A busy computer is no reason to give them up.
-	machine --park-limit 20s
+	machine
 	say 0 channels 'row set 1 0x14000 0x17fff 0x50000000 allowed' \
 		'row set 1 0x10000 0x13fff 0x50000000 fenced'
 	expect 0 'channels: ok'

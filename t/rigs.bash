@@ -75,7 +75,8 @@ kill_vm() {
 machine() {
 	device 2
 	# A busy computer is no reason for a timeout.
-	start rootbridge rootbridge --vms 3 --timeout 20s "$@"
+	start rootbridge rootbridge --vms 3 --timeout 20s --park-limit 20s \
+		--exception-timeout 20s "$@"
 	await device.attached
 	vm 0
 	say 0 'write 0x40100010 00000050' 'write 0x40100004 0600' \

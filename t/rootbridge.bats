@@ -123,7 +123,7 @@ teardown() {
 }
 
 @test "a denied row asks the supervisor, and nobody else decides" {
-	machine
+	machine --exception-timeout 2s
 	say 0 channels 'row set 1 0x10000 0x13fff 0x50000000 denied' wait
 	expect 0 'channels: ok'
 	wait_until "$PATIENCE" rows_are protection 1 '.access == "denied"'
