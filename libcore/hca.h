@@ -152,8 +152,8 @@ bool hca_write(struct hca *hca, unsigned partition, uint32_t offset,
 void hca_ring(struct hca *hca, unsigned partition, unsigned bell, bool receive,
 	      uint64_t value);
 
-/* Do up to `budget` entries of send queues, in turns; whether there are more.
- */
+/* Do up to `budget` entries of send queues, long ones counting as several, in
+ * turns; whether there are more. */
 bool hca_work(struct hca *hca, unsigned budget);
 /* It reaches memory now that it did not reach before. */
 void hca_reaches(struct hca *hca, unsigned partition);

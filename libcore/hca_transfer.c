@@ -19,7 +19,9 @@
 
 #include "libcore/hca_private.h"
 
-#define TURN 16u /* entries of one queue pair in a row */
+/* What one queue pair does in a row; so many bytes count as an entry more. */
+#define TURN       16u
+#define TURN_BYTES 4096u
 
 enum outcome {
 	WENT,
@@ -242,8 +244,8 @@ static enum hca_completion move(struct hca_qp *qp, struct hca_qp *peer,
 	return status;
 }
 
-/* The entry at the head of the send queue. */
-static enum outcome step(struct hca_qp *qp)
+/* The entry at the head of the send queue; *cost is what it took. */
+static enum outcome step(struct hca_qp *qp, unsigned *cost)
 {
 	struct hca_qp *peer;
 	struct hca_wqe wqe;
@@ -254,6 +256,8 @@ static enum outcome step(struct hca_qp *qp)
 		return ENDED;
 	}
 	status = check(qp, &wqe);
+	if (status == HCA_DONE)
+		*cost += wqe.length / TURN_BYTES;
 	peer = hca_peer_find(qp->object.hca, qp->peer);
 	if (status == HCA_DONE && !is_peer(qp, peer))
 		status = HCA_REMOTE_GONE;
@@ -276,17 +280,19 @@ bool hca_work(struct hca *hca, unsigned budget)
 {
 	enum outcome outcome;
 	struct hca_qp *qp;
-	unsigned i;
+	unsigned used = 0, cost;
 
-	while (budget && (qp = TAILQ_FIRST(&hca->runnable))) {
+	while (used < budget && (qp = TAILQ_FIRST(&hca->runnable))) {
 		leave_row(qp);
 		outcome = WENT;
-		for (i = 0; outcome == WENT && i < TURN && budget; i++) {
+		for (cost = 0;
+		     outcome == WENT && cost < TURN && used + cost < budget;) {
 			if (!has_work(qp) || !hca_may_dma(&qp->object))
 				break;
-			budget--;
-			outcome = step(qp);
+			cost++;
+			outcome = step(qp, &cost);
 		}
+		used += cost;
 		if (outcome == WAITS)
 			qp->waits = true;
 		else if (outcome == WENT && hca_may_dma(&qp->object))

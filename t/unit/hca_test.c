@@ -305,6 +305,33 @@ static void test_turns(void)
 	rig_free(r);
 }
 
+/* Long ones count as several. */
+static void test_long_turns(void)
+{
+	struct rig *r = rig_new();
+	struct end a, b;
+	unsigned i;
+
+	end_make(&a, r, 1);
+	end_make(&b, r, 2);
+	end_join(&a, &b);
+	for (i = 0; i < 2; i++) {
+		end_post_receive(&b, DATA_AT, 0x10000);
+		*end_entry(&a, SEND_AT, a.sent++) =
+			(struct hca_wqe){ .address = DATA_AT,
+					  .length = 0x10000,
+					  .work = HCA_SEND,
+					  .id = i };
+	}
+	hca_ring(&r->hca, 1, 0, false, hca_bell(a.qp, a.sent));
+	CHECK(hca_work(&r->hca, 10));
+	end_check_completion(&b, HCA_RECEIVE, 0, HCA_DONE, 0x10000);
+	end_check_no_completion(&b);
+	CHECK(!hca_work(&r->hca, 10));
+	end_check_completion(&b, HCA_RECEIVE, 1, HCA_DONE, 0x10000);
+	rig_free(r);
+}
+
 /* Recording. */
 
 /* 412: one event for all completions until it is taken. */
@@ -637,6 +664,7 @@ static const struct unit_case cases[] = {
 	{ "no_peer", test_no_peer },
 	{ "names", test_names },
 	{ "turns", test_turns },
+	{ "long_turns", test_long_turns },
 	{ "coalesce", test_coalesce },
 	{ "shared_eq", test_shared_eq },
 	{ "summary", test_summary },
