@@ -245,21 +245,33 @@ suite() {
 	suite vf_allocation
 }
 
-# race HOW: guest and device as two threads.  Threads that ThreadSanitizer
+# race PROGRAM HOW: two sides as two threads.  Threads that ThreadSanitizer
 # watches want an address space that is not random.
 race() {
 	TSAN_OPTIONS="exitcode=66 halt_on_error=1" timeout 100 \
-		setarch -R "${unit%/*}/queue_race" "$1"
+		setarch -R "${unit%/*}/$1" "$2"
 }
 
 @test "both ends of a queue as two threads under ThreadSanitizer" {
-	run -0 race spin
+	run -0 race queue_race spin
 	assert_output "queue_race: spin: 100000 frames"
-	run -0 race sleep
+	run -0 race queue_race sleep
 	assert_output "queue_race: sleep: 100000 frames"
 }
 
 @test "an index published without release is noticed there" {
-	run -66 race relaxed
+	run -66 race queue_race relaxed
+	assert_output --partial "data race"
+}
+
+@test "adapter and consumer as two threads: no event is left behind" {
+	run -0 race hca_race at-once
+	assert_output "hca_race: at-once: 200000 completions"
+	run -0 race hca_race delay
+	assert_output "hca_race: delay: 200000 completions"
+}
+
+@test "a mark that is looked at without acquire is noticed there" {
+	run -66 race hca_race relaxed
 	assert_output --partial "data race"
 }
