@@ -74,27 +74,30 @@ void virtual_put(struct virtual *v)
 	free_if_over(v);
 }
 
-static struct virtual_room *room_of(const struct device *device)
+/* NULL: vm0's memory is too small. */
+static void *room_of(const struct device *device)
 {
 	uint8_t *room = device_room(device);
 
-	return room ? (void *)(room + VIRTUAL_ROOM_OFFSET) : NULL;
+	return room ? room + VIRTUAL_ROOM_AT : NULL;
 }
 
 void virtual_forget(const struct device *device)
 {
-	struct virtual_room *room = room_of(device);
+	void *room = room_of(device);
 
 	if (room)
-		virtual_room_clear(room);
+		memset(room, 0, 2 * sizeof(struct virtual_record));
 }
 
 void virtual_keep_record(struct virtual *v)
 {
-	struct virtual_room *room = v->device ? room_of(v->device) : NULL;
+	void *room = v->device ? room_of(v->device) : NULL;
 
+	v->record.head.magic = VIRTUAL_RECORD_MAGIC;
+	v->record.head.version = VIRTUAL_RECORD_VERSION;
 	if (room)
-		virtual_room_put(room, &v->record);
+		record_pair_put(room, sizeof(v->record), &v->record);
 }
 
 static void tell_waiter(void *arg)
@@ -638,8 +641,11 @@ static bool is_trapped(const struct device *device)
 
 void virtual_take_up(struct device *device)
 {
-	const struct virtual_room *room = room_of(device);
-	struct virtual_record record;
+	struct virtual_record record = {
+		.head.magic = VIRTUAL_RECORD_MAGIC,
+		.head.version = VIRTUAL_RECORD_VERSION,
+	};
+	const void *room = room_of(device);
 	const struct vf_allocation *row;
 	struct virtual *v;
 	bool ours;
@@ -649,10 +655,11 @@ void virtual_take_up(struct device *device)
 	device->look_again = true;
 	v = virtual_new(device, VIRTUAL_SEARCH);
 	row = virtual_row(v);
-	ours = row && room && virtual_room_get(room, device->bdf, &record) &&
+	ours = row && room && !record_pair_get(room, sizeof(record), &record) &&
+	       virtual_record_is_sound(&record, device->bdf) &&
 	       record.vm == row->vm &&
 	       record.emulator == emulator_number(v->emulator) &&
-	       record.machine < v->emulator->machine.n_states && record.machine;
+	       record.machine < v->emulator->machine.n_states;
 	event(device->hv->program->log,
 	      ours ? "virtual.taken-up" : "virtual.let-go", "s:s", "device",
 	      device->name);

@@ -1,10 +1,9 @@
-/* virtual_record.h - what a hypervisor leaves for its successor of a device
- * that is virtualised: boundary of hvmon with the next hvmon.  Pure.
+/* virtual_record.h - what a hypervisor leaves for the next one of a device that
+ * is virtualised: boundary of hvmon with the next hvmon.  Pure.
  *
- * It lies at VIRTUAL_ROOM_OFFSET of the device's room in vm0's main memory
- * (reset_record.h).  Two records take turns: hvmon may die in the middle of
- * one, and the one before is whole.  The later one counts.  Whether the device
- * is virtualised at all is not said here but by the root bridge's rows.
+ * A record pair (record_pair.h) at VIRTUAL_ROOM_AT of the device's room in
+ * vm0's main memory (reset_record.h).  Whether the device is virtualised at all
+ * is not said here but by the root bridge's rows.
  */
 #ifndef IOVKIT_HVMON_VIRTUAL_RECORD_H
 #define IOVKIT_HVMON_VIRTUAL_RECORD_H
@@ -13,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cmd/hvmon/record_pair.h"
 #include "cmd/hvmon/reset_record.h"
 
 enum virtual_phase {
@@ -31,17 +31,14 @@ struct virtual_logged {
 _Static_assert(sizeof(struct virtual_logged) == 16, "virtual_logged");
 
 #define VIRTUAL_STATE_MAX      1024u
-#define VIRTUAL_LOG_MAX        256u
+#define VIRTUAL_LOG_MAX        128u
 #define VIRTUAL_RECORD_MAGIC   0x74726956u /* "Virt" */
 #define VIRTUAL_RECORD_VERSION 1u
 
 struct virtual_record {
-	uint32_t magic, version;
-	uint64_t sum; /* of all that follows, size bytes in all */
-	uint32_t size;
+	struct record_head head;
 	uint16_t bdf;
-	uint16_t phase;    /* enum virtual_phase */
-	uint64_t sequence; /* the larger one counts */
+	uint16_t phase; /* enum virtual_phase */
 	uint32_t vm;
 	uint32_t emulator; /* its number */
 	uint16_t machine;  /* state of the machine */
@@ -49,30 +46,20 @@ struct virtual_record {
 	uint16_t aborts;   /* illegal accesses end in a target abort */
 	uint16_t behind;   /* bdf of the device that does the work */
 	uint32_t n_log;
-	uint32_t rsvd0;
 	uint8_t state[VIRTUAL_STATE_MAX]; /* the emulator's own */
 	struct virtual_logged log[VIRTUAL_LOG_MAX];
 };
-_Static_assert(offsetof(struct virtual_record, state) == 56, "record");
-_Static_assert(offsetof(struct virtual_record, log) == 56 + VIRTUAL_STATE_MAX,
+_Static_assert(offsetof(struct virtual_record, state) == 48, "record");
+_Static_assert(offsetof(struct virtual_record, log) == 48 + VIRTUAL_STATE_MAX,
 	       "record");
 
-struct virtual_room {
-	struct virtual_record record[2];
-};
-#define VIRTUAL_ROOM_OFFSET 0x8000u
-_Static_assert(sizeof(struct reset_room) <= VIRTUAL_ROOM_OFFSET &&
-		       VIRTUAL_ROOM_OFFSET + sizeof(struct virtual_room) <=
-			       RESET_ROOM_SIZE,
-	       "both fit in the room");
+#define VIRTUAL_ROOM_AT 0x8000u
+_Static_assert(sizeof(struct reset_room) <= VIRTUAL_ROOM_AT, "room");
+_Static_assert(VIRTUAL_ROOM_AT + 2 * sizeof(struct virtual_record) <= 0xf000,
+	       "that of connections comes next");
 
-/* Complete the record (sequence, size, sum) and put it in place of the older
- * one. */
-void virtual_room_put(struct virtual_room *room, struct virtual_record *record);
-/* The record that counts, copied; false: there is none of this device. */
-bool virtual_room_get(const struct virtual_room *room, uint16_t bdf,
-		      struct virtual_record *record);
-/* The device is not virtualised. */
-void virtual_room_clear(struct virtual_room *room);
+/* Whether a record that was read is about the device at bdf, and makes sense.
+ */
+bool virtual_record_is_sound(const struct virtual_record *record, uint16_t bdf);
 
 #endif
