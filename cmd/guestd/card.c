@@ -17,6 +17,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "cmd/guestd/access_cost.h"
 #include "cmd/guestd/card_hold.h"
 #include "cmd/guestd/guestd.h"
 #include "libcore/pci_config.h"
@@ -105,6 +106,7 @@ void card_free(struct card *card)
 {
 	if (!card)
 		return;
+	access_cost_end(card);
 	card_hold_end(card);
 	card->ops->fini(card);
 	loop_watch_del(&card->irq);

@@ -14,6 +14,7 @@
 #include "libcore/control.h"
 #include "libcore/loop.h"
 
+struct access_cost;
 struct card;
 struct guest;
 struct vf_select;
@@ -67,6 +68,7 @@ struct card {
 	bool busy, look_again;
 	bool verified, stale; /* by ops->verify; it was reset after all */
 	int err;
+	struct access_cost *cost; /* access_cost.c */
 	/* card_hold.c */
 	struct {
 		bool on, drained;

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "cmd/guestd/access_cost.h"
 #include "cmd/guestd/card.h"
 #include "cmd/guestd/card_hold.h"
 #include "cmd/guestd/guestd.h"
@@ -40,6 +41,8 @@ int main(int argc, char **argv)
 	if (status == 0) {
 		control_add_methods(self.program.control, guest_methods, &self);
 		control_add_methods(self.program.control, card_hold_methods,
+				    &self);
+		control_add_methods(self.program.control, access_cost_methods,
 				    &self);
 		control_add_tables(self.program.control, report_tables, &self);
 		control_add_tables(self.program.control, card_tables, &self);
