@@ -46,6 +46,8 @@ struct devirtualize {
 	bool waited;   /* for POLL_NS */
 	bool disabled; /* 716 is done */
 	uint32_t n_replayed;
+	uint64_t quiet_ns; /* since when new sequences are held off for good */
+	uint64_t pause_ns;
 };
 
 static struct devirtualize *of(struct procedure *p)
@@ -242,10 +244,13 @@ static int wait_until_quiet(struct procedure *p)
 		return STEP_NEXT;
 	if (is_quiet(v)) {
 		virtual_hold(v, z->hold);
+		if (!z->quiet_ns)
+			z->quiet_ns = clock_now_ns();
 		return STEP_NEXT;
 	}
 	if (v->n_kept && z->waited)
 		virtual_hold(v, HOLD_NONE);
+	z->quiet_ns = 0;
 	return wait_on(p, v);
 }
 
@@ -300,6 +305,9 @@ static int devirtualize_replay(struct procedure *p)
 		return gone(p);
 	if (z->n_replayed == v->record.n_log) {
 		v->closing = true;
+		/* A guest whose writes are logged waits from here on. */
+		if (!z->quiet_ns || z->hold == HOLD_LOG)
+			z->quiet_ns = clock_now_ns();
 		if (v->record.n_log)
 			event(p->hv->program->log, "devirtualize.replayed",
 			      "s:s, s:I", "device", p->device->name, "writes",
@@ -339,6 +347,8 @@ static int devirtualize_leave(struct procedure *p)
 	/* What ran by itself is told here before the reply, and to nobody. */
 	bridge_link_catch_up(&p->hv->bridge);
 	virtual_end(p->device);
+	hold_guest_release(p->device);
+	of(p)->pause_ns = clock_now_ns() - of(p)->quiet_ns;
 	return STEP_NEXT;
 }
 
@@ -370,9 +380,12 @@ static void devirtualize_end(struct procedure *p)
 {
 	hold_guest_release(p->device);
 	if (!p->err)
-		event(p->hv->program->log, "device.direct", "s:s, s:b, s:I",
-		      "device", p->device->name, "reset", (int)of(p)->corrected,
-		      "took_ns", (json_int_t)(clock_now_ns() - p->began_ns));
+		event(p->hv->program->log, "device.direct",
+		      "s:s, s:b, s:s, s:I, s:I", "device", p->device->name,
+		      "reset", (int)of(p)->corrected, "hold",
+		      hold_name(of(p)->hold), "pause_ns",
+		      (json_int_t)of(p)->pause_ns, "took_ns",
+		      (json_int_t)(clock_now_ns() - p->began_ns));
 	procedure_answer(p, json_pack("{s:s, s:s, s:b}", "device",
 				      p->device->name, "mode",
 				      of(p)->forwards ? "forward" : "direct",
