@@ -86,6 +86,16 @@ scenario() {
 	assert_line "guest3<"
 }
 
+@test "virtualize: nothing lost, and a pause for each way of holding off" {
+	scenario virtualize --switches 30
+	run -0 jq -r '[.scenario, .switches, .lost, .repeated, .torn,
+		.direct_ns > 0, .direct_after_ns > 0, .trapped_ns > 0,
+		([.pause_us | to_entries[] | select(.value > 0) | .key] |
+			join("-"))] | join(" ")' <<<"$output"
+	assert_output \
+		"virtualize 30 0 0 0 true true true pause-lock-busy-block-log"
+}
+
 @test "a scenario leaves nothing behind, and knows no other word" {
 	export TMPDIR=$T/tmp
 	mkdir "$TMPDIR"
