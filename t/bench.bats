@@ -71,6 +71,14 @@ measure() {
 	assert_output '["fast-path",["fan","one-hop","round-trip","two-hop","two-hop-procs"],true,true]'
 }
 
+@test "direct-access measures writes and reads, none of which passes the bridge" {
+	[[ $(nproc) -ge 2 ]] || skip "it needs two CPUs"
+	measure direct-access 1 0,1 2000
+	run -0 jq -ce '[.bench, .through_bridge, ([.ratio_write, .ratio_read] |
+		all(. > 0))]' <<<"${lines[-1]}"
+	assert_output '["direct-access",0,true]'
+}
+
 @test "pf-reset measures all nine pairs" {
 	[[ ! ${IOVKIT_SANITIZERS:-} ]] || skip "a time under sanitizers is none"
 	measure pf-reset --quick

@@ -126,6 +126,37 @@ count() {
 	machine_stop
 }
 
+# accesses SPEC: of vm1 to the scratch register of a UART.
+accesses() {
+	timeout $((PATIENCE * 3)) guestd --vm 1 --once "--accesses=$1" 2>&1
+}
+
+@test "window: reads follow writes on every path, and a page is another's" {
+	machine_start <<-END
+		bridge: rootbridge
+		com0: iovdev --type uart
+		com1: iovdev --type uart
+		hv: hvmon --device com0=vm1 --device com1=vm1 \
+			--translation com1=reject
+	END
+	# A read that is not what was written before it is an error.
+	run -0 accesses vf=0,depth=32,count=5000
+	run -0 accesses vf=1,depth=32,count=500
+	run -0 iovctl translate com0 read-only
+	run -0 accesses vf=0,depth=32,count=5000
+	run -0 accesses write,vf=0,count=50
+	run -0 iovctl translate com0 page:com1
+	run -0 accesses write,vf=0,depth=300,count=5000
+	await translation.changed '.function == "com1/pf0"'
+	await window.ended '.function == "com1/pf0" and .writes > 1000'
+	run -0 iovctl translate com0 page:com7
+	run -0 accesses vf=0,count=50
+	await translation.rejected '.why == "the VM has no such other device"'
+	run -64 hvmon --translation com0=page:
+	run -64 hvmon --translation reject
+	machine_stop
+}
+
 @test "window: a guest that runs stops by itself when a window is taken back" {
 	local i n=20
 	[[ ${IOVKIT_CAMPAIGN:-} != long ]] || n=1000

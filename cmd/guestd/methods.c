@@ -141,6 +141,19 @@ static void method_sink(void *arg, struct control_call *call, json_t *params)
 	add_plain(arg, call, params, WORKLOAD_SINK);
 }
 
+static void method_accesses(void *arg, struct control_call *call,
+			    json_t *params)
+{
+	struct workload_spec spec = workload_spec_init(WORKLOAD_ACCESSES);
+	struct complaint c = { "" };
+
+	spec.writes = control_boolean(params, "write", false);
+	if (take_common(&spec, params, &c) < 0)
+		control_fail(call, RPC_PARAMS, "%s", c.text);
+	else
+		add(arg, call, &spec);
+}
+
 static void method_stop_workload(void *arg, struct control_call *call,
 				 json_t *params)
 {
@@ -196,6 +209,14 @@ static const struct control_param requests_params[] = {
 	{ NULL, 0, false, NULL },
 };
 
+static const struct control_param accesses_params[] = {
+	{ "write", 'b', true, "writes, default reads" },
+	{ "depth", 'i', true, "outstanding at a time, 1 to 1024" },
+	{ "count", 'i', true, "accesses, default no end" },
+	{ "vf", 's', true, "slot of the UART" },
+	{ NULL, 0, false, NULL },
+};
+
 static const struct control_param vf_params[] = {
 	{ "vf", 's', true, "FUNCTION or slot, default every VF" },
 	{ NULL, 0, false, NULL },
@@ -219,6 +240,8 @@ const struct control_method guest_methods[] = {
 	{ "send", "send numbered frames", method_send, send_params },
 	{ "requests", "keep register reads outstanding", method_requests,
 	  requests_params },
+	{ "accesses", "keep accesses to a UART's scratch register outstanding",
+	  method_accesses, accesses_params },
 	{ "echo", "send frames back", method_echo, vf_params },
 	{ "sink", "count frames", method_sink, vf_params },
 	{ "stop-workload", "end a workload, or all", method_stop_workload,

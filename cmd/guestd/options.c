@@ -38,6 +38,7 @@ enum {
 	OPT_ROUNDTRIP,
 	OPT_POLL,
 	OPT_MESSAGES,
+	OPT_ACCESSES,
 	OPT_TTY,
 	OPT_BYTES,
 	OPT_EXCHANGE,
@@ -93,6 +94,9 @@ static const struct argp_option options[] = {
 	  OPTION_ARG_OPTIONAL,
 	  "send numbered messages with an Ethernet card, by default to itself",
 	  2 },
+	{ "accesses", OPT_ACCESSES, "[write][,depth=N][,count=N][,vf=SLOT]",
+	  OPTION_ARG_OPTIONAL,
+	  "keep reads or writes of a UART's scratch register outstanding", 2 },
 	{ "tty", OPT_TTY, "[mode=8n1][,divisor=N][,poll][,loop][,vf=SLOT]",
 	  OPTION_ARG_OPTIONAL, "join standard input and output to a UART", 2 },
 	{ "bytes", OPT_BYTES,
@@ -217,6 +221,8 @@ static int parse_workload(int key, char *arg, struct argp_state *state,
 	case 'w':
 		spec_add(state, WORKLOAD_CAPTURE)->path = arg;
 		return 0;
+	case OPT_ACCESSES:
+		return add_parsed(state, WORKLOAD_ACCESSES, arg ? arg : "", c);
 	case OPT_MESSAGES:
 		return add_parsed(state, WORKLOAD_MESSAGES, arg ? arg : "", c);
 	case OPT_TTY:

@@ -25,6 +25,7 @@ static const struct workload_ops *const kinds[] = {
 	[WORKLOAD_ECHO] = &echo_ops,
 	[WORKLOAD_ROUNDTRIP] = &roundtrip_ops,
 	[WORKLOAD_MESSAGES] = &messages_ops,
+	[WORKLOAD_ACCESSES] = &accesses_ops,
 	[WORKLOAD_TTY] = &tty_ops,
 	[WORKLOAD_BYTES] = &bytes_ops,
 	[WORKLOAD_EXCHANGE] = &exchange_ops,

@@ -47,6 +47,7 @@ enum workload_kind {
 	WORKLOAD_TTY,
 	WORKLOAD_BYTES,
 	WORKLOAD_EXCHANGE,
+	WORKLOAD_ACCESSES,
 	WORKLOAD_KIND_N
 };
 
@@ -68,6 +69,7 @@ struct workload_spec {
 	/* replay, capture: file; tap: interface */
 	const char *path;
 	bool timing; /* replay: as captured */
+	bool writes; /* accesses */
 	/* tty, bytes */
 	struct uart_mode uart;
 	enum bytes_way {
@@ -207,7 +209,7 @@ const char *workload_function(const struct workload *w);
 const char *workload_state_name(enum workload_state state);
 
 extern const struct workload_ops send_ops, requests_ops, replay_ops, sink_ops,
-	capture_ops, tap_ops, echo_ops, roundtrip_ops, messages_ops, tty_ops,
-	bytes_ops, exchange_ops;
+	capture_ops, tap_ops, echo_ops, roundtrip_ops, messages_ops,
+	accesses_ops, tty_ops, bytes_ops, exchange_ops;
 
 #endif

@@ -23,8 +23,10 @@ struct workload_spec workload_spec_init(enum workload_kind kind)
 		.kind = kind,
 		.size_min = kind == WORKLOAD_ROUNDTRIP ? FRAMES_MIN : 1514,
 		.size_max = kind == WORKLOAD_ROUNDTRIP ? FRAMES_MIN : 1514,
-		.depth = kind == WORKLOAD_EXCHANGE ? 32
-						   : kind == WORKLOAD_REQUESTS,
+		.depth = kind == WORKLOAD_EXCHANGE
+				 ? 32
+				 : kind == WORKLOAD_REQUESTS ||
+					   kind == WORKLOAD_ACCESSES,
 		.service = 1,
 		.queues = 1,
 		.reg = NIC_SCRATCH,
@@ -41,6 +43,7 @@ bool workload_is_finite(const struct workload_spec *spec)
 	case WORKLOAD_MESSAGES:
 	case WORKLOAD_BYTES:
 	case WORKLOAD_EXCHANGE:
+	case WORKLOAD_ACCESSES:
 		return spec->count > 0;
 	case WORKLOAD_TTY:
 	case WORKLOAD_REPLAY:
@@ -282,6 +285,7 @@ static const struct {
 	[WORKLOAD_REQUESTS] = { parse_requests,
 				"depth, register, rate, count, vf" },
 	[WORKLOAD_MESSAGES] = { parse_send, "to, rate, size, count, seed, vf" },
+	[WORKLOAD_ACCESSES] = { NULL, "write, depth, count, vf" },
 	[WORKLOAD_TTY] = { parse_port, "mode, divisor, poll, loop, vf" },
 	[WORKLOAD_EXCHANGE] = { parse_exchange,
 				"to, service, queues, depth, rate, size, "
@@ -303,6 +307,11 @@ static int parse_pair(struct workload_spec *spec, char *word,
 		return parse_common(spec, "depth", word, c);
 	if (!value && port && parse_flag(spec, word))
 		return 0;
+	if (!value && spec->kind == WORKLOAD_ACCESSES &&
+	    (!*word || !strcmp(word, "write"))) {
+		spec->writes |= *word != '\0';
+		return 0;
+	}
 	if (!value && spec->kind == WORKLOAD_MESSAGES && !*word)
 		return 0;
 	if (!value)
@@ -312,7 +321,7 @@ static int parse_pair(struct workload_spec *spec, char *word,
 	err = -ENOENT;
 	if (strstr(kinds[spec->kind].keys, word))
 		err = parse_common(spec, word, value, c);
-	if (err == -ENOENT)
+	if (err == -ENOENT && kinds[spec->kind].parse)
 		err = kinds[spec->kind].parse(spec, word, value, c);
 	if (err == -ENOENT)
 		return complain(c, EINVAL, "no key '%s' (%s)", word,

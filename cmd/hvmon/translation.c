@@ -180,10 +180,11 @@ static const char *inspect(struct proposal *q)
 					 .gpa = asked->gpa,
 					 .page = page };
 	why = apply_rule(q, device);
-	if (!why && q->target->state != DEVICE_READY)
-		why = "the device is not ready";
+	if (why)
+		return why;
 	q->window.bdf = q->target->bdf;
-	return why;
+	return q->target->state == DEVICE_READY ? NULL
+						: "the device is not ready";
 }
 
 static int proposal_grant(struct procedure *p)
