@@ -126,12 +126,16 @@ starts() {
 	iovctl start hv >/dev/null 2>&1
 }
 
-# strike POINT VERB: kill the hypervisor there, and have the next one.
+# strike POINT VERB [HOLD]: kill the hypervisor there, and have the next one.
 strike() {
 	local victim
 	victim=$(pid hv)
 	iovctl at hv "$1=kill" >"$T/at"
-	rpc_raw hv "$2" '["ether0"]' >"$T/answer" || true
+	if [[ $2 == virtualize ]]; then
+		rpc_raw hv virtualize '["ether0"]'
+	else
+		rpc_raw hv devirtualize "[\"ether0\", \"$3\", \"0\"]"
+	fi >"$T/answer" || true
 	wait_until "$PATIENCE" is_gone "$victim"
 	wait_until "$PATIENCE" starts
 	wait_until "$PATIENCE" is state ready
@@ -148,7 +152,7 @@ to() {
 }
 
 @test "virtualize: a hypervisor killed at any point leaves a device in one mode" {
-	local point
+	local point i=0 ways=(block log busy pause lock)
 	power_on
 	start guest1 guestd --vm 1 --name=vm1 --messages
 	await workload.started
@@ -160,7 +164,7 @@ to() {
 		else
 			to virtual virtualize
 			wait_until "$PATIENCE" is machine start
-			strike "$point" devirtualize
+			strike "$point" devirtualize "${ways[i++ % 5]}"
 		fi
 	done < <(hvmon --list-points | awk '$1 ~ /^(de)?virt\./ { print $1 }' |
 		a_share)
@@ -363,6 +367,35 @@ leave_unread() {
 	await devirtualize.replayed '.writes == 3'
 	wait_until "$PATIENCE" sent 3
 	status 05 01
+	hand_off
+	machine_stop
+}
+
+@test "virtualize: what was logged is done once, wherever the hypervisor died" {
+	local point n=1 victim
+	emulated_by_hand
+	for point in devirt.718 devirt.720; do
+		victim=$(pid hv)
+		for csr in A B C; do
+			step "$(csr "$csr")"
+		done
+		wait_until "$PATIENCE" sent $((++n))
+		iovctl at hv "$point=kill"
+		let_go --hold log --limit 0
+		wait_until "$PATIENCE" is hold log
+		for csr in A B C; do
+			step "$(csr "$csr")"
+			assert_equal "$REPLY" ok
+		done
+		step "read 0 $((BAR + 24)) 8" # the last thing to wait for
+		wait_until "$PATIENCE" is_gone "$victim"
+		finish switch 69
+		wait_until "$PATIENCE" starts
+		wait_until "$PATIENCE" is machine start
+		wait_until "$PATIENCE" sent $((++n))
+		status 05 01
+		sent "$n"
+	done
 	hand_off
 	machine_stop
 }

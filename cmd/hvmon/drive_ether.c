@@ -45,8 +45,9 @@ void ether_take_status(struct virtual *v, uint64_t real)
 	events &= ~(uint64_t)ETHER_STATUS_ILLEGAL;
 	if (!events)
 		return;
-	if (events & (ETHER_STATUS_SENT | ETHER_STATUS_BAD_SEND)) {
-		v->own_seen |= s->send == ETHER_SEND_ISSUED;
+	if (s->send == ETHER_SEND_ISSUED &&
+	    events & (ETHER_STATUS_SENT | ETHER_STATUS_BAD_SEND)) {
+		v->own_seen = true;
 		s->send = ETHER_SEND_NONE;
 		s->sent_before += !!(events & ETHER_STATUS_SENT);
 	}

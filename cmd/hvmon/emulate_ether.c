@@ -130,6 +130,18 @@ static void load_taken_up(struct ether_virtual *s, const uint64_t *value)
 	}
 }
 
+/* A former hypervisor logged writes, and may have done some of them at the
+ * device: as many messages as it counted. */
+static void replay_rest(struct virtual *v, struct procedure *p, uint64_t n_sent)
+{
+	const struct virtual_record *r = &v->record;
+	uint64_t i;
+
+	for (i = n_sent * ETHER_CSR_N; i < r->n_log; i++)
+		step_write(p, virtual_register(v, r->log[i].offset),
+			   &r->log[i].value, r->log[i].size);
+}
+
 static int ether_load(struct virtual *v, struct procedure *p, bool taken_up)
 {
 	struct ether_virtual *s = ether_virtual(v);
@@ -144,10 +156,17 @@ static int ether_load(struct virtual *v, struct procedure *p, bool taken_up)
 	if (taken_up || p->round)
 		events &= ~(uint64_t)ETHER_STATUS_ILLEGAL;
 	s->status |= events;
-	if (p->round < 2 && set_back(v, p, value[STATUS])) {
+	if (p->round < 2 && !v->replayed && set_back(v, p, value[STATUS])) {
 		ether_ask(v, p);
 		return STEP_AGAIN;
 	}
+	if (v->record.n_log && !v->replayed) {
+		replay_rest(v, p, value[SENT_AFTER] - s->sent_before);
+		v->replayed = true;
+		ether_ask(v, p);
+		return STEP_AGAIN;
+	}
+	v->record.n_log = 0;
 	if (taken_up)
 		load_taken_up(s, value);
 	else
