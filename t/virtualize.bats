@@ -18,7 +18,7 @@ teardown() {
 power_on() {
 	machine_start <<-END
 		bridge: rootbridge --exception-timeout 0
-		ether0: iovdev --type ether ${ETHER-}
+		ether0: RESTART=${RESTART-no} iovdev --type ether
 		hv: hvmon --device ether0=vm1${VIRTUAL-}
 	END
 }
@@ -593,5 +593,79 @@ away() {
 	wait_until "$PATIENCE" more_messages
 	assert_equal "$(devices mode)" direct
 	stop guest1
+	machine_stop
+}
+
+@test "virtualize: resets, and deaths of guest and device, while it is virtual" {
+	RESTART=always power_on
+	start guest1 guestd --vm 1 --name=vm1 --messages
+	await workload.started
+	switch virtualize
+	await virtual.emulating
+	# An operator resets it: the guest sets it up again, still virtual.
+	iovctl reset ether0/pf0
+	wait_until "$PATIENCE" more_messages
+	[[ $(cards resets) -ge 1 ]]
+	assert_equal "$(devices mode)" virtual
+	# Its guest dies: the next one finds it as after a reset.
+	stop guest1 KILL 137
+	await vm.reset.done
+	SEEN=
+	start guest1 guestd --vm 1 --name=vm1 --messages
+	wait_until "$PATIENCE" more_messages
+	assert_equal "$(devices mode)" virtual
+	switch devirtualize --limit 0
+	wait_until "$PATIENCE" more_messages
+	# Its device is pulled out and comes back, as a direct one.
+	switch virtualize
+	wait_until "$PATIENCE" is machine start
+	iovctl remove ether0
+	await device.gone
+	await device.attached '.device == "ether0" and .n > 100'
+	wait_until "$PATIENCE" more_messages
+	assert_equal "$(devices mode)" direct
+	switch virtualize
+	wait_until "$PATIENCE" is machine start
+	# It is taken away from its guest.
+	stop guest1
+	run -0 rpc hv free '["ether0/pf0"]'
+	assert_equal "$(devices mode)" direct
+	run -0 rpc hv allocate '["ether0/pf0", "vm2"]'
+	run -0 timeout $((PATIENCE * 3)) guestd --vm 2 --once \
+		--messages=count=100
+	machine_stop
+}
+
+@test "virtualize: several devices at once, each on its own" {
+	local i device guest
+	machine_start <<-END
+		bridge: rootbridge --exception-timeout 0
+		ether0: iovdev --type ether
+		ether1: iovdev --type ether
+		hv: hvmon --device ether0=vm1 --device ether1=vm2
+	END
+	for i in 1 2; do
+		start "guest$i" guestd --vm "$i" --name="vm$i" --messages
+		await workload.started ".src == \"vm$i\""
+	done
+	for i in 1 2 3 4 5; do
+		for device in ether0 ether1; do
+			rpc hv virtualize "[\"$device\"]"
+		done >"$T/answers"
+		for device in ether0 ether1; do
+			rpc hv devirtualize "[\"$device\", \"block\", \"0\"]" \
+				>"$T/$device" &
+			PIDS["$device"]=$!
+		done
+		finish ether0 0
+		finish ether1 0
+	done
+	wait_until "$PATIENCE" more_messages
+	for guest in 1 2; do
+		run -0 rpc "vm$guest" report
+		assert_output --partial '"lost":0'
+		assert_output --partial '"repeated":0'
+		stop "guest$guest"
+	done
 	machine_stop
 }
