@@ -92,8 +92,8 @@ be_vm3() {
 @test "hca: many queue pairs share one event queue, whose events coalesce" {
 	local n
 	power_on
-	start vm1 guestd --vm 1 --exchange=to=2,count=100,queues=20,depth=8
-	start vm2 guestd --vm 2 --exchange=to=1,count=100,queues=20,depth=8
+	start vm1 guestd --vm 1 --exchange=to=2,count=200,queues=10,depth=8
+	start vm2 guestd --vm 2 --exchange=to=1,count=200,queues=10,depth=8
 	for n in 1 2; do
 		await workload.done ".src == \"vm$n\""
 		content "$n" "$((3 - n))/1: received 2000, written 0"
@@ -107,6 +107,19 @@ be_vm3() {
 		assert_output --partial '"stray":0'
 	done
 	assert_equal "$(of partitions 3 eqs)" 0
+	machine_stop
+}
+
+@test "hca: requests and their responses" {
+	power_on
+	start vm1 guestd --vm 1 --exchange=to=2,way=request,count=300,write=3
+	guest 2 --exchange=to=1,way=respond,count=300,write=3
+	finish vm2 0
+	await workload.done '.src == "vm1"'
+	content 1 "2/1: received 300, written 100"
+	content 2 "1/1: received 300, written 100"
+	rpc vm1 report | jq -e '.workloads[0] | .p50_ns > 0 and
+		.p99_ns >= .p50_ns'
 	machine_stop
 }
 
@@ -198,13 +211,29 @@ be_vm3() {
 	machine_stop
 }
 
+@test "hca: guests do not notice that the hypervisor was killed" {
+	power_on
+	guest 1 --exchange=to=2,count=2000,rate=2000
+	guest 2 --exchange=to=1,count=2000,rate=2000
+	wait_until "$PATIENCE" more_than 10 qp 1 received
+	kill -KILL "$(pid hv)"
+	await program.gone '.name == "hv"'
+	iovctl start hv
+	await device.ready '.device == "hca0" and .adopted'
+	finish vm1 0
+	finish vm2 0
+	content 1 "2/1: received 2000, written 0"
+	both count=200
+	machine_stop
+}
+
 @test "hca: options that no adapter has" {
 	local bad
 	run -64 iovdev --type hca --vfs 31
 	assert_output --partial "has 30 at most"
 	run -64 iovdev --type hca --lan sink
 	for bad in count=1 to=0 to=31 to=2/0 to=2,depth=3 to=2,delay=2s \
-		to=2,queues=2049 to=2,service=65535,queues=2 to=2,poll; do
+		to=2,way=back to=2,queues=2049 to=2,service=65535,queues=2 to=2,poll; do
 		run -64 guestd --vm 1 --exchange "$bad"
 	done
 }

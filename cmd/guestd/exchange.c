@@ -3,9 +3,10 @@
  *
  * Both sides send, and check what comes: its owner (the addresses in the frame
  * are those of the two ports), its number (each once, in order), its content,
- * and at a number with a write what lies in the window.  A port is done when it
- * sent and received `count` messages; queue pairs lose nothing and keep the
- * order, so anything else is an error.
+ * and at a number with a write what lies in the window.  Of requests the next
+ * one follows the response to the last.  A port is done when it sent and received
+ * `count` messages; queue pairs lose nothing and keep the order, so anything else
+ * is an error.
  */
 #include <config.h>
 
@@ -16,6 +17,7 @@
 #include "cmd/guestd/frames.h"
 #include "cmd/guestd/guestd.h"
 #include "cmd/guestd/hca_port.h"
+#include "cmd/guestd/histogram.h"
 #include "cmd/guestd/pacer.h"
 #include "libcore/fault.h"
 
@@ -30,6 +32,7 @@ struct exchange_port {
 	uint64_t next, came;   /* messages */
 	uint64_t posted, sent; /* entries */
 	bool wrote;            /* for `next` */
+	uint64_t asked_ns;     /* the last request */
 	bool over;
 };
 
@@ -41,6 +44,7 @@ struct exchange {
 	uint64_t rng;
 	uint64_t sent, received, written;
 	uint64_t misdelivered, reordered, corrupted;
+	struct histogram time; /* of requests */
 	uint64_t start_ns, end_ns;
 	struct loop_timer timer;
 	struct loop_deferred go_on, end;
@@ -144,20 +148,36 @@ static void post(struct exchange_port *ep)
 	hca_port_send(ep->port, size);
 	ep->wrote = false;
 	ep->next++;
+	ep->asked_ns = clock_now_ns();
 	x->sent++;
 	pacer_take(&x->pacer, 1);
 }
 
 static void on_go_on(void *arg);
 
+static bool may_send(const struct exchange_port *ep)
+{
+	const struct workload_spec *spec = &ep->x->w.spec;
+
+	if (!ep->port || (spec->count && ep->next == spec->count))
+		return false;
+	switch (spec->role) {
+	case EXCHANGE_REQUEST:
+		return ep->next == ep->came;
+	case EXCHANGE_RESPOND:
+		return ep->next < ep->came;
+	case EXCHANGE_BOTH:
+		break;
+	}
+	return true;
+}
+
 /* False: the rate says later. */
 static bool pump(struct exchange_port *ep, uint64_t now_ns)
 {
 	struct exchange *x = ep->x;
-	uint64_t count = x->w.spec.count;
 
-	while (ep->port && (!count || ep->next < count) &&
-	       hca_port_room(ep->port)) {
+	while (may_send(ep) && hca_port_room(ep->port)) {
 		if (!pacer_due(&x->pacer, now_ns))
 			return false;
 		post(ep);
@@ -234,6 +254,10 @@ static void on_message(void *arg, const uint8_t *data, uint32_t size)
 			check_window(ep, info.sequence);
 	}
 	ep->came++;
+	if (x->w.spec.role == EXCHANGE_REQUEST)
+		histogram_add(&x->time, clock_now_ns() - ep->asked_ns);
+	if (x->w.spec.role != EXCHANGE_BOTH)
+		go_on(x);
 	check_over(ep);
 }
 
@@ -337,6 +361,7 @@ static void exchange_stop(struct workload *w)
 
 static void exchange_fini(struct workload *w)
 {
+	histogram_fini(&of(w)->time);
 	free(of(w)->port);
 }
 
@@ -348,8 +373,8 @@ static void exchange_report(const struct workload *w, json_t *row)
 	json_t *more;
 
 	more = json_pack(
-		"{s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "done",
-		(json_int_t)x->sent, "of", (json_int_t)of_all, "errors",
+		"{s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"done", (json_int_t)x->sent, "of", (json_int_t)of_all, "errors",
 		(json_int_t)(x->misdelivered + x->reordered + x->corrupted),
 		"detail",
 		json_sprintf("%u/%u: received %llu, written %llu, "
@@ -366,6 +391,8 @@ static void exchange_report(const struct workload *w, json_t *row)
 		(json_int_t)x->written, "misdelivered",
 		(json_int_t)x->misdelivered, "reordered",
 		(json_int_t)x->reordered, "corrupted", (json_int_t)x->corrupted,
+		"p50_ns", (json_int_t)histogram_quantile(&x->time, 500),
+		"p99_ns", (json_int_t)histogram_quantile(&x->time, 990),
 		"per_second",
 		(json_int_t)(x->end_ns ? (double)x->sent * 1e9 / (double)ns
 				       : 0));

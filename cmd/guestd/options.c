@@ -105,7 +105,8 @@ static const struct argp_option options[] = {
 	  OPTION_ARG_OPTIONAL,
 	  "send a stream of bytes with a UART, and check what comes back", 2 },
 	{ "exchange", OPT_EXCHANGE,
-	  "to=PARTITION[/SERVICE][,service=N][,queues=N][,depth=N][,rate=R]"
+	  "to=PARTITION[/SERVICE][,way=both|request|respond][,service=N]"
+	  "[,queues=N][,depth=N][,rate=R]"
 	  "[,size=S|A-B][,count=N][,write=N][,delay=TIME][,seed=N][,vf=SLOT]",
 	  0,
 	  "send numbered messages between queue pairs of an adapter and those "

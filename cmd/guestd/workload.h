@@ -81,6 +81,11 @@ struct workload_spec {
 	uint32_t partition, peer_service, service, queues;
 	uint32_t write_every; /* 0: never */
 	uint64_t delay_ns;    /* of interrupts */
+	enum exchange_role {
+		EXCHANGE_BOTH, /* both sides send as they like */
+		EXCHANGE_REQUEST,
+		EXCHANGE_RESPOND
+	} role;
 };
 
 enum workload_state {

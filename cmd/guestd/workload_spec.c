@@ -163,24 +163,27 @@ static int parse_requests(struct workload_spec *spec, const char *key,
 	return -ENOENT;
 }
 
-static int parse_way(struct workload_spec *spec, const char *value,
-		     struct complaint *c)
+/* One of three words, by its place. */
+static int parse_way(const char *const ways[3], const char *value,
+		     unsigned *way, struct complaint *c)
 {
-	static const char *const ways[] = { "both", "send", "check" };
 	unsigned i;
 
-	for (i = 0; i < sizeof(ways) / sizeof(*ways); i++)
+	for (i = 0; i < 3; i++)
 		if (!strcmp(value, ways[i])) {
-			spec->way = (enum bytes_way)i;
+			*way = i;
 			return 0;
 		}
-	return complain(c, EINVAL, "no way '%s' (both, send, check)", value);
+	return complain(c, EINVAL, "no way '%s' (%s, %s, %s)", value, ways[0],
+			ways[1], ways[2]);
 }
 
 static int parse_port(struct workload_spec *spec, const char *key,
 		      const char *value, struct complaint *c)
 {
+	static const char *const bytes_ways[] = { "both", "send", "check" };
 	uint32_t divisor;
+	unsigned way;
 	int err;
 
 	if (!strcmp(key, "mode"))
@@ -193,8 +196,12 @@ static int parse_port(struct workload_spec *spec, const char *key,
 	}
 	if (spec->kind == WORKLOAD_TTY)
 		return -ENOENT;
-	if (!strcmp(key, "way"))
-		return parse_way(spec, value, c);
+	if (!strcmp(key, "way")) {
+		err = parse_way(bytes_ways, value, &way, c);
+		if (!err)
+			spec->way = (enum bytes_way)way;
+		return err;
+	}
 	if (!strcmp(key, "seed"))
 		return units_number(value, 0, UINT64_MAX, &spec->seed, c);
 	return -ENOENT;
@@ -222,6 +229,16 @@ static int parse_peer(struct workload_spec *spec, const char *value,
 static int parse_exchange(struct workload_spec *spec, const char *key,
 			  const char *value, struct complaint *c)
 {
+	static const char *const roles[] = { "both", "request", "respond" };
+	unsigned role;
+	int err;
+
+	if (!strcmp(key, "way")) {
+		err = parse_way(roles, value, &role, c);
+		if (!err)
+			spec->role = (enum exchange_role)role;
+		return err;
+	}
 	if (!strcmp(key, "to"))
 		return parse_peer(spec, value, c);
 	if (!strcmp(key, "service"))
@@ -288,7 +305,7 @@ static const struct {
 	[WORKLOAD_ACCESSES] = { NULL, "write, depth, count, vf" },
 	[WORKLOAD_TTY] = { parse_port, "mode, divisor, poll, loop, vf" },
 	[WORKLOAD_EXCHANGE] = { parse_exchange,
-				"to, service, queues, depth, rate, size, "
+				"to, way, service, queues, depth, rate, size, "
 				"count, write, delay, seed, vf" },
 	[WORKLOAD_BYTES] = { parse_port, "way, count, seed, mode, divisor, "
 					 "poll, loop, vf" },
