@@ -3,7 +3,9 @@
 #include <config.h>
 
 #include <stddef.h>
+#include <string.h>
 
+#include "libcore/fault.h"
 #include "t/unit/hca_rig.h"
 #include "t/unit/unit.h"
 
@@ -263,11 +265,238 @@ static void test_reset(void)
 	rig_free(r);
 }
 
+static unsigned refs_to(const struct hca_object *from,
+			const struct hca_object *o)
+{
+	const struct hca_qp *qp = (const struct hca_qp *)from;
+	unsigned refs = from->eq == (const void *)o;
+
+	if (hca_kind_of(from->handle) == HCA_QP)
+		refs += (qp->send_cq == (const void *)o) +
+			(qp->receive_cq == (const void *)o);
+	return refs;
+}
+
+/* Every reference is counted, and nothing refers to what is gone. */
+static void check_refs(struct rig *r)
+{
+	struct hca_object *o, *other;
+	unsigned p, q, refs;
+
+	for (p = 0; p <= HCA_PARTITIONS; p++)
+		LIST_FOREACH (o, &r->hca.partition[p].objects, entry) {
+			refs = r->hca.partition[p].eq == (void *)o;
+			for (q = 0; q <= HCA_PARTITIONS; q++)
+				LIST_FOREACH (other,
+					      &r->hca.partition[q].objects,
+					      entry)
+					refs += refs_to(other, o);
+			CHECK_INT(o->refs, refs);
+			CHECK(hca_find(&r->hca, o->handle) == o);
+		}
+}
+
+/* A handle that was given out once, or nearly one. */
+static uint64_t some_handle(uint64_t *rng, const uint64_t *known, unsigned n)
+{
+	uint64_t handle = known[rng_next(rng) % n];
+
+	switch (rng_next(rng) % 8) {
+	case 0:
+		return handle ^ 1ull << rng_next(rng) % 32;
+	case 1:
+		return rng_next(rng) % 4;
+	}
+	return handle;
+}
+
+/* Values that are right now and then. */
+static uint64_t some_value(uint64_t *rng, const uint64_t *known, unsigned n)
+{
+	switch (rng_next(rng) % 8) {
+	case 0:
+		return rng_next(rng);
+	case 1:
+		return some_handle(rng, known, n);
+	case 2:
+		return hca_address((unsigned)(rng_next(rng) % 5),
+				   (uint32_t)(rng_next(rng) % 4));
+	case 3:
+		return 1ull << rng_next(rng) % 20;
+	case 4:
+		return rng_next(rng) % MEMORY & ~31ull;
+	}
+	return rng_next(rng) % 4;
+}
+
+#define KNOWN 64u
+
+/* An entry of a work queue, which may even be good. */
+static void fuzz_entry(struct rig *r, uint64_t *rng, unsigned partition,
+		       const uint64_t *known)
+{
+	uint32_t at = rng_next(rng) & 1 ? SEND_AT : RECEIVE_AT;
+	struct hca_wqe *wqe = (struct hca_wqe *)(r->memory[partition] + at) +
+			      rng_next(rng) % RING;
+
+	*wqe = (struct hca_wqe){
+		.address = DATA_AT + rng_next(rng) % 64,
+		.length = 1 + (uint32_t)(rng_next(rng) % 64),
+		.work = 1 + (uint32_t)(rng_next(rng) % 2),
+		.remote = rng_next(rng) % 8,
+	};
+	if (rng_next(rng) % 16 == 0)
+		wqe->address = some_value(rng, known, KNOWN);
+	if (rng_next(rng) % 16 == 0)
+		wqe->length = (uint32_t)some_value(rng, known, KNOWN);
+}
+
+/* Partitions that work, to begin with. */
+static void fuzz_begin(struct rig *r, uint64_t *known)
+{
+	struct end e[4];
+	unsigned i;
+
+	hca_reset(&r->hca, 0);
+	memset(r->memory, 0, sizeof(r->memory));
+	memset(r->fenced, 0, sizeof(r->fenced));
+	for (i = 1; i < 4; i++)
+		end_make(&e[i], r, i);
+	for (i = 1; i < 4; i++)
+		STORE(r, i, e[i].qp, HCA_WINDOW_SIZE, 64);
+	end_join(&e[1], &e[2]);
+	end_join(&e[3], &e[3]);
+	for (i = 0; i < KNOWN; i++)
+		known[i] = i % 3 == 0   ? e[1 + i % 4 % 3].qp
+			   : i % 3 == 1 ? e[1 + i % 4 % 3].cq
+					: e[1 + i % 4 % 3].eq;
+}
+
+static void fuzz_verb(struct rig *r, uint64_t *rng, unsigned partition,
+		      uint64_t *known)
+{
+	static const enum hca_opcode ops[] = {
+		HCA_ALLOCATE, HCA_STORE, HCA_STORE, HCA_STORE,
+		HCA_STORE,    HCA_STORE, HCA_LOAD,  HCA_FREE,
+	};
+	uint64_t handle = some_handle(rng, known, KNOWN), result;
+	enum hca_opcode op = ops[rng_next(rng) % 8];
+	unsigned attribute = (unsigned)(rng_next(rng) % (HCA_ATTRIBUTE_N + 1));
+
+	if (op == HCA_ALLOCATE)
+		attribute = 1 + attribute % 3;
+	if (hca_do(&r->hca, partition,
+		   hca_verb(op, attribute, (uint32_t)handle),
+		   some_value(rng, known, KNOWN), &result))
+		return;
+	if (op == HCA_ALLOCATE)
+		known[rng_next(rng) % KNOWN] = result;
+}
+
+static void fuzz_bell(struct rig *r, uint64_t *rng, unsigned partition,
+		      const uint64_t *known)
+{
+	struct hca_object *o =
+		hca_find(&r->hca, (uint32_t)known[rng_next(rng) % KNOWN]);
+	uint64_t handle = some_handle(rng, known, KNOWN);
+	bool receive = rng_next(rng) & 1;
+	uint32_t index = (uint32_t)(rng_next(rng) % 20);
+	const struct hca_qp *qp = (const struct hca_qp *)o;
+
+	/* Mostly the owner, and some entries more. */
+	if (o && hca_kind_of(o->handle) == HCA_QP && rng_next(rng) % 8) {
+		handle = o->handle;
+		partition = o->partition;
+		index = (receive ? qp->receive.head : qp->send.head) +
+			index % RING;
+	}
+	hca_ring(&r->hca, partition ? partition : 1, rng_next(rng) % 16 == 0,
+		 receive, hca_bell((uint32_t)handle, index));
+	(void)hca_work(&r->hca, 1 + (unsigned)(rng_next(rng) % 40));
+}
+
+static void fuzz_step(struct rig *r, uint64_t *rng, uint64_t *known)
+{
+	unsigned partition = (unsigned)(rng_next(rng) % 4);
+
+	switch (rng_next(rng) % 16) {
+	case 0:
+		r->now_ns += rng_next(rng) % 1000000;
+		hca_expire(&r->hca);
+		break;
+	case 1:
+		r->fenced[partition] = rng_next(rng) % 4 == 0;
+		hca_reaches(&r->hca, partition);
+		break;
+	case 2:
+		r->memory[partition][rng_next(rng) % MEMORY] =
+			(uint8_t)rng_next(rng);
+		break;
+	case 3:
+		if (rng_next(rng) % 64 == 0)
+			hca_reset(&r->hca, partition);
+		break;
+	case 4: /* a consumer */
+		memset(r->memory[partition] + CQ_AT, 0, 0x1000);
+		if (rng_next(rng) & 1)
+			memset(r->memory[partition] + EQ_AT, 0, 0x1000);
+		break;
+	case 5:
+		fuzz_verb(r, rng, partition, known);
+		break;
+	case 6:
+	case 7:
+	case 8:
+	case 9:
+		fuzz_entry(r, rng, partition, known);
+		break;
+	default:
+		fuzz_bell(r, rng, partition, known);
+	}
+}
+
+/* Verbs, doorbells and memory by chance: whatever partitions do, objects and
+ * references agree. */
+static void test_fuzz(void)
+{
+	uint64_t known[KNOWN] = { 0 };
+	struct rig *r = rig_new();
+	uint64_t rng, seed, done = 0;
+	struct hca_object *o;
+	unsigned i;
+
+	for (seed = 1; seed <= 200; seed++) {
+		rng = seed;
+		fuzz_begin(r, known);
+		for (i = 0; i < 500; i++)
+			fuzz_step(r, &rng, known);
+		check_refs(r);
+		for (i = 1; i < 4; i++)
+			LIST_FOREACH (o, &r->hca.partition[i].objects, entry)
+				if (hca_kind_of(o->handle) == HCA_CQ)
+					done += ((struct hca_cq *)o)
+							->completions;
+	}
+	CHECK(done > 0); /* it was not all nonsense */
+	hca_reset(&r->hca, 0);
+	check_refs(r);
+	for (i = 0; i <= HCA_PARTITIONS; i++)
+		CHECK(LIST_EMPTY(&r->hca.partition[i].objects));
+	CHECK(TAILQ_EMPTY(&r->hca.runnable));
+	CHECK(LIST_EMPTY(&r->hca.timing));
+	rig_free(r);
+}
+
 static const struct unit_case cases[] = {
-	{ "handles", test_handles }, { "bad_verbs", test_bad_verbs },
-	{ "load", test_load },       { "registers", test_registers },
-	{ "bells", test_bells },     { "reuse", test_reuse },
-	{ "reset", test_reset },     { NULL, NULL },
+	{ "handles", test_handles },
+	{ "bad_verbs", test_bad_verbs },
+	{ "load", test_load },
+	{ "registers", test_registers },
+	{ "bells", test_bells },
+	{ "reuse", test_reuse },
+	{ "reset", test_reset },
+	{ "fuzz", test_fuzz },
+	{ NULL, NULL },
 };
 
 const struct unit_suite hca_verbs_suite = { "hca_verbs", cases };
