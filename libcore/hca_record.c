@@ -120,6 +120,8 @@ void hca_record(struct hca_eq *eq, struct hca_recorded *last,
 
 	if (!eq)
 		return;
+	/* Of a partition that may not reach memory nothing is done, so what
+	 * comes then is of its own bad doorbells. */
 	if (eq->object.state != HCA_RUNNING || !hca_may_dma(&eq->object)) {
 		eq->dropped++;
 		return;
