@@ -262,6 +262,39 @@ is_adopted() {
 	machine_stop
 }
 
+@test "window: hvmon killed while it inspects: the guest goes on, the next one grants" {
+	local hv
+	power_on
+	sender
+	opens
+	hv=$(pid hv)
+	iovctl at hv translation.512=kill
+	policy accept
+	wait_until "$PATIENCE" is_gone "$hv"
+	goes_on
+	iovctl start hv
+	opens
+	goes_on
+	all_there
+	stop guest1
+	machine_stop
+}
+
+@test "window: a device that does not answer holds nothing up" {
+	power_on
+	sender
+	opens
+	kill -STOP "$(pid ether0)"
+	policy reject
+	await window.closed '.why == "its device does not answer"'
+	# As on the bus: what was on its way reads as all ones.
+	await card.away
+	kill -CONT "$(pid ether0)"
+	await window.ended
+	stop guest1
+	machine_stop
+}
+
 @test "window: the guest dies, and the next one gets a window of its own" {
 	power_on
 	sender
@@ -269,6 +302,7 @@ is_adopted() {
 	stop guest1 KILL 137
 	await window.ended
 	await vm.reset.done
+	assert_equal "$(column hv translations vm)" null
 	sender
 	opens
 	goes_on

@@ -180,6 +180,7 @@ void device_event_removed(struct hvmon *hv, uint16_t pf_bdf)
 	device->claimed = false;
 	successors_forget(device);
 	device->contained = false;
+	translation_forget(&hv->translations, pf_bdf);
 	virtual_end(device);
 	for (i = 0; i < device->num_vfs; i++) {
 		device->vf[i].contained = false;
@@ -227,6 +228,8 @@ void device_event_contained(struct hvmon *hv, uint16_t bdf, bool on)
 
 	if (!device_find_bdf(hv, bdf, &device, &vf))
 		return;
+	if (on)
+		translation_forget(&hv->translations, bdf);
 	p = procedure_new(hv, &contain_desc, sizeof(*p));
 	if (vf) {
 		p->vfs.vf[p->vfs.n++] = vf;

@@ -69,6 +69,18 @@ void translation_forget(struct translations *t, uint16_t bdf)
 		}
 }
 
+void translation_forget_vm(struct translations *t, uint32_t vm)
+{
+	unsigned i = 0;
+
+	while (i < t->n_windows) {
+		if (t->windows[i].vm == vm)
+			t->windows[i] = t->windows[--t->n_windows];
+		else
+			i++;
+	}
+}
+
 static void remember(struct translations *t, const struct sup_window *window)
 {
 	translation_forget(t, window->bdf);

@@ -38,6 +38,10 @@ void translations_fini(struct translations *t);
 void translations_adopt(struct hvmon *hv, const struct bridge_tables *tables);
 /* Nobody answered proposals before: let VMs make them again. */
 void translations_begin(struct hvmon *hv);
+/* The root bridge ended the windows of a device that is gone or contained; of a
+ * VM whose process is gone. */
+void translation_forget(struct translations *t, uint16_t bdf);
+void translation_forget_vm(struct translations *t, uint32_t vm);
 /* An access of a VM's CPU that is about translations; false: it is none. */
 bool translation_takes(struct hvmon *hv, const struct sup_exception *exception);
 
@@ -85,7 +89,6 @@ json_t *translation_rows(void *hv);
  * registers. */
 bool translation_concerns(struct hvmon *hv, const struct sup_window *window,
 			  const struct device *device);
-void translation_forget(struct translations *t, uint16_t bdf);
 /* The VM dropped all that it had. */
 void revoke_dropped(struct hvmon *hv, uint32_t vm);
 /* Let the device's VM propose anew what was rejected. */

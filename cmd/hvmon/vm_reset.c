@@ -183,6 +183,7 @@ void vm_event_lost(struct hvmon *hv, uint32_t number)
 	if (!vm)
 		return;
 	vm_table_lost(&hv->vms, vm);
+	translation_forget_vm(&hv->translations, number);
 	start(hv, vm, false);
 }
 

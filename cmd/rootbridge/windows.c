@@ -6,8 +6,8 @@
  * to the VM, and remembers whose it is, so that the next hypervisor finds it.
  * At the end the device is told first, which then has done and published all
  * that it will ever do; after its answer the memory is truncated.  A device
- * that is gone or contained publishes nothing: the memory is truncated at
- * once, and the VM knows from that what became of its accesses.
+ * that is gone, contained or late publishes nothing: the memory is truncated
+ * without it, and the VM knows from that what became of its accesses.
  */
 #include <config.h>
 
@@ -33,6 +33,7 @@ struct window_grant {
 	unsigned left;         /* answers that are awaited */
 	int err;               /* the first failure while it opened */
 	bool open, ending;
+	struct loop_timer late;          /* the device does not answer */
 	int memory_fd;                   /* -1: none */
 	int fd[2];                       /* DOORBELL, BELL */
 	SLIST_HEAD(, change_wait) waits; /* for its end */
@@ -66,6 +67,7 @@ static void grant_over(struct window_grant *g, const char *why)
 		return;
 	g->f = NULL;
 	f->window = NULL;
+	loop_timer_cancel(&g->late);
 	if (g->memory_fd >= 0 && ftruncate(g->memory_fd, WINDOW_KEEP) < 0)
 		why = strerror(errno);
 	if (g->fd[BELL] >= 0)
@@ -81,6 +83,26 @@ static void grant_over(struct window_grant *g, const char *why)
 	}
 	if (!g->left)
 		grant_free(g);
+}
+
+static void on_late(void *arg)
+{
+	struct window_grant *g = arg;
+
+	g->left++;
+	if (!g->ending)
+		windows_end(g->f, NULL);
+	grant_over(g, "its device does not answer");
+	grant_put(g);
+}
+
+/* As for DMA_UNMAP. */
+static void await_device(struct window_grant *g)
+{
+	struct bridge *b = g->f->bridge;
+
+	if (b->options.dma_ns)
+		loop_timer_in(b->loop, &g->late, b->options.dma_ns, on_late, g);
 }
 
 /* Opening. */
@@ -101,6 +123,7 @@ static void grant_opened(struct window_grant *g)
 	}
 	g->open = true;
 	g->change = NULL;
+	loop_timer_cancel(&g->late);
 	event(f->bridge->log, "window.granted", "s:s, s:s, s:I, s:i, s:I",
 	      "function", f->name, "vm", f->bridge->vms[g->sup.vm].name, "gpa",
 	      (json_int_t)g->sup.gpa, "rights", (int)g->sup.rights, "page",
@@ -190,6 +213,7 @@ static int grant(struct function *f, const struct sup_window *sup,
 	f->window = g;
 	g->change = change;
 	change_get(change);
+	await_device(g);
 	err = ask(g);
 	if (err)
 		grant_over(g, strerror(-err));
@@ -234,6 +258,7 @@ void windows_end(struct function *f, struct change *change)
 		return;
 	g->ending = true;
 	g->left++;
+	await_device(g);
 	if (vfu_client_write(f->client, WINDOW_REGION, 0, &request,
 			     sizeof(request), on_ended, g) < 0) {
 		grant_over(g, "its device is gone");
