@@ -116,3 +116,26 @@ is_broken() {
 	verifier -DNO_RERUN
 	is_broken arrives
 }
+
+@test "the end of a window: no access is lost or done twice, no reply lost" {
+	model=window-end.pml
+	verifier
+	holds complete
+	holds safe
+}
+
+@test "a guest that looks at the end of a window in another order is noticed" {
+	model=window-end.pml
+	verifier -DLOST_LAST
+	is_broken complete
+	verifier -DREPLIES_FIRST
+	is_broken safe
+}
+
+@test "a window that ends before its last access, or without the device, is noticed" {
+	model=window-end.pml
+	verifier -DFINAL_FIRST
+	is_broken safe
+	verifier -DTRUNCATE_FIRST
+	is_broken complete
+}
