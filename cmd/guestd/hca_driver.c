@@ -133,14 +133,20 @@ static void driver_interrupt(struct card *card)
 
 /* Set-up. */
 
+static void verbs_failed(struct hca_driver *d, int err, enum hca_status status)
+{
+	if (err == -EPROTO)
+		card_failed(&d->card, hca_status_name(status));
+	else
+		card_lost(&d->card, strerror(-err));
+}
+
 static void on_running(void *arg, int err, enum hca_status status)
 {
 	struct hca_driver *d = arg;
 
-	if (err == -EPROTO)
-		card_failed(&d->card, hca_status_name(status));
-	else if (err)
-		card_lost(&d->card, strerror(-err));
+	if (err)
+		verbs_failed(d, err, status);
 	else
 		card_up(&d->card);
 }
@@ -157,7 +163,7 @@ static void on_allocated(void *arg, int err, enum hca_status status)
 		return;
 	}
 	if (err) {
-		on_running(d, err, status);
+		verbs_failed(d, err, status);
 		return;
 	}
 	hca_verbs_begin(&d->verbs, &d->card.bar, on_running, d);
@@ -183,7 +189,7 @@ static void on_verified(void *arg, int err, enum hca_status status)
 	struct hca_driver *d = arg;
 
 	if (err && err != -EPROTO)
-		on_running(d, err, status);
+		verbs_failed(d, err, status);
 	else
 		card_verified(&d->card, !err);
 }
@@ -225,7 +231,8 @@ static void driver_start(struct card *card)
 
 static void on_delay_set(void *arg, int err, enum hca_status status)
 {
-	(void)arg, (void)err, (void)status;
+	if (err)
+		verbs_failed(arg, err, status);
 }
 
 void hca_set_delay(struct card *card, uint64_t delay_ns)
