@@ -67,9 +67,10 @@ static void on_interrupt(void *arg, uint32_t events)
 	(void)events;
 	if (eventfd_read(device->own_irq_fd, &n) < 0)
 		return;
+	/* Of a direct device: --irq forward, or it came just before 716. */
 	if (device->virtual)
 		virtual_interrupt(device->virtual);
-	else if (device->forwards)
+	else
 		interrupt_pass(device);
 }
 
