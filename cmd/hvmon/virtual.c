@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cmd/hvmon/allocate.h"
 #include "cmd/hvmon/boundary_search.h"
 #include "cmd/hvmon/exceptions.h"
 #include "cmd/hvmon/hold.h"
@@ -74,8 +73,7 @@ void virtual_put(struct virtual *v)
 	free_if_over(v);
 }
 
-/* NULL: vm0's memory is too small. */
-static void *room_of(const struct device *device)
+void *virtual_room(const struct device *device)
 {
 	uint8_t *room = device_room(device);
 
@@ -84,7 +82,7 @@ static void *room_of(const struct device *device)
 
 void virtual_forget(const struct device *device)
 {
-	void *room = room_of(device);
+	void *room = virtual_room(device);
 
 	if (room)
 		memset(room, 0, 2 * sizeof(struct virtual_record));
@@ -92,7 +90,7 @@ void virtual_forget(const struct device *device)
 
 void virtual_keep_record(struct virtual *v)
 {
-	void *room = v->device ? room_of(v->device) : NULL;
+	void *room = v->device ? virtual_room(v->device) : NULL;
 
 	v->record.head.magic = VIRTUAL_RECORD_MAGIC;
 	v->record.head.version = VIRTUAL_RECORD_VERSION;
@@ -355,8 +353,7 @@ static void run(struct virtual *v, const struct access *a)
 	virtual_changed(v);
 }
 
-/* In order; one that is held off is kept again, and those behind it too. */
-static void run_kept(struct virtual *v)
+void virtual_run_kept(struct virtual *v)
 {
 	unsigned n = v->n_kept;
 	struct access a;
@@ -374,7 +371,7 @@ void virtual_hold(struct virtual *v, enum hold hold)
 {
 	v->hold = hold;
 	if (!hold && !all_wait(v))
-		run_kept(v);
+		virtual_run_kept(v);
 }
 
 static void take_access(struct virtual *v, const struct sup_exception *ex,
@@ -457,217 +454,4 @@ void virtual_interrupt(struct virtual *v)
 	case VIRTUAL_PHASE_N:
 		break;
 	}
-}
-
-/* Loading. */
-
-struct load {
-	struct procedure p;
-	struct virtual *v;
-	bool taken_up;
-};
-
-static struct virtual *load_of(struct procedure *p)
-{
-	struct virtual *v = ((struct load *)p)->v;
-
-	if (!v->device)
-		step_fail(p, -ENODEV, "it is gone");
-	return v->device ? v : NULL;
-}
-
-/* Its BARs are decoded when this is answered. */
-static int load_settle(struct procedure *p)
-{
-	struct virtual *v = load_of(p);
-
-	if (!v)
-		return p->err;
-	step_config_read(p, v->device->bdf, PCI_COMMAND, p->vfs.word,
-			 sizeof(p->vfs.word[0]));
-	return STEP_NEXT;
-}
-
-static int load_ask(struct procedure *p)
-{
-	struct virtual *v = load_of(p);
-
-	if (!v)
-		return p->err;
-	v->emulator->ask(v, p);
-	return STEP_NEXT;
-}
-
-static int load_take(struct procedure *p)
-{
-	struct virtual *v = load_of(p);
-
-	return v ? v->emulator->load(v, p, ((struct load *)p)->taken_up)
-		 : p->err;
-}
-
-/* The guest's mode is in the record before the device has another one. */
-static int load_mode(struct procedure *p)
-{
-	struct virtual *v = load_of(p);
-
-	if (!v)
-		return p->err;
-	v->record.phase = VIRTUAL_EMULATING;
-	virtual_keep_record(v);
-	if (v->emulator->prefer)
-		v->emulator->prefer(v, p);
-	return STEP_NEXT;
-}
-
-static void load_end(struct procedure *p)
-{
-	struct virtual *v = ((struct load *)p)->v;
-
-	v->loading = false;
-	if (!v->device)
-		return;
-	if (v->load_again) {
-		virtual_load(v);
-		return;
-	}
-	event(p->hv->program->log, "virtual.emulating", "s:s, s:b, s:s*",
-	      "device", v->device->name, "taken_up",
-	      (int)((struct load *)p)->taken_up, "why", p->err ? p->why : NULL);
-	v->record.phase = VIRTUAL_EMULATING;
-	v->emulator->drive(v, false);
-	if (!v->closing)
-		run_kept(v);
-	virtual_changed(v);
-}
-
-static void load_fini(struct procedure *p)
-{
-	virtual_put(((struct load *)p)->v);
-}
-
-static const struct step load_steps[] = {
-	{ POINT_NONE, load_settle },
-	{ POINT_NONE, load_ask },
-	{ POINT_NONE, load_take },
-	{ POINT_NONE, load_mode },
-	{ 0, NULL },
-};
-
-static const struct procedure_desc load_desc = {
-	.name = "load",
-	.steps = load_steps,
-	.end = load_end,
-	.fini = load_fini,
-};
-
-void virtual_load(struct virtual *v)
-{
-	struct load *load;
-
-	v->load_again = v->loading;
-	if (v->loading)
-		return;
-	v->loading = true;
-	load = procedure_new(v->hv, &load_desc, sizeof(*load));
-	load->v = v;
-	load->taken_up = v->record.phase == VIRTUAL_EMULATING;
-	v->record.phase = VIRTUAL_LOADING;
-	virtual_get(v);
-	procedure_start(&load->p, 0);
-}
-
-void virtual_was_reset(struct device *device)
-{
-	struct virtual *v = device->virtual;
-
-	if (!v)
-		return;
-	v->emulator->reset(v);
-	v->record.machine = (uint16_t)v->emulator->start(v);
-	v->record.phase = VIRTUAL_LOADING;
-	v->level = false;
-	virtual_keep_record(v);
-	virtual_refuse_kept(v);
-	virtual_load(v);
-}
-
-void step_virtual_wished(struct procedure *p, struct device *device)
-{
-	const struct vf_allocation *row;
-	struct function_name name;
-
-	vf_name(&device->whole, &name);
-	row = vf_allocations_find(&device->hv->allocations, &name);
-	if (!row || !row->virtual || !device->regs_bytes || device->virtual)
-		return;
-	virtual_new(device, VIRTUAL_LOADING)->record.own_mode = 1;
-	virtual_keep_record(device->virtual);
-	step_own_interrupt(p, device);
-}
-
-void virtual_started(struct device *device)
-{
-	const struct vf_allocation *row;
-	struct function_name name;
-	struct virtual *v = device->virtual;
-
-	if (v && v->record.phase == VIRTUAL_SEARCH)
-		boundary_search_start(v);
-	else if (v)
-		virtual_load(v);
-	if (!device->look_again)
-		return;
-	device->look_again = false;
-	vf_name(&device->whole, &name);
-	row = vf_allocations_find(&device->hv->allocations, &name);
-	if (row)
-		inject_start(device->hv, row->vm, NULL);
-}
-
-/* Whether a row leads to the registers, but no access through it. */
-static bool is_trapped(const struct device *device)
-{
-	const struct bridge_tables *t = &device->hv->tables;
-	unsigned i;
-
-	for (i = 0; i < t->n_rows; i++)
-		if (t->rows[i].vm != PLATFORM_HYPERVISOR &&
-		    t->rows[i].first + (uint64_t)t->rows[i].offset ==
-			    device->bar[0])
-			return t->rows[i].flag != SUP_ROW_ALLOWED;
-	return false;
-}
-
-void virtual_take_up(struct device *device)
-{
-	struct virtual_record record = {
-		.head.magic = VIRTUAL_RECORD_MAGIC,
-		.head.version = VIRTUAL_RECORD_VERSION,
-	};
-	const void *room = room_of(device);
-	const struct vf_allocation *row;
-	struct virtual *v;
-	bool ours;
-
-	if (!device->regs_bytes || !is_trapped(device))
-		return;
-	device->look_again = true;
-	v = virtual_new(device, VIRTUAL_SEARCH);
-	row = virtual_row(v);
-	ours = row && room && !record_pair_get(room, sizeof(record), &record) &&
-	       virtual_record_is_sound(&record, device->bdf) &&
-	       record.vm == row->vm &&
-	       record.emulator == emulator_number(v->emulator) &&
-	       record.machine < v->emulator->machine.n_states;
-	event(device->hv->program->log,
-	      ours ? "virtual.taken-up" : "virtual.let-go", "s:s", "device",
-	      device->name);
-	if (!ours) {
-		virtual_end(device);
-		return;
-	}
-	v->record = record;
-	v->trapping = true;
-	v->taken_up = true;
 }

@@ -113,6 +113,9 @@ void virtual_interrupt(struct virtual *v);
 bool virtual_at_start(const struct virtual *v);
 /* Holding begins or ends; what was kept goes on at the end. */
 void virtual_hold(struct virtual *v, enum hold hold);
+/* What is kept runs, in order; one that is held off is kept again, and those
+ * behind it too. */
+void virtual_run_kept(struct virtual *v);
 /* Answer what is kept as if nobody was there; how many. */
 unsigned virtual_refuse_kept(struct virtual *v);
 /* After 720 what is kept has run by itself. */
@@ -127,6 +130,8 @@ static inline void *virtual_state(const struct virtual *v)
 	return (void *)(uintptr_t)v->record.state;
 }
 void virtual_keep_record(struct virtual *v);
+/* Where its record pair lies; NULL: vm0's memory is too small. */
+void *virtual_room(const struct device *device);
 void virtual_changed(struct virtual *v);
 /* Machine-physical address of a register of the device that does the work. */
 uint64_t virtual_register(const struct virtual *v, uint32_t offset);

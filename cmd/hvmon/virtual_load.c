@@ -1,0 +1,144 @@
+/* virtual_load.c - the procedure "load": a device's registers are read, and the
+ * emulator goes on from there.
+ *
+ * It follows 420, a reset of the device and the start of a hypervisor; meanwhile
+ * the guest's accesses wait.
+ */
+#include <config.h>
+
+#include <errno.h>
+
+#include "cmd/hvmon/hvmon.h"
+#include "cmd/hvmon/machine_access.h"
+#include "cmd/hvmon/virtual.h"
+
+struct load {
+	struct procedure p;
+	struct virtual *v;
+	bool taken_up;
+};
+
+static struct virtual *load_of(struct procedure *p)
+{
+	struct virtual *v = ((struct load *)p)->v;
+
+	if (!v->device)
+		step_fail(p, -ENODEV, "it is gone");
+	return v->device ? v : NULL;
+}
+
+/* Its BARs are decoded when this is answered. */
+static int load_settle(struct procedure *p)
+{
+	struct virtual *v = load_of(p);
+
+	if (!v)
+		return p->err;
+	step_config_read(p, v->device->bdf, PCI_COMMAND, p->vfs.word,
+			 sizeof(p->vfs.word[0]));
+	return STEP_NEXT;
+}
+
+static int load_ask(struct procedure *p)
+{
+	struct virtual *v = load_of(p);
+
+	if (!v)
+		return p->err;
+	v->emulator->ask(v, p);
+	return STEP_NEXT;
+}
+
+static int load_take(struct procedure *p)
+{
+	struct virtual *v = load_of(p);
+
+	return v ? v->emulator->load(v, p, ((struct load *)p)->taken_up)
+		 : p->err;
+}
+
+/* The guest's mode is in the record before the device has another one. */
+static int load_mode(struct procedure *p)
+{
+	struct virtual *v = load_of(p);
+
+	if (!v)
+		return p->err;
+	v->record.phase = VIRTUAL_EMULATING;
+	virtual_keep_record(v);
+	if (v->emulator->prefer)
+		v->emulator->prefer(v, p);
+	return STEP_NEXT;
+}
+
+static void load_end(struct procedure *p)
+{
+	struct virtual *v = ((struct load *)p)->v;
+
+	v->loading = false;
+	if (!v->device)
+		return;
+	if (v->load_again) {
+		virtual_load(v);
+		return;
+	}
+	event(p->hv->program->log, "virtual.emulating", "s:s, s:b, s:s*",
+	      "device", v->device->name, "taken_up",
+	      (int)((struct load *)p)->taken_up, "why", p->err ? p->why : NULL);
+	v->record.phase = VIRTUAL_EMULATING;
+	v->emulator->drive(v, false);
+	if (!v->closing)
+		virtual_run_kept(v);
+	virtual_changed(v);
+}
+
+static void load_fini(struct procedure *p)
+{
+	virtual_put(((struct load *)p)->v);
+}
+
+static const struct step load_steps[] = {
+	{ POINT_NONE, load_settle },
+	{ POINT_NONE, load_ask },
+	{ POINT_NONE, load_take },
+	{ POINT_NONE, load_mode },
+	{ 0, NULL },
+};
+
+static const struct procedure_desc load_desc = {
+	.name = "load",
+	.steps = load_steps,
+	.end = load_end,
+	.fini = load_fini,
+};
+
+void virtual_load(struct virtual *v)
+{
+	struct load *load;
+
+	v->load_again = v->loading;
+	if (v->loading)
+		return;
+	v->loading = true;
+	load = procedure_new(v->hv, &load_desc, sizeof(*load));
+	load->v = v;
+	load->taken_up = v->record.phase == VIRTUAL_EMULATING;
+	v->record.phase = VIRTUAL_LOADING;
+	virtual_get(v);
+	procedure_start(&load->p, 0);
+}
+
+void virtual_was_reset(struct device *device)
+{
+	struct virtual *v = device->virtual;
+
+	if (!v)
+		return;
+	v->emulator->reset(v);
+	v->record.machine = (uint16_t)v->emulator->start(v);
+	v->record.phase = VIRTUAL_LOADING;
+	v->level = false;
+	virtual_keep_record(v);
+	virtual_refuse_kept(v);
+	virtual_load(v);
+}
