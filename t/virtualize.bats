@@ -278,6 +278,23 @@ sent() {
 	machine_stop
 }
 
+@test "virtualize: several whole sequences are watched first, if asked" {
+	power_on
+	by_hand
+	switch virtualize --watch 3
+	for n in 1 2 3; do
+		is machine search
+		for csr in A B C; do
+			step "$(csr "$csr")"
+		done
+		status 05 01
+		sent "$n"
+	done
+	wait_until "$PATIENCE" is machine start
+	hand_off
+	machine_stop
+}
+
 # A guest by hand whose device is emulated, and at start.
 emulated_by_hand() {
 	power_on
@@ -534,6 +551,7 @@ irq_enable() {
 	run -64 switch_device devirtualize ether0 --limit soon
 	run -64 switch_device devirtualize ether0 --irq lost
 	run -64 iovctl virtualize ether0 --mode mine
+	run -64 iovctl virtualize ether0 --watch 0
 	run -64 iovctl virtualize
 	switch_device devirtualize ether0
 	machine_stop

@@ -69,6 +69,7 @@ static const struct control_param virtualize_params[] = {
 	{ "limit", 's', true, "how long the guest may take to rest" },
 	{ "mode", 's', true, "own or adopt" },
 	{ "illegal", 's', true, "drop or abort" },
+	{ "watch", 'i', true, "whole sequences before emulation (1)" },
 	{ NULL },
 };
 

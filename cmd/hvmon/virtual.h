@@ -60,6 +60,7 @@ struct virtual
 	bool trapping;  /* 214 is done */
 	bool taken_up;  /* a former hypervisor's */
 	bool searching; /* since 218 */
+	unsigned watch; /* so many whole sequences more */
 	bool loading, load_again;
 	enum hold hold; /* of new sequences */
 	bool closing;   /* every access is kept: 720 is under way */

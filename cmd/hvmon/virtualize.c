@@ -26,11 +26,14 @@
 #include "cmd/hvmon/virtual.h"
 #include "libcore/units.h"
 
+#define WATCH_MAX 1000
+
 struct virtualize {
 	struct procedure p;
 	bool own_mode, aborts;
 	enum hold hold; /* pause, lock, or none */
 	uint64_t limit_ns;
+	unsigned watch;
 };
 
 static struct vf_allocation *row_of(const struct device *device)
@@ -73,6 +76,7 @@ static int virtualize_look(struct procedure *p)
 	v = virtual_new(device, VIRTUAL_SEARCH);
 	v->record.own_mode = z->own_mode;
 	v->record.aborts = z->aborts;
+	v->watch = z->watch;
 	return STEP_NEXT;
 }
 
@@ -253,6 +257,7 @@ void virtualize_method(void *arg, struct control_call *call, json_t *params)
 	struct hvmon *hv = arg;
 	struct device *device = virtualize_device(hv, call, params);
 	struct virtualize held = { .hold = HOLD_NONE }, *z;
+	long long watch = control_integer(params, "watch", 1);
 	bool adopt, aborts;
 
 	if (!device ||
@@ -265,7 +270,13 @@ void virtualize_method(void *arg, struct control_call *call, json_t *params)
 			     device->name);
 		return;
 	}
+	if (watch < 1 || watch > WATCH_MAX) {
+		control_fail(call, RPC_PARAMS, "watch: 1 to %d sequences",
+			     WATCH_MAX);
+		return;
+	}
 	z = procedure_new(hv, &virtualize_desc, sizeof(*z));
+	z->watch = (unsigned)watch;
 	z->p.call = call;
 	z->own_mode = !adopt;
 	z->aborts = aborts;

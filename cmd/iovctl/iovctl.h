@@ -22,7 +22,7 @@ enum {
 	NEEDS_NO_MACHINE = 1 << 4,
 	TAKES_RESET = 1 << 5,   /* --suspend HOW, --confirm HOW, --grant */
 	TAKES_HOLD = 1 << 6,    /* --hold HOW, --limit TIME */
-	TAKES_VIRTUAL = 1 << 7, /* --mode WHOSE, --illegal HOW */
+	TAKES_VIRTUAL = 1 << 7, /* --mode WHOSE, --illegal HOW, --watch N */
 	TAKES_DIRECT = 1 << 8,  /* --irq HOW */
 };
 
@@ -49,6 +49,7 @@ struct iovctl {
 	const char *file;
 	const char *suspend, *confirm; /* NULL: not given */
 	const char *hold, *limit, *mode, *illegal, *irq;
+	uint64_t watch; /* 0: not given */
 	bool grant;
 	uint64_t count;
 	char **args;

@@ -33,6 +33,7 @@ enum {
 	OPT_MODE,
 	OPT_ILLEGAL,
 	OPT_IRQ,
+	OPT_WATCH,
 };
 
 uint64_t iovctl_answer_timeout(const struct iovctl *ctl)
@@ -304,6 +305,10 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 	case OPT_ILLEGAL:
 		ctl->illegal = arg;
 		return 0;
+	case OPT_WATCH:
+		if (units_number(arg, 1, 1000, &ctl->watch, &cause) < 0)
+			argp_error(state, "--watch: %s", cause.text);
+		return 0;
 	case OPT_IRQ:
 		ctl->irq = arg;
 		return 0;
@@ -323,7 +328,7 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-#define OWN_OPTIONS 12u
+#define OWN_OPTIONS 13u
 
 /* The options that this command takes: out, or NULL, which is not the same as
  * an empty list to argp (it leaks one when it prints help). */
@@ -364,6 +369,9 @@ static struct argp_option *own_options(unsigned takes,
 		  { "illegal", OPT_ILLEGAL, "drop|abort", 0,
 		    "what becomes of an access without a transition (drop)",
 		    0 } },
+		{ TAKES_VIRTUAL,
+		  { "watch", OPT_WATCH, "N", 0,
+		    "emulate after N whole sequences (1)", 0 } },
 		{ TAKES_DIRECT,
 		  { "irq", OPT_IRQ, "redirect|forward", 0,
 		    "how the guest gets its interrupts (redirect)", 0 } },

@@ -8,19 +8,21 @@
 static int do_virtual(struct iovctl *ctl)
 {
 	uint64_t since = iovctl_event_number(ctl);
-	json_t *result;
+	json_t *params, *result;
 	char name[64];
 	int status;
 
 	status = find_role(ctl, "hvmon", name);
 	if (status)
 		return status;
-	status = call_slow(ctl, name, ctl->command->name,
-			   json_pack("{s:s, s:s*, s:s*, s:s*, s:s*, s:s*}",
-				     "device", ctl->args[0], "hold", ctl->hold,
-				     "limit", ctl->limit, "mode", ctl->mode,
-				     "illegal", ctl->illegal, "irq", ctl->irq),
-			   &result);
+	params = json_pack("{s:s, s:s*, s:s*, s:s*, s:s*, s:s*}", "device",
+			   ctl->args[0], "hold", ctl->hold, "limit", ctl->limit,
+			   "mode", ctl->mode, "illegal", ctl->illegal, "irq",
+			   ctl->irq);
+	if (ctl->watch)
+		json_object_set_new(params, "watch",
+				    json_integer((json_int_t)ctl->watch));
+	status = call_slow(ctl, name, ctl->command->name, params, &result);
 	if (!status)
 		print_started(ctl, result, since);
 	return status;
