@@ -350,9 +350,9 @@ leave_unread() {
 	for csr in A B C; do
 		step "$(csr "$csr")"
 	done
+	wait_until "$PATIENCE" sent 3
 	status 05 01
 	finish switch 0
-	sent 3
 	hand_off
 	machine_stop
 }
