@@ -181,7 +181,8 @@ to() {
 BAR=0x50000000
 by_hand() {
 	mkfifo "$T/to" "$T/from"
-	"$VFU" "$M/bus/vm1.sock" hello - <"$T/to" >"$T/from" 3>&- {NEVER}>&- &
+	VFU_PATIENCE=$PATIENCE "$VFU" "$M/bus/vm1.sock" hello - \
+		<"$T/to" >"$T/from" 3>&- {NEVER}>&- &
 	PIDS[hand]=$!
 	exec {to}>"$T/to" {from}<"$T/from"
 	reply

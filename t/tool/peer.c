@@ -15,13 +15,20 @@
 
 #include "libcore/unixsock.h"
 
-#define PATIENCE_S 5
+#define PATIENCE_S 5 /* or what VFU_PATIENCE says */
 #define RETRY_NS   (10 * 1000 * 1000)
+
+static int patience_s(void)
+{
+	const char *text = getenv("VFU_PATIENCE");
+
+	return text ? atoi(text) : PATIENCE_S;
+}
 
 /* Takes fd. */
 static int take_socket(struct peer *peer, int fd)
 {
-	const struct timeval patience = { .tv_sec = PATIENCE_S };
+	const struct timeval patience = { .tv_sec = patience_s() };
 
 	*peer = (struct peer){ .fd = fd, .in_fd = -1 };
 	if (fcntl(fd, F_SETFL, 0) < 0 ||
