@@ -4,6 +4,7 @@
 # and taken back, without a message lost or sent twice.
 
 setup() {
+	[[ ${IOVKIT_CAMPAIGN:-} != long ]] || WATCHDOG=1200
 	load machine
 	machine_setup
 	need rootbridge iovdev hvmon guestd iovctl

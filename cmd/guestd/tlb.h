@@ -39,7 +39,8 @@ struct translation {
 	struct loop_poller poller;
 	struct poll_spin spin;
 	bool asleep;
-	struct access_op *op[WINDOW_SLOTS]; /* on their way */
+	/* On their way; all of one struct access, whose page it is. */
+	struct access_op *op[WINDOW_SLOTS];
 	uint64_t reads, writes;
 };
 

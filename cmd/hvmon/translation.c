@@ -253,10 +253,34 @@ static const struct procedure_desc proposal_desc = {
 	.end = proposal_end,
 };
 
+/* One of many that a guest makes. */
+static const struct step quiet_steps[] = {
+	{ POINT_NONE, proposal_grant },
+	{ 0, NULL },
+};
+
+static const struct procedure_desc quiet_desc = {
+	.name = "translation",
+	.steps = quiet_steps,
+	.end = proposal_end,
+};
+
+/* A guest may propose in a loop. */
+static const struct procedure_desc *desc_for(struct hvmon *hv, uint32_t vm)
+{
+	uint64_t suppressed;
+
+	if (point_armed(hv->program->points, POINT_TRANSLATION_512) ||
+	    vm_tells(hv, vm, &suppressed))
+		return &proposal_desc;
+	return &quiet_desc;
+}
+
 static void propose(struct hvmon *hv, const struct sup_exception *exception,
 		    const struct sup_translation *asked)
 {
-	struct proposal *q = procedure_new(hv, &proposal_desc, sizeof(*q));
+	struct proposal *q =
+		procedure_new(hv, desc_for(hv, exception->vm), sizeof(*q));
 	uint64_t offset;
 	struct device *device =
 		device_at(hv, exception->vm, asked->gpa, &offset);
