@@ -31,7 +31,7 @@ static bool has_fifos(const struct uart *u)
 	return u->fcr & UART_FCR_ENABLE_FIFO;
 }
 
-static unsigned depth(const struct uart *u)
+unsigned uart_depth(const struct uart *u)
 {
 	return has_fifos(u) ? UART_FIFO : 1;
 }
@@ -113,6 +113,19 @@ static uint8_t read_iir(struct uart *u)
 	return has_fifos(u) ? value | UART_IIR_FIFOS : value;
 }
 
+void uart_update(struct uart *u)
+{
+	update_irq(u);
+}
+
+void uart_adopt(struct uart *u, const struct uart_ops *ops, void *arg)
+{
+	u->ops = ops;
+	u->arg = arg;
+	u->irq = false;
+	update_irq(u);
+}
+
 /* The modem's lines. */
 
 static void set_msr(struct uart *u, uint8_t lines)
@@ -187,7 +200,7 @@ static void show_oldest(struct uart *u)
 
 static void put(struct uart *u, struct uart_char c)
 {
-	if (u->rx_n == depth(u)) {
+	if (u->rx_n == uart_depth(u)) {
 		u->errors |= UART_LSR_OE;
 		u->overruns++;
 		if (has_fifos(u))
@@ -226,7 +239,7 @@ unsigned uart_room(const struct uart *u)
 {
 	if (uart_loops(u) || !uart_divisor(u))
 		return 0;
-	return depth(u) - u->rx_n;
+	return uart_depth(u) - u->rx_n;
 }
 
 bool uart_waits(const struct uart *u)
@@ -295,7 +308,7 @@ static void clear_tx(struct uart *u)
 /* A character too many is lost, as on the chip: the last one is replaced. */
 static void write_thr(struct uart *u, uint8_t byte)
 {
-	if (u->tx_n == depth(u))
+	if (u->tx_n == uart_depth(u))
 		u->tx_n--;
 	u->tx[(u->tx_first + u->tx_n++) % UART_FIFO] = byte & word_mask(u);
 	u->thre = false;
@@ -332,6 +345,15 @@ int uart_take(struct uart *u)
 void uart_sent(struct uart *u)
 {
 	u->shifting = false;
+}
+
+int uart_move(struct uart *u)
+{
+	if (!u->tx_n)
+		return -1;
+	u->shifting = true;
+	u->sent++;
+	return pop(u);
 }
 
 /* Registers. */

@@ -43,6 +43,12 @@ void uart_init(struct uart *u, const struct uart_ops *ops, void *arg);
  * comes in from the modem. */
 void uart_reset(struct uart *u);
 
+/* Its state was copied from another one: these are its owner, who is told the
+ * interrupt line if it is active. */
+void uart_adopt(struct uart *u, const struct uart_ops *ops, void *arg);
+/* Fields were changed: the interrupt line follows. */
+void uart_update(struct uart *u);
+
 /* Registers; reg is below UART_REGS. */
 uint8_t uart_read(struct uart *u, unsigned reg);
 void uart_write(struct uart *u, unsigned reg, uint8_t value);
@@ -51,10 +57,15 @@ void uart_write(struct uart *u, unsigned reg, uint8_t value);
  * (divisor 0).  It is on its way until uart_sent(). */
 int uart_take(struct uart *u);
 void uart_sent(struct uart *u);
+/* The same for another chip, which sends what it is given: without regard to
+ * divisor, break and what is on its way.  -1: none. */
+int uart_move(struct uart *u);
 /* The receiver: a character comes in, with UART_LSR_PE, _FE, _BI. */
 void uart_receive(struct uart *u, uint8_t byte, uint8_t errors);
 /* How many it has room for; 0 in loopback and with divisor 0. */
 unsigned uart_room(const struct uart *u);
+/* Of each FIFO; 1 without them. */
+unsigned uart_depth(const struct uart *u);
 /* Characters wait below the trigger for the driver or for more to come. */
 bool uart_waits(const struct uart *u);
 /* They waited for four character times without a read or another one. */

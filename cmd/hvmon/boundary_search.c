@@ -65,6 +65,8 @@ void boundary_search(struct virtual *v, const struct access *a)
 
 	pass_quietly(v, POINT_VIRT_412);
 	pass_quietly(v, POINT_VIRT_414);
+	if (v->emulator->watch)
+		v->emulator->watch(v, a);
 	virtual_pass(v, a, answered);
 	if (!v->searching || input == INPUT_NONE)
 		return;

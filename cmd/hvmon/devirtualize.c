@@ -158,7 +158,7 @@ static void poll_again(void *arg)
 	of(p)->waited = true;
 	if (!v)
 		return;
-	if (v->record.phase == VIRTUAL_EMULATING &&
+	if (v->record.phase == VIRTUAL_EMULATING && !v->driving &&
 	    (!of(p)->disabled || !v->emulator->is_done(v)))
 		v->emulator->drive(v, false);
 	virtual_changed(v);
@@ -232,7 +232,8 @@ static int devirtualize_finish(struct procedure *p)
 }
 
 /* A guest that is stopped at an access cannot learn what it is to know before:
- * that sequence goes on, and the next one is held off. */
+ * that sequence goes on, and the next one is held off.  An emulator that lets
+ * it go on by itself stops none too early. */
 static int wait_until_quiet(struct procedure *p)
 {
 	struct virtual *v = p->device->virtual;
@@ -248,7 +249,7 @@ static int wait_until_quiet(struct procedure *p)
 			z->quiet_ns = clock_now_ns();
 		return STEP_NEXT;
 	}
-	if (v->n_kept && z->waited)
+	if (v->n_kept && z->waited && !v->emulator->goes_on)
 		virtual_hold(v, HOLD_NONE);
 	z->quiet_ns = 0;
 	return wait_on(p, v);
@@ -283,7 +284,7 @@ static int devirtualize_mode(struct procedure *p)
 	loop_timer_cancel(&of(p)->poll);
 	if (!v)
 		return gone(p);
-	if (!searches(v) && v->record.own_mode)
+	if (!searches(v))
 		v->emulator->restore(v, p);
 	return STEP_NEXT;
 }
@@ -371,6 +372,8 @@ static int devirtualize_undo(struct procedure *p)
 		virtual_hold(v, HOLD_NONE);
 		if (searches(v))
 			boundary_search_start(v);
+		else if (v->record.phase == VIRTUAL_EMULATING)
+			v->emulator->drive(v, false);
 	}
 	step_interrupt_on(p, p->device);
 	return STEP_NEXT;

@@ -40,6 +40,10 @@ struct emulator {
 	int (*input)(const struct virtual *v, const struct access *a);
 	/* The state in which a sequence begins, as the device's mode says. */
 	unsigned (*start)(const struct virtual *v);
+	/* Before the search (218): ask for what `start` must know.  In the
+	 * search: an access is let through.  Both may be NULL. */
+	void (*look)(struct virtual *v, struct procedure *p);
+	void (*watch)(struct virtual *v, const struct access *a);
 
 	/* Emulation begins (420), goes on with a new hypervisor (`taken_up`), or
 	 * the device was reset: ask for registers, then take them; the latter
@@ -60,11 +64,16 @@ struct emulator {
 	 * and the guest knows all that the device told us. */
 	bool (*is_done)(const struct virtual *v);
 	bool (*is_quiet)(const struct virtual *v);
-	/* Before 720: the mode is the guest's again, its changes included. */
+	/* 710: the guest has to take something first that our driver took from
+	 * the device; until then it goes on.  May be NULL. */
+	bool (*goes_on)(const struct virtual *v);
+	/* Before 720: the mode is the guest's again, its changes included, and
+	 * our driver does no more. */
 	void (*restore)(struct virtual *v, struct procedure *p);
 };
 
 extern const struct emulator ether_emulator;
+extern const struct emulator uart_emulator;
 
 /* By vendor and device ID; NULL: none is emulated here. */
 const struct emulator *emulator_find(uint16_t vendor, uint16_t device);

@@ -8,6 +8,7 @@
 /* Their order is that of the numbers in records. */
 static const struct emulator *const emulators[] = {
 	&ether_emulator,
+	&uart_emulator,
 };
 #define N (sizeof(emulators) / sizeof(*emulators))
 

@@ -49,7 +49,11 @@ bool hold_stops(const struct virtual *v, const struct access *a)
 {
 	if (v->hold == HOLD_NONE || v->emulator->input(v, a) == INPUT_NONE)
 		return false;
-	return v->n_kept || v->record.n_log || virtual_at_start(v);
+	if (v->n_kept || v->record.n_log)
+		return true;
+	if (v->emulator->goes_on && v->emulator->goes_on(v))
+		return false;
+	return virtual_at_start(v);
 }
 
 bool hold_takes(struct virtual *v, const struct access *a)

@@ -128,6 +128,7 @@ static void leave(struct device *device)
 	device->virtual = NULL;
 	v->device = NULL;
 	loop_defer_cancel(&v->changed);
+	loop_timer_cancel(&v->look);
 	virtual_get(v);
 	tell_waiter(v);
 	virtual_put(v);

@@ -69,6 +69,7 @@ struct virtual
 	struct limiter complaints;
 
 	bool driving, drive_again, drive_interrupt; /* the own driver */
+	struct loop_timer look; /* when it looks at the device by itself */
 	bool own_seen; /* an operation of ours is done: no more strays */
 	bool level;    /* of the interrupt that the guest sees */
 	uint64_t loaded[VIRTUAL_LOADED]; /* by ask(), as read */

@@ -133,6 +133,15 @@ static int virtualize_ask(struct procedure *p)
 	return STEP_NEXT;
 }
 
+static int virtualize_mode(struct procedure *p)
+{
+	struct virtual *v = p->device->virtual;
+
+	if (v->emulator->look)
+		v->emulator->look(v, p);
+	return STEP_NEXT;
+}
+
 static int virtualize_emulate(struct procedure *p)
 {
 	boundary_search_start(p->device->virtual);
@@ -178,6 +187,7 @@ static const struct step virtualize_steps[] = {
 	{ POINT_VIRT_214, virtualize_trap },
 	{ POINT_VIRT_216, virtualize_enable },
 	{ POINT_NONE, virtualize_ask },
+	{ POINT_NONE, virtualize_mode },
 	{ POINT_VIRT_218, virtualize_emulate },
 	{ POINT_NONE, virtualize_undo },
 	{ POINT_NONE, virtualize_undone },
@@ -187,7 +197,7 @@ static const struct step virtualize_steps[] = {
 static const struct procedure_desc virtualize_desc = {
 	.name = "virtualize",
 	.steps = virtualize_steps,
-	.cleanup = 8, /* virtualize_undo */
+	.cleanup = 9, /* virtualize_undo */
 	.end = virtualize_end,
 };
 

@@ -1,0 +1,55 @@
+/* emulate_uart.h - an emulated 16550A and the driver behind it. */
+#ifndef IOVKIT_HVMON_EMULATE_UART_H
+#define IOVKIT_HVMON_EMULATE_UART_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cmd/hvmon/procedure.h"
+#include "cmd/hvmon/virtual.h"
+#include "libcore/uart.h"
+
+/* In the record (virtual_state()).  Whoever takes it up is the chip's owner. */
+struct uart_virtual {
+	struct uart chip;   /* as the guest sees it; holds the guest's mode */
+	uint8_t lcr_seen;   /* chip.lcr is the guest's (search) */
+	uint8_t fcr_seen;   /* so is seen_fcr (search) */
+	uint8_t seen_fcr;   /* which cannot be read */
+	uint8_t fcr_known;  /* chip.fcr is the guest's, trigger included */
+	uint8_t stale;      /* the device's mode is to be set */
+	uint8_t clear;      /* and these FIFOs cleared (UART_FCR_CLEAR_*) */
+	uint8_t preferred;  /* our own mode is set */
+	uint8_t given;      /* the guest's mode is put back (before 720) */
+	uint8_t ier;        /* the device's */
+	uint8_t reading;    /* a character was asked for */
+	uint8_t errors;     /* of the one that the device shows next */
+	uint8_t more;       /* the device has one that is left there */
+	uint8_t busy_shown; /* the guest was told so instead of THRE */
+};
+_Static_assert(sizeof(struct uart_virtual) <= VIRTUAL_STATE_MAX, "state");
+
+static inline struct uart_virtual *uart_virtual(const struct virtual *v)
+{
+	return virtual_state(v);
+}
+
+/* The driver (drive_uart.c). */
+
+/* Set the mode, send and receive what can be. */
+void uart_drive(struct virtual *v, bool interrupt);
+/* Whether that would do something. */
+bool uart_wants_drive(const struct virtual *v);
+/* The guest's mode is the device's again, and the driver does no more. */
+void uart_give(struct virtual *v, struct procedure *p);
+
+/* One character after the other: what LSR said; may the next one be taken;
+ * ask for it, and for LSR behind it; it is there. */
+void uart_take_status(struct virtual *v, uint8_t lsr);
+bool uart_may_take(const struct virtual *v, uint8_t lsr);
+void uart_ask_char(struct virtual *v, struct procedure *p, void *byte,
+		   void *lsr);
+void uart_take_char(struct virtual *v, uint8_t byte);
+/* What MSR said. */
+void uart_take_modem(struct virtual *v, uint8_t msr);
+
+#endif
