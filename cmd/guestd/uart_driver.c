@@ -7,6 +7,10 @@
  * a message at each rise of a level, be waited for.  With polling the chain
  * begins with LSR, from a timer, and reads no IIR.
  *
+ * When an access failed, the bytes whose writes did are sent once more when the
+ * card is back.  While the card is held nothing is sent or programmed, but what
+ * comes in is taken: whoever lets the card go waits for that.
+ *
  * While the user has no room the receiver's interrupt is off; while he has
  * nothing to send, the transmitter's is.  After his last byte LSR is looked at
  * until the transmitter is empty.
@@ -19,6 +23,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cmd/guestd/card_hold.h"
 #include "cmd/guestd/guestd.h"
 #include "libcore/uart.h"
 
@@ -41,6 +46,11 @@ struct uart_driver {
 	unsigned n;
 	bool empty;   /* nothing was left to pull */
 	bool stalled; /* the user had no room */
+	bool put_off; /* it may send when the card is not held any more */
+	bool use_off; /* and have the next user */
+	bool unsure;  /* an access failed: who knows what was done */
+	uint8_t out[UART_FIFO];  /* what is being sent */
+	unsigned n_out, written; /* and how much was */
 	struct loop_timer poll;
 	struct loop_deferred use, wake, begin;
 	uint64_t sent, received, errors;
@@ -84,12 +94,25 @@ uint8_t uart_mode_mask(const struct uart_mode *mode)
 	return (uint8_t)((1u << (5 + (mode->lcr & 3))) - 1);
 }
 
+static void deliver(struct uart_driver *d)
+{
+	unsigned n = d->n;
+
+	d->n = 0;
+	d->received += n;
+	if (n && d->user)
+		d->user->push(d->arg, d->data, n);
+}
+
 /* Accesses of a step; `after` follows when all are answered. */
 
 static void chain_failed(struct uart_driver *d, const char *why)
 {
+	deliver(d);
 	d->busy = false;
+	d->unsure = true;
 	card_lost(&d->card, why);
+	card_rests(&d->card);
 }
 
 static void answered(struct uart_driver *d, int err)
@@ -131,7 +154,20 @@ static void on_char(void *arg, int err, uint64_t value)
 {
 	struct uart_driver *d = arg;
 
-	d->data[d->n++] = (uint8_t)value;
+	if (!err && d->busy)
+		d->data[d->n++] = (uint8_t)value;
+	answered(d, err);
+}
+
+static void on_sent(void *arg, int err, uint64_t value)
+{
+	struct uart_driver *d = arg;
+
+	(void)value;
+	if (!err && d->busy) {
+		d->written++;
+		d->sent++;
+	}
 	answered(d, err);
 }
 
@@ -165,12 +201,20 @@ static void ask_status(struct uart_driver *d);
 
 static void on_poll(void *arg);
 
+/* The card is held until the transmitter is empty. */
+static bool drains(const struct uart_driver *d)
+{
+	return d->card.hold.call && d->card.hold.drained &&
+	       !(d->lsr & UART_LSR_TEMT);
+}
+
 /* There is nothing to do now. */
 static void rest(struct uart_driver *d)
 {
 	bool again = d->again;
 
 	d->busy = d->again = false;
+	card_rests(&d->card);
 	if (!d->user)
 		return;
 	if (d->empty && d->lsr & UART_LSR_TEMT) {
@@ -179,27 +223,36 @@ static void rest(struct uart_driver *d)
 	}
 	if (again)
 		loop_defer(d->card.guest->program.loop, &d->begin, on_poll, d);
-	else if (d->mode.polling || d->empty)
+	else if (d->mode.polling || d->empty || drains(d))
 		loop_timer_in(d->card.guest->program.loop, &d->poll, POLL_NS,
 			      on_poll, d);
+}
+
+/* What is to be sent, if nothing is left that was not. */
+static void pull(struct uart_driver *d)
+{
+	if (d->written < d->n_out || !d->user)
+		return;
+	d->written = 0;
+	d->n_out = (unsigned)d->user->pull(d->arg, d->out, sizeof(d->out));
 }
 
 /* The transmitter is empty: up to a FIFO full. */
 static void fill(struct uart_driver *d)
 {
-	uint8_t data[UART_FIFO];
-	size_t i, n = d->user ? d->user->pull(d->arg, data, sizeof(data)) : 0;
+	unsigned i;
 
-	d->sent += n;
-	d->empty = !n;
+	pull(d);
+	d->empty = d->written == d->n_out;
 	d->after = d->mode.polling ? ask_status : ask_reason;
-	if (n)
+	if (!d->empty)
 		d->lsr = 0;
-	for (i = 0; i < n; i++)
-		write_register(d, UART_TX, data[i]);
-	if (!n && d->ier & UART_IER_THRI)
+	for (i = d->written; i < d->n_out; i++)
+		made(d, access_write(&d->card.bar, UART_TX, 1, d->out[i],
+				     on_sent, d));
+	if (d->empty && d->ier & UART_IER_THRI)
 		set_ier(d, d->ier & (uint8_t)~UART_IER_THRI);
-	else if (!n)
+	else if (d->empty)
 		rest(d);
 }
 
@@ -207,7 +260,9 @@ static void look_at_transmitter(struct uart_driver *d)
 {
 	bool wants = d->mode.polling ? !d->empty : d->ier & UART_IER_THRI;
 
-	if (d->lsr & UART_LSR_THRE && wants)
+	wants = wants && d->lsr & UART_LSR_THRE;
+	d->put_off |= wants && d->card.hold.on;
+	if (wants && !d->card.hold.on)
 		fill(d);
 	else if (d->mode.polling || (d->iir & 0xf) == UART_IIR_NO_INT)
 		rest(d);
@@ -224,14 +279,11 @@ static void look_at_modem(struct uart_driver *d)
 		look_at_transmitter(d);
 }
 
-static void deliver(struct uart_driver *d)
+/* Nobody was there any more: what reads as all ones is no character. */
+static void drop_refused(struct uart_driver *d)
 {
-	unsigned n = d->n;
-
-	d->n = 0;
-	d->received += n;
-	if (n && d->user)
-		d->user->push(d->arg, d->data, n);
+	while (d->n && d->data[d->n - 1] == ABSENT)
+		d->n--;
 }
 
 /* At its interrupt the receiver holds at least the trigger's characters. */
@@ -240,6 +292,7 @@ static void look_at_receiver(struct uart_driver *d)
 	unsigned i, n = 1;
 
 	if (d->lsr == ABSENT) {
+		drop_refused(d);
 		chain_failed(d, "refused");
 		return;
 	}
@@ -275,7 +328,7 @@ static void take_reason(struct uart_driver *d)
 {
 	if (d->iir == ABSENT)
 		chain_failed(d, "refused");
-	else if ((d->iir & 0xf) == UART_IIR_NO_INT && !d->empty)
+	else if ((d->iir & 0xf) == UART_IIR_NO_INT && !d->empty && !drains(d))
 		rest(d);
 	else
 		ask_status(d);
@@ -287,11 +340,27 @@ static void ask_reason(struct uart_driver *d)
 	read_register(d, UART_IIR, on_iir);
 }
 
+/* The transmitter's interrupt comes when it is enabled. */
+static void woken(struct uart_driver *d)
+{
+	loop_timer_cancel(&d->poll);
+	d->busy = true;
+	d->after = d->mode.polling ? ask_status : ask_reason;
+	d->stalled = d->empty = d->unsure = false;
+	if (d->ier & UART_IER_THRI)
+		set_ier(d, 0);
+	set_ier(d, UART_IER_RDI | UART_IER_RLSI | UART_IER_MSI | UART_IER_THRI);
+}
+
 static void begin(struct uart_driver *d)
 {
 	d->again = d->busy;
 	if (d->busy || d->card.state != CARD_UP)
 		return;
+	if (d->unsure && d->user && !d->card.hold.on) {
+		woken(d);
+		return;
+	}
 	loop_timer_cancel(&d->poll);
 	d->busy = true;
 	d->iir = UART_IIR_NO_INT;
@@ -313,13 +382,6 @@ static void driver_interrupt(struct card *card)
 
 /* The user. */
 
-static void woken(struct uart_driver *d)
-{
-	d->after = d->mode.polling ? ask_status : ask_reason;
-	d->stalled = d->empty = false;
-	set_ier(d, UART_IER_RDI | UART_IER_RLSI | UART_IER_MSI | UART_IER_THRI);
-}
-
 static void on_wake(void *arg)
 {
 	struct uart_driver *d = arg;
@@ -328,11 +390,9 @@ static void on_wake(void *arg)
 		loop_defer(d->card.guest->program.loop, &d->wake, on_wake, d);
 		return;
 	}
-	if (d->card.state != CARD_UP || !d->user)
-		return;
-	loop_timer_cancel(&d->poll);
-	d->busy = true;
-	woken(d);
+	d->put_off |= d->card.hold.on;
+	if (d->card.state == CARD_UP && d->user && !d->card.hold.on)
+		woken(d);
 }
 
 void uart_kick(struct card *card)
@@ -377,7 +437,8 @@ static void driver_start(struct card *card)
 {
 	struct uart_driver *d = of(card);
 
-	d->again = d->empty = d->stalled = false;
+	d->again = d->empty = d->stalled = d->unsure = false;
+	d->n_out = d->written = 0;
 	program(d);
 }
 
@@ -390,7 +451,11 @@ static void on_use(void *arg)
 		loop_defer(d->card.guest->program.loop, &d->use, on_use, d);
 		return;
 	}
+	d->use_off = d->card.hold.on;
+	if (d->use_off)
+		return;
 	d->mode = d->next_mode;
+	d->n_out = d->written = 0;
 	d->user = d->next_user;
 	d->arg = d->next_arg;
 	d->empty = d->stalled = false;
@@ -427,6 +492,27 @@ static void driver_fini(struct card *card)
 	loop_defer_cancel(&of(card)->begin);
 }
 
+/* Until then nothing of it is sent; receiving goes on. */
+static bool driver_rests(const struct card *card, bool drained)
+{
+	const struct uart_driver *d = (const struct uart_driver *)card;
+
+	return card->state != CARD_UP ||
+	       (!d->busy && (!drained || d->lsr & UART_LSR_TEMT));
+}
+
+static void driver_go_on(struct card *card)
+{
+	struct uart_driver *d = of(card);
+	struct loop *loop = card->guest->program.loop;
+
+	if (d->use_off)
+		loop_defer(loop, &d->use, on_use, d);
+	else if (d->put_off || d->unsure)
+		loop_defer(loop, &d->wake, on_wake, d);
+	d->put_off = d->use_off = false;
+}
+
 static void driver_report(const struct card *card, json_t *row)
 {
 	const struct uart_driver *d = (const struct uart_driver *)card;
@@ -452,5 +538,7 @@ const struct card_ops uart_card = {
 	.start = driver_start,
 	.interrupt = driver_interrupt,
 	.fini = driver_fini,
+	.rests = driver_rests,
+	.go_on = driver_go_on,
 	.report = driver_report,
 };
