@@ -1,0 +1,476 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2016,SC2034,SC2154 # PIDS is of machine.bash
+# virtualize-uart.bats - a UART that is virtualised and let go while a guest
+# uses it (spec 05).
+
+setup() {
+	load machine
+	machine_setup
+	need rootbridge iovdev hvmon guestd iovctl
+	VFU=${BIN%/bin}/t/tool/vfu
+}
+
+teardown() {
+	machine_teardown
+}
+
+# A UART, which vm1 has.  Nobody loses patience with a busy computer.
+power_on() {
+	machine_start <<-END
+		bridge: rootbridge --exception-timeout 0
+		com0: iovdev --type uart --line unix:$T/line ${UART-}
+		hv: hvmon --device com0=vm1${VIRTUAL-}
+	END
+}
+
+# The other end of the line says what it hears.
+far_end() {
+	socat "UNIX-CONNECT:$T/line" EXEC:cat 3>&- {NEVER}>&- &
+	PIDS[far]=$!
+	await line.carrier '.on'
+}
+
+# virtualize [MODE], devirtualize [HOLD]
+virtualize() {
+	rpc hv virtualize "{\"device\":\"com0\",\"mode\":\"${1:-own}\"}" \
+		>"$T/answer"
+}
+
+devirtualize() {
+	rpc hv devirtualize "{\"device\":\"com0\",\"limit\":\"0\",
+		\"hold\":\"${1:-block}\"}" >"$T/answer"
+}
+
+# devices FIELD
+devices() {
+	rpc hv show '["devices"]' | jq -re --arg field "$1" \
+		'.rows[] | select(.device == "com0") | .[$field] | tostring'
+}
+
+is() {
+	[[ $(devices "$1") == "$2" ]]
+}
+
+# What is sent has come back, and COUNT more than at the last call.
+more_bytes() {
+	local n
+	n=$(rpc vm1 show '["workload"]' | jq -re '.rows[0].received') ||
+		return 1
+	: "${SEEN:=$n}"
+	((n > SEEN + $1)) && SEEN=$n
+}
+
+# Nothing was lost, twice, or in another order.
+all_there() {
+	wait_until "$PATIENCE" more_bytes 200
+	assert_equal "$(rpc vm1 show '["workload"]' |
+		jq -r '.rows[0].state')" running
+	assert_equal "$(rpc vm1 show '["cards"]' |
+		jq -r '.rows[0] | "\(.resets) \(.errors)"')" "0 0"
+	run -0 rpc com0 show '["device-uart"]'
+	assert_output --partial '"overruns":0'
+}
+
+# Back and forth, COUNT times.
+switch_often() {
+	local i ways=(block busy log pause lock) modes=(own own adopt own) n=$1
+	for ((i = 0; i < n / 2; i++)); do
+		virtualize "${modes[i % 4]}"
+		# Half of them in the search.
+		((i % 2)) || wait_until "$PATIENCE" is machine start
+		devirtualize "${ways[i % ${#ways[@]}]}"
+	done
+}
+
+@test "virtualize-uart: no byte is lost, twice or out of order, back and forth" {
+	local n=40
+	[[ ${IOVKIT_CAMPAIGN:-} != long ]] || n=1000
+	power_on
+	far_end
+	start guest1 guestd --vm 1 --name=vm1 --bytes
+	await workload.started
+	switch_often "$n"
+	all_there
+	stop guest1
+	machine_stop
+}
+
+# A guest whose every access is made by hand.  It has no interrupts.
+BAR=0x50000000
+by_hand() {
+	mkfifo "$T/to" "$T/from"
+	"$VFU" "$M/bus/vm1.sock" hello - <"$T/to" >"$T/from" 3>&- {NEVER}>&- &
+	PIDS[hand]=$!
+	exec {to}>"$T/to" {from}<"$T/from"
+	reply
+	# Memory Space and Bus Master Enable.
+	step 'write 0 0x40000004 0600'
+}
+
+reply() {
+	read -t "$PATIENCE" -r -u "$from" REPLY
+	REPLY=${REPLY#*: }
+}
+
+# step STEP: and its reply, in REPLY.
+step() {
+	echo "$1" >&"$to"
+	reply
+}
+
+hand_off() {
+	exec {to}>&- {from}<&-
+	finish hand 0
+}
+
+# Offsets of registers.
+declare -gA REG=([RBR]=0 [THR]=0 [DLL]=0 [IER]=1 [DLM]=1 [IIR]=2 [FCR]=2 [LCR]=3
+	[MCR]=4 [LSR]=5 [MSR]=6 [SCR]=7)
+
+# put REG VALUE, get REG: a byte in hex, the latter in REPLY.
+put() {
+	step "write 0 $((BAR + ${REG[$1]})) $2"
+	assert_equal "$REPLY" ok
+}
+
+get() {
+	step "read 0 $((BAR + ${REG[$1]})) 1"
+}
+
+# reads REG VALUE
+reads() {
+	get "$1"
+	[[ $REPLY == "$2" ]]
+}
+
+# uart FIELD: of the device's table.
+uart() {
+	rpc com0 show '["device-uart"]' | jq -re --arg field "$1" \
+		'.rows[0][$field] | tostring'
+}
+
+uart_is() {
+	[[ $(uart "$1") == "$2" ]]
+}
+
+# echoes BYTE: it goes out and comes back.
+echoes() {
+	put THR "$1"
+	wait_until "$PATIENCE" reads LSR 61
+	get RBR
+	assert_equal "$REPLY" "$1"
+}
+
+# A guest by hand at a line that echoes, with FIFOs, 8n1 at divisor 1.
+open_by_hand() {
+	power_on
+	far_end
+	by_hand
+	put LCR 83
+	put DLL 01
+	put DLM 00
+	put LCR 03
+	put FCR 01
+	put MCR 03
+	echoes 11
+}
+
+# let_go [HOLD]: in the background.
+let_go() {
+	devirtualize "${1:-block}" 3>&- {NEVER}>&- &
+	PIDS[switch]=$!
+}
+
+@test "virtualize-uart: a switch in the middle of a divisor sequence, at each of its states" {
+	local n set=('LCR 83' 'DLL 02' 'DLM 01' 'LCR 03')
+	open_by_hand
+	for n in 0 1 2 3; do
+		# Begun directly, n writes before the switch.
+		for write in "${set[@]:0:n}"; do
+			put "${write% *}" "${write#* }"
+		done
+		virtualize
+		is machine search
+		for write in "${set[@]:n}"; do
+			put "${write% *}" "${write#* }"
+		done
+		# In the search the end of a sequence is a boundary.
+		if ((n != 0)); then
+			wait_until "$PATIENCE" is machine start
+		fi
+		echoes "a$n"
+		wait_until "$PATIENCE" is machine start
+		wait_until "$PATIENCE" uart_is baud 446
+		# Begun while virtual, and let go in the middle.
+		set=('LCR 83' "DLL 0$((n + 3))" 'DLM 00' 'LCR 03')
+		for write in "${set[@]:0:n}"; do
+			put "${write% *}" "${write#* }"
+		done
+		let_go
+		if ((n)); then
+			wait_until "$PATIENCE" is hold block
+			assert_equal "$(devices mode)" virtual
+		else
+			finish switch 0
+		fi
+		for write in "${set[@]:n}"; do
+			put "${write% *}" "${write#* }"
+		done
+		if ((n)); then
+			finish switch 0
+		fi
+		assert_equal "$(devices mode)" direct
+		assert_equal "$(uart baud)" $((115200 / (n + 3)))
+		echoes "b$n"
+		set=('LCR 83' 'DLL 02' 'DLM 01' 'LCR 03')
+	done
+	hand_off
+	machine_stop
+}
+
+@test "virtualize-uart: the guest's mode is put back, with what it changed meanwhile" {
+	open_by_hand
+	put IER 05
+	put SCR 5a
+	virtualize own
+	echoes 22
+	wait_until "$PATIENCE" is machine start
+	# The monitor's own mode, once the transmitter is idle.
+	wait_until "$PATIENCE" uart_is ier 15
+	assert_equal "$(uart mode)" 8N1
+	reads IER 05
+	reads SCR 5a
+	reads MCR 03
+	put IER 01
+	put SCR a5
+	put LCR 1a
+	put MCR 0b
+	wait_until "$PATIENCE" uart_is mode 7E1
+	wait_until "$PATIENCE" uart_is mcr 11
+	assert_equal "$(uart ier)" 15
+	echoes 33
+	devirtualize
+	assert_equal "$(uart ier) $(uart mcr) $(uart mode) $(uart fifos)" \
+		"1 11 7E1 true"
+	reads LCR 1a
+	reads SCR a5
+	echoes 44
+	# With adopt the device stays in the guest's.
+	virtualize adopt
+	echoes 55
+	wait_until "$PATIENCE" is machine start
+	assert_equal "$(uart ier)" 1
+	put IER 03
+	wait_until "$PATIENCE" uart_is ier 3
+	devirtualize
+	assert_equal "$(uart ier)" 3
+	echoes 66
+	hand_off
+	machine_stop
+}
+
+@test "virtualize-uart: each way of holding off, with characters not yet read" {
+	local how
+	open_by_hand
+	for how in block busy log; do
+		virtualize
+		echoes 21
+		wait_until "$PATIENCE" is machine start
+		# It came from the device, so nothing is held off until it is read.
+		put THR 22
+		wait_until "$PATIENCE" reads LSR 61
+		let_go "$how"
+		wait_until "$PATIENCE" is hold "$how"
+		assert_equal "$(devices mode)" virtual
+		if [[ $how == busy ]]; then
+			reads LSR 01
+		fi
+		get RBR
+		assert_equal "$REPLY" 22
+		finish switch 0
+		assert_equal "$(devices mode)" direct
+		echoes 23
+	done
+	hand_off
+	machine_stop
+}
+
+@test "virtualize-uart: with divisor 0 nothing moves, and is not lost at a switch" {
+	open_by_hand
+	virtualize
+	echoes 31
+	wait_until "$PATIENCE" is machine start
+	put LCR 83
+	put DLL 00
+	put LCR 03
+	put THR 32
+	put THR 33
+	await virtual.stopped '.why == "divisor 0"'
+	reads LSR 00
+	devirtualize
+	await uart.stopped '.why == "divisor 0"'
+	assert_equal "$(uart tx)" 2
+	put LCR 83
+	put DLL 01
+	put LCR 03
+	wait_until "$PATIENCE" reads LSR 61
+	get RBR
+	assert_equal "$REPLY" 32
+	wait_until "$PATIENCE" reads LSR 61
+	get RBR
+	assert_equal "$REPLY" 33
+	hand_off
+	machine_stop
+}
+
+says() {
+	grep -q "$2" "$1"
+}
+
+@test "virtualize-uart: a terminal talks with a shell behind the guest while the device is switched" {
+	local i
+	machine_start <<-END
+		bridge: rootbridge --exception-timeout 0
+		com0: iovdev --type uart --line pty
+		hv: hvmon --device com0=vm1
+	END
+	mkfifo "$T/to" "$T/from" "$T/keys"
+	sh <"$T/to" >"$T/from" 2>&1 3>&- {NEVER}>&- &
+	PIDS[shell]=$!
+	guestd --vm 1 --name=vm1 --tty >"$T/to" <"$T/from" 3>&- {NEVER}>&- &
+	PIDS[guest1]=$!
+	await workload.started
+	socat - "$M/dev/com0/tty" <"$T/keys" >"$T/screen" 3>&- {NEVER}>&- &
+	PIDS[terminal]=$!
+	exec {keys}>"$T/keys"
+	# What is sent before somebody is there is lost, here as on a cable.
+	await line.carrier '.on'
+	for ((i = 1; i <= 5; i++)); do
+		# The answer comes while the device is switched.
+		echo "seq -f 'line $i.%g' 500; echo said \$(($i * 7))" >&"$keys"
+		virtualize
+		wait_until "$PATIENCE" says "$T/screen" "said $((i * 7))"
+		echo "echo heard \$(($i * 5))" >&"$keys"
+		devirtualize
+		wait_until "$PATIENCE" says "$T/screen" "heard $((i * 5))"
+	done
+	diff <(grep '^line' "$T/screen") <(for i in 1 2 3 4 5; do
+		seq -f "line $i.%g" 500
+	done)
+	echo 'exit 3' >&"$keys"
+	finish shell 3
+	stop guest1
+	exec {keys}>&-
+	finish terminal 0
+	machine_stop
+}
+
+# Back and forth until the file is there.
+switch_until() {
+	local i ways=(block busy log pause lock)
+	for ((i = 0; ; i++)); do
+		[[ ! -e $1 ]] || return 0
+		rpc_raw hv virtualize '["com0"]' >"$T/answer"
+		pause 5
+		devirtualize "${ways[i % 5]}" || true
+	done
+}
+
+switch_meanwhile() {
+	switch_until "$T/enough" 3>&- &
+	PIDS[switcher]=$!
+}
+
+@test "virtualize-uart: bytes in every mode, one guest after the other, while the device is switched" {
+	local way
+	power_on
+	far_end
+	switch_meanwhile
+	for way in '' ,mode=7e1 ,poll ,mode=7o2,divisor=12 ,loop \
+		,loop,poll,mode=5n2; do
+		run -0 timeout $((PATIENCE * 3)) guestd --vm 1 --once \
+			"--bytes=count=3000$way"
+	done
+	touch "$T/enough"
+	finish switcher 0
+	machine_stop
+}
+
+# bmc may not have seen yet that it ended.
+starts() {
+	iovctl start hv >/dev/null 2>&1
+}
+
+# A guest may say that a byte is wrong: of those that a hypervisor had in hand
+# when it was killed.
+guest_is_well() {
+	! has_event workload.failed || fresh_guest
+}
+
+goes_on() {
+	guest_is_well
+	more_bytes 20
+}
+
+is_emulated() {
+	guest_is_well
+	is machine start
+}
+
+fresh_guest() {
+	kill "${PIDS[guest1]}" 2>/dev/null || true
+	wait "${PIDS[guest1]}" || true
+	unset SEEN
+	rm -f "$M"/events/vm1.jsonl
+	start guest1 guestd --vm 1 --name=vm1 --bytes=loop
+	((++FRESH))
+}
+
+# strike POINT VERB: kill the hypervisor there, and have the next one.
+strike() {
+	local victim
+	victim=$(pid hv)
+	iovctl at hv "$1=kill" >"$T/at"
+	rpc_raw hv "$2" '["com0"]' >"$T/answer" || true
+	wait_until "$PATIENCE" is_gone "$victim"
+	wait_until "$PATIENCE" starts
+	wait_until "$PATIENCE" is state ready
+	unset SEEN
+	wait_until "$PATIENCE" goes_on
+	[[ $(devices mode) == @(direct|virtual) ]]
+}
+
+# The procedures are those of every device, whose tests strike each point.
+half() {
+	if [[ ${IOVKIT_CAMPAIGN:-} == long ]]; then
+		cat
+	else
+		awk 'NR % 2'
+	fi
+}
+
+@test "virtualize-uart: a hypervisor killed at any point leaves the device in one mode" {
+	local point FRESH=0
+	power_on
+	start guest1 guestd --vm 1 --name=vm1 --bytes=loop
+	await workload.started
+	while read -r point; do
+		echo "# $point"
+		if [[ $point == virt.* ]]; then
+			is mode direct || devirtualize
+			strike "$point" virtualize
+		else
+			is mode virtual || virtualize
+			wait_until "$PATIENCE" is_emulated
+			strike "$point" devirtualize
+		fi
+	done < <(hvmon --list-points | awk '$1 ~ /^(de)?virt\./ { print $1 }' |
+		a_share | half)
+	echo "# fresh guests: $FRESH"
+	is mode virtual || virtualize
+	wait_until "$PATIENCE" goes_on
+	devirtualize
+	wait_until "$PATIENCE" goes_on
+	stop guest1
+	machine_stop
+}
