@@ -296,6 +296,19 @@ sent() {
 	machine_stop
 }
 
+@test "virtualize: interrupts of what the guest began itself are passed on" {
+	power_on
+	start guest1 guestd --vm 1 --name=vm1 --messages
+	await workload.started
+	# It sends no other message before it knows that the last one is sent.
+	switch virtualize --watch 50
+	await virtual.emulating
+	[[ $(devices passed_on) -ge 10 ]]
+	wait_until "$PATIENCE" more_messages
+	stop guest1
+	machine_stop
+}
+
 # A guest by hand whose device is emulated, and at start.
 emulated_by_hand() {
 	power_on
