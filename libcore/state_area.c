@@ -129,6 +129,27 @@ void state_area_unmap(struct state_area *area)
 		munmap(area, STATE_AREA_SIZE);
 }
 
+struct state_peer *state_area_peer(struct state_area *area, uint32_t vm,
+				   bool make)
+{
+	struct state_peer *peer;
+	uint32_t free;
+	unsigned i;
+
+	for (i = 0; area && i < STATE_PEERS; i++)
+		if (atomic_load(&area->peer[i].vm) == vm)
+			return &area->peer[i];
+	for (i = 0; area && make && i < STATE_PEERS; i++) {
+		peer = &area->peer[i];
+		free = 0;
+		/* Another process of this VM may be as fast. */
+		if (atomic_compare_exchange_strong(&peer->vm, &free, vm) ||
+		    free == vm)
+			return peer;
+	}
+	return NULL;
+}
+
 void state_area_set_cause(struct state_area *area, const char *text)
 {
 	uint32_t none = CAUSE_NONE;

@@ -7,6 +7,7 @@
 #define IOVKIT_STATE_AREA_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,23 @@ struct state_successor {
 _Static_assert(sizeof(struct state_successor) == 64, "state successor");
 _Static_assert(offsetof(struct state_successor, able) == 16, "layout");
 
+#define STATE_PEERS 32u
+
+/* A guest that shares devices with others (spec 03): its heartbeat, which it
+ * counts up itself and the others look at.  hvmon writes `suspended` only. */
+struct state_peer {
+	_Atomic uint64_t heartbeat;
+	_Atomic uint64_t beat_ns;   /* CLOCK_MONOTONIC of the last one */
+	_Atomic uint32_t vm;        /* 0: free */
+	_Atomic uint32_t pid;       /* of its process */
+	_Atomic uint32_t period_us; /* in which it counts */
+	_Atomic uint32_t
+		suspended; /* 1: it stands because others have a turn */
+	uint8_t rsvd[32];
+};
+_Static_assert(sizeof(struct state_peer) == 64, "state peer");
+_Static_assert(offsetof(struct state_peer, suspended) == 28, "layout");
+
 struct state_area {
 	uint32_t magic;
 	uint32_t version;
@@ -46,19 +64,26 @@ struct state_area {
 	_Atomic uint32_t shutdown; /* 1: cause is being written, 2: is there */
 	char cause[252];           /* why the machine shut down, NUL ended */
 	struct state_successor successor[STATE_SUCCESSORS]; /* by order - 1 */
-	uint8_t rsvd3[3072];
+	struct state_peer peer[STATE_PEERS];
+	uint8_t rsvd3[1024];
 };
 _Static_assert(sizeof(struct state_area) == STATE_AREA_SIZE, "state area");
 _Static_assert(offsetof(struct state_area, event_sequence) == 16, "layout");
 _Static_assert(offsetof(struct state_area, heartbeat) == 128, "layout");
 _Static_assert(offsetof(struct state_area, shutdown) == 256, "layout");
 _Static_assert(offsetof(struct state_area, successor) == 512, "layout");
+_Static_assert(offsetof(struct state_area, peer) == 1024, "layout");
 
 /* Map the machine's state area, making the file when it is missing or
  * `fresh` is set.  -EBADMSG: wrong magic, version or size. */
 int state_area_map(const struct machine *m, int fresh, struct state_area **area,
 		   struct complaint *c) __attribute__((warn_unused_result));
 void state_area_unmap(struct state_area *area);
+
+/* The part of a guest that shares devices; `make`: a free one is taken, when it
+ * has none.  NULL: there is none. */
+struct state_peer *state_area_peer(struct state_area *area, uint32_t vm,
+				   bool make);
 
 /* Say once why the machine shuts down; the first caller wins. */
 void state_area_set_cause(struct state_area *area, const char *text);

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154,SC2016,SC2034 # bats, jq; PIDS is of machine.bash
+# shellcheck disable=SC2154,SC2016,SC2034,SC2030,SC2031 # bats, jq; PIDS is of
+# machine.bash
 # active-standby.bats - VMs that share devices with a single port (spec 03).
 
 setup() {
@@ -183,4 +184,227 @@ killed_at() {
 	one_owner
 	run -0 senders
 	refute_output --partial torn
+}
+
+# vm1 and vm2 share both devices, by their own doing.
+# A busy computer is no reason to take over: --heartbeat-limit is long.
+pair() {
+	machine_start <<-END
+		bridge: rootbridge --no-timeout
+		ether0: iovdev --type ether --lan pcap:$T/frames
+		com0: iovdev --type uart --line unix:$T/line
+		hv: hvmon --device ether0=vm1,vm2 --device com0=vm1,vm2
+		vm1: guestd --vm 1 --role active --heartbeat-limit ${LIMIT:-5s} \
+			--messages=to=$LAN --bytes=way=send,seed=1
+		vm2: guestd --vm 2 --role standby --heartbeat-limit ${LIMIT:-5s} \
+			--messages=to=$LAN,count=500 --bytes=way=send,seed=2
+	END
+	goes_on vm1
+}
+
+# has VM ROLE: it runs, and is that.
+has() {
+	[[ $(rpc hv show '["vms"]' | jq -r --arg vm "$1" '.rows[] |
+		select(.vm == $vm) | .role + " " + .state') == "$2 running" ]]
+}
+
+# What follows a failure of vm1, whatever it is: vm2 has both devices and loses
+# nothing, vm1 is its standby again by itself, with its low share.
+vm2_took_over() {
+	await connection.changed '.device == "ether0" and .vm == "vm2"'
+	await connection.changed '.device == "com0" and .vm == "vm2"'
+	await workload.done '.src == "vm2" and .done == 500 and .errors == 0'
+	wait_until "$PATIENCE" has vm2 active
+	wait_until "$PATIENCE" has vm1 standby
+	run -0 rpc hv show '["vms"]'
+	run -0 jq -c '[.rows[] | [.vm, .devices, (.share * 100 | round)]]' \
+		<<<"$output"
+	assert_output '[["vm1","",5],["vm2","ether0 com0",95]]'
+	machine_stop
+	one_owner
+	run -0 senders
+	assert_output "vm1 vm2"
+}
+
+@test "the active VM gets SIGKILL under load: the standby has its devices" {
+	pair
+	iovctl kill vm1 KILL
+	vm2_took_over
+	run -0 events 'select(.ev == "peer.failed" and .src == "vm2") |
+		[.src, .vm, .why]'
+	assert_output '["vm2","vm1","exit"]'
+	# The commands came from it, and its process was stopped before it ran.
+	assert_order peer.failed deactivate.begin connection.changed \
+		vm.deactivated reboot.ask vm.rebooted
+}
+
+@test "the active VM gets SIGSTOP under load: its heartbeat tells" {
+	LIMIT=300ms pair
+	iovctl kill vm1 STOP
+	vm2_took_over
+	run -0 events 'select(.ev == "peer.failed") | [.src, .vm, .why,
+		.stale_ns > 300000000]'
+	assert_line '["vm2","vm1","heartbeat",true]'
+}
+
+@test "the active VM reports a panic: the standby is told" {
+	pair
+	run -0 rpc vm1 panic
+	vm2_took_over
+	run -0 events 'select(.ev == "peer.failed" and .src == "vm2") |
+		[.src, .vm, .why]'
+	assert_output '["vm2","vm1","panic"]'
+}
+
+@test "switched on request by the guests themselves, and failed back" {
+	pair
+	wait_until "$PATIENCE" has vm2 standby
+	run -0 rpc vm2 connect '["ether0"]'
+	goes_on vm2
+	run -0 holder com0
+	assert_output vm1
+	run -0 rpc vm1 connect '["ether0"]'
+	goes_on vm1
+	run -0 rpc_error vm1 connect '["ether0"]'
+	assert_output "Permission denied"
+	run -0 rpc_error vm1 connect '["nic0"]'
+	assert_output "Operation not permitted"
+	run -0 rpc_error vm1 deactivate '[3]'
+	assert_output "Operation not permitted"
+	run -0 rpc_error vm1 activate '[2]'
+	assert_output "Permission denied"
+	run -0 events 'select(.ev == "peer.failed")'
+	refute_output
+	machine_stop
+	one_owner
+	run -0 senders
+	assert_output "vm1 vm2 vm1"
+}
+
+# The line's other end; what it got is in $T/got.
+far_end() {
+	socat -u "UNIX-CONNECT:$T/line" "CREATE:$T/got" 3>&- {NEVER}>&- &
+	PIDS[far]=$!
+	await line.carrier '.on'
+}
+
+got_bytes() {
+	[[ -e $T/got && $(stat -c %s "$T/got") -ge $1 ]]
+}
+
+# stream SEED N: the first N bytes of --bytes=seed=SEED, a line each.
+stream() {
+	local seed=$1 n=$2 i x k
+	for ((i = 0; i * 8 < n; i++)); do
+		((x = (seed + i + 1) * 0x9e3779b97f4a7c15,
+			x ^= x >> 29 & 0x7ffffffff,
+			x *= 0xbf58476d1ce4e5b9, x ^= x >> 32 & 0xffffffff, 1))
+		for ((k = 0; k < 64; k += 8)); do
+			printf '%02x\n' $((x >> k & 0xff))
+		done
+	done | head -n "$n"
+}
+
+# What the line got is a beginning of the first VM's stream, and then one of the
+# second's, each of more than 1,000 bytes.
+two_streams() {
+	od -An -v -tx1 -w1 "$T/got" | tr -d ' ' >"$T/lines"
+	local n
+	n=$(wc -l <"$T/lines")
+	paste "$T/lines" <(stream 1 "$n") | awk '
+		$1 != $2 { exit }
+		{ n++ }
+		END { print n }' >"$T/first"
+	# A few bytes of the second may by chance go on with the first.
+	for n in {0..3}; do
+		n=$(($(<"$T/first") - n))
+		if ((n > 1000)) && tail -n +$((n + 1)) "$T/lines" |
+			paste - <(stream 2 4000) | awk '
+				NF < 2 { exit }
+				$1 != $2 { bad = 1 }
+				END { exit bad || NR < 1000 }'; then
+			return
+		fi
+	done
+	fail "after $(<"$T/first") bytes no other stream begins"
+}
+
+@test "a serial line gets the bytes of one VM at a time, the new one's from its first" {
+	machine_start <<-END
+		bridge: rootbridge --no-timeout
+		com0: iovdev --type uart --line unix:$T/line
+		hv: hvmon --device com0=vm1,vm2 --standby-share 0
+	END
+	far_end
+	start vm1 guestd --vm 1 --role active --heartbeat-limit 5s 		--bytes=way=send,seed=1,count=3000
+	launch vm2 guestd --vm 2 --role standby --heartbeat-limit 5s 		--bytes=way=send,seed=2,count=3000
+	await_ready vm2
+	wait_until "$PATIENCE" got_bytes 1500
+	iovctl connect com0 vm2
+	await workload.done '.src == "vm2"'
+	stop vm1
+	stop vm2
+	machine_stop
+	finish far 0
+	two_streams
+}
+
+frozen_for() {
+	local row
+	row=$(rpc bmc show '["processes"]' | jq -c --arg name "$1" \
+		'.rows[] | select(.name == $name) | [.state, .reasons]')
+	[[ $row == "[\"frozen\",[\"$2\"]]" ]]
+}
+
+# No card of the VM is up, and the LAN gets nothing from it.
+reaches_nothing() {
+	local n
+	wait_until "$PATIENCE" card_is "$1" away
+	n=$(lan_frames)
+	run -0 rpc "$1" report
+	assert_equal "$(lan_frames)" "$n"
+}
+
+card_is() {
+	[[ $(field cards "$1" card ether0 state) == "$2" ]]
+}
+
+lan_frames() {
+	rpc ether0 show '["device-ether"]' | jq '.rows[0].sent'
+}
+
+@test "a deactivated VM that wakes up cannot touch the device" {
+	machine_start <<-END
+		bridge: rootbridge
+		ether0: iovdev --type ether
+		hv: hvmon --device ether0=vm1
+		vm1: guestd --vm 1 --messages=to=$LAN
+	END
+	goes_on vm1
+	run -0 iovctl deactivate vm1
+	wait_until "$PATIENCE" frozen_for vm1 deactivated
+	run -0 holder ether0
+	assert_equal "$output" -
+	run -75 iovctl connect ether0 vm1
+	assert_output --partial "vm1 is deactivated"
+	run -75 iovctl deactivate vm1
+	# Whoever continues it, it is stopped again.
+	kill -CONT "$(pid vm1)"
+	wait_until "$PATIENCE" frozen_for vm1 deactivated
+	# It goes on when the hypervisor dies, and reaches nothing.
+	kill -KILL "$(pid hv)"
+	wait_until "$PATIENCE" has_event program.thawed '.name == "vm1"'
+	reaches_nothing vm1
+	# The next one knows.
+	iovctl start hv >/dev/null
+	wait_until "$PATIENCE" frozen_for vm1 deactivated
+	run -0 holder ether0
+	assert_equal "$output" -
+	run -0 iovctl activate vm1
+	reaches_nothing vm1
+	run -75 iovctl activate vm1
+	run -0 iovctl connect ether0 vm1
+	goes_on vm1
+	machine_stop
+	one_owner
 }

@@ -190,6 +190,8 @@ static void answer_kill(void *arg, struct control_call *call, json_t *params)
 			     p->line->name);
 		return;
 	}
+	if (signo == SIGSTOP)
+		process_saw(p, STOP_ASKED);
 	event(b->program.log, "program.signal", "s:s, s:i, s:s*", "name",
 	      p->line->name, "pid", (int)p->pid, "signal", sigabbrev_np(signo));
 	if (signo == SIGKILL)
@@ -244,6 +246,31 @@ static void answer_thaw(void *arg, struct control_call *call, json_t *params)
 	if (p)
 		process_thaw(p, control_string(params, "reason", "operator"),
 			     !holder_of(b, call), call);
+}
+
+/* By the pid that it has, or had last. */
+static void answer_reboot(void *arg, struct control_call *call, json_t *params)
+{
+	long long pid = control_integer(params, "pid", -1);
+	struct process *p = NULL;
+	struct bmc *b = arg;
+	unsigned i;
+
+	if (is_refused(b, call))
+		return;
+	if (b->power.state > POWER_UP) {
+		control_fail(call, RPC_DENIED, "the machine is powered off");
+		return;
+	}
+	for (i = 0; i < b->n && !p; i++)
+		if (soft_reset_is_guest(&b->process[i]) &&
+		    (b->process[i].pid == pid || b->process[i].last_pid == pid))
+			p = &b->process[i];
+	if (!p)
+		control_fail(call, RPC_MISSING, "no guest had pid %lld", pid);
+	else
+		process_reboot(p, control_string(params, "reason", NULL),
+			       holder_of(b, call), call);
 }
 
 static void answer_soft_reset(void *arg, struct control_call *call,
@@ -322,6 +349,12 @@ static const struct control_param fence_params[] = {
 	{ NULL },
 };
 
+static const struct control_param reboot_params[] = {
+	{ "pid", 'i', false, "that a guest has, or had last" },
+	{ "reason", 's', true, "a stop reason from its start on" },
+	{ NULL },
+};
+
 static const struct control_param power_params[] = {
 	{ "state", 's', false, "off" },
 	{ NULL },
@@ -343,6 +376,10 @@ static const struct control_method methods[] = {
 	  "remove a stop reason; answered when it goes on, unless "
 	  "there are others",
 	  answer_thaw, reason_params },
+	{ "reboot",
+	  "kill a guest, if it runs, and start it again; answered when the new "
+	  "process is there",
+	  answer_reboot, reboot_params },
 	{ "power", "power the machine off", answer_power, power_params },
 	{ "soft-reset",
 	  "kill and start again the hypervisor and all guests but the one that "

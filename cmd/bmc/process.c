@@ -196,6 +196,7 @@ static int start_with(struct process *p, int status_fd, int stderr_fd)
 		.status_fd = status_fd,
 		.keep_status = !p->line->foreign,
 		.stderr_fd = stderr_fd,
+		.stopped = p->born_reason[0],
 	};
 	int err;
 
@@ -217,9 +218,20 @@ static void begin(struct process *p)
 	p->resetting = p->fenced = false;
 	p->exec_errno = 0;
 	p->started_ns = clock_now_ns();
-	if (p->bmc->start_timeout_ns)
+	/* One that is stopped cannot hurry. */
+	if (p->bmc->start_timeout_ns && !p->born_reason[0])
 		loop_timer_in(program(p)->loop, &p->timer,
 			      p->bmc->start_timeout_ns, on_late, p);
+}
+
+/* It stops itself before it is executed. */
+static void take_born_reason(struct process *p)
+{
+	if (!p->born_reason[0])
+		return;
+	if (!stop_add(&p->stop, p->born_reason, p->born_holder))
+		(void)stop_step(&p->stop, STOP_WANT);
+	p->born_reason[0] = '\0';
 }
 
 int process_start(struct process *p)
@@ -247,6 +259,8 @@ int process_start(struct process *p)
 	begin(p);
 	event(program(p)->log, "program.start", "s:s, s:s, s:i", "name",
 	      p->line->name, "program", p->line->argv[0], "pid", (int)p->pid);
+	take_born_reason(p);
+	process_answer(p, WAIT_STARTED);
 	return 0;
 out_watch:
 	loop_watch_del(&p->status_watch);
@@ -290,6 +304,27 @@ void process_end(struct process *p)
 		      on_grace_over, p);
 }
 
+void process_reboot(struct process *p, const char *reason, pid_t holder,
+		    struct control_call *call)
+{
+	int err;
+
+	process_wait(p, WAIT_STARTED, call);
+	strlcpy(p->born_reason, reason ? reason : "", sizeof(p->born_reason));
+	p->born_holder = holder;
+	if (p->pid) {
+		p->ending = p->again = true;
+		process_signal(p, SIGKILL);
+		return;
+	}
+	loop_timer_cancel(&p->timer);
+	point_hold_cancel(&p->hold);
+	p->restarts++;
+	err = process_start(p);
+	if (err)
+		process_refuse(p, WAIT_STARTED, strerror(-err));
+}
+
 /* What a killed program cannot remove any more. */
 static void remove_control_socket(const struct process *p)
 {
@@ -323,10 +358,13 @@ static void answer_end(struct process *p, pid_t pid)
 	process_refuse(p, WAIT_SETTLED, why);
 	process_refuse(p, WAIT_READY, why);
 	TAILQ_FOREACH (w, &p->waiters, entry)
-		w->what = WAIT_READY;
+		if (w->what != WAIT_STARTED)
+			w->what = WAIT_READY;
 	power_gone(p->bmc, p, pid);
-	if (!process_runs(p) && !process_restarts(p))
-		process_refuse(p, WAIT_READY, why);
+	if (process_runs(p) || process_restarts(p))
+		return;
+	process_refuse(p, WAIT_READY, why);
+	process_refuse(p, WAIT_STARTED, why);
 }
 
 static void reap(struct process *p, siginfo_t *info)
@@ -348,6 +386,7 @@ static void reap(struct process *p, siginfo_t *info)
 	loop_timer_cancel(&p->timer);
 	close(p->pidfd);
 	p->pidfd = -1;
+	p->last_pid = p->pid;
 	p->pid = 0;
 	p->was_ready = p->state == PROCESS_READY;
 	p->state = PROCESS_ENDED;

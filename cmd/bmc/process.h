@@ -32,6 +32,7 @@ enum process_wait {
 	WAIT_READY,
 	WAIT_RESTART, /* until it ended, then as WAIT_READY */
 	WAIT_ENDED,
+	WAIT_STARTED, /* until it was started, ready or not */
 	WAIT_SETTLED, /* frozen or thawed, whichever was asked for last */
 };
 
@@ -46,7 +47,8 @@ struct process {
 	struct bmc *bmc;
 	const struct machine_line *line;
 	enum process_state state;
-	pid_t pid; /* 0: none */
+	pid_t pid;      /* 0: none */
+	pid_t last_pid; /* of the process before; 0: none */
 	int pidfd;
 	int status_fd; /* read end of readiness, -1 when closed */
 	struct loop_watch status_watch;
@@ -56,8 +58,12 @@ struct process {
 	struct stop_reasons stop;
 	struct restart_limit limit;
 	unsigned restarts;
-	bool ending;            /* it was asked to end */
-	bool again;             /* and is started again then */
+	bool ending; /* it was asked to end */
+	bool again;  /* and is started again then */
+	/* Why it is stopped from its next start on, and by whom; empty: it is
+	 * not. */
+	char born_reason[STOP_REASON_MAX];
+	pid_t born_holder;
 	bool doomed;            /* killed by a soft reset, not yet gone */
 	bool resetting;         /* a soft reset is to start it */
 	bool fenced;            /* what it asks for others is refused */
@@ -94,6 +100,11 @@ void process_thaw(struct process *p, const char *reason, bool by_operator,
 /* Drop what an ended process had stopped. */
 void process_drop_holder(struct process *p, pid_t holder);
 
+/* Kill it, if it runs, and start it again, stopped for `reason` before it runs
+ * at all (NULL: not); the call is answered when the new process is there. */
+void process_reboot(struct process *p, const char *reason, pid_t holder,
+		    struct control_call *call);
+
 /* Answer the call when `what` happens. */
 void process_wait(struct process *p, enum process_wait what,
 		  struct control_call *call);
@@ -106,7 +117,8 @@ static inline bool process_runs(const struct process *p)
 /* Answer all who wait for `what`: it happened, or it will not. */
 void process_answer(struct process *p, enum process_wait what);
 void process_refuse(struct process *p, enum process_wait what, const char *why);
-/* waitid() told of a stop or a continuation. */
+/* waitid() told of a stop or a continuation, or a SIGSTOP was sent on request.
+ */
 void process_saw(struct process *p, enum stop_event ev);
 
 /* Whether it does not run but is about to start again. */

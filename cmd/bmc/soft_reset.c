@@ -42,9 +42,14 @@ static bool is_hypervisor(const struct process *p)
 	return runs_program(p, "hvmon");
 }
 
+bool soft_reset_is_guest(const struct process *p)
+{
+	return runs_program(p, "guestd");
+}
+
 static bool is_vm(const struct process *p)
 {
-	return is_hypervisor(p) || runs_program(p, "guestd");
+	return is_hypervisor(p) || soft_reset_is_guest(p);
 }
 
 /* Whether it is one of those that are reset. */

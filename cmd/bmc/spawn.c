@@ -46,6 +46,8 @@ static _Noreturn void run_child(const struct spawn *s, const struct loop *loop,
 		setpgid(0, 0);
 		background_fds(s);
 	}
+	if (s->stopped)
+		raise(SIGSTOP);
 	/* Not execvp for both: a program that the kernel cannot execute would
 	 * be run by a shell. */
 	if (s->foreground)

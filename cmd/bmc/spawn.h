@@ -18,6 +18,7 @@ struct spawn {
 	const char *path; /* in the foreground looked up in PATH */
 	char *const *argv;
 	int status_fd;    /* write end: closed by exec, or kept for readiness */
+	bool stopped;     /* it stands before it is executed, until SIGCONT */
 	bool keep_status; /* exec leaves it open, as SPAWN_READY_FD */
 	/* In the foreground a child has our standard fds and process group;
 	 * else /dev/null for input and output, stderr_fd, a group of its own

@@ -26,6 +26,7 @@ enum stop_state {
 	STOP_STOPPED,    /* by us */
 	STOP_CONTINUING, /* SIGCONT sent, not yet seen to go on */
 	STOP_FOREIGN,    /* somebody else stopped it */
+	STOP_BOTH,       /* as STOP_STOPPING, and somebody else as well */
 	STOP_STATE_N
 };
 
@@ -35,6 +36,7 @@ enum stop_event {
 	STOP_THAW,          /* an operator thaws it, and there is none */
 	STOP_SAW_STOPPED,   /* waitid says so */
 	STOP_SAW_CONTINUED, /* likewise */
+	STOP_ASKED,         /* SIGSTOP was sent for somebody else */
 	STOP_EVENT_N
 };
 
@@ -77,7 +79,8 @@ enum stop_action stop_settle(struct stop_reasons *s);
  * others have overtaken in the meantime. */
 static inline bool stop_is_settled(const struct stop_reasons *s)
 {
-	return s->state != STOP_STOPPING && s->state != STOP_CONTINUING;
+	return s->state != STOP_STOPPING && s->state != STOP_CONTINUING &&
+	       s->state != STOP_BOTH;
 }
 
 static inline bool stop_is_frozen(const struct stop_reasons *s)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cmd/guestd/card.h"
+#include "cmd/guestd/role.h"
 #include "cmd/guestd/successor.h"
 #include "cmd/guestd/vf_driver.h"
 
@@ -130,7 +131,8 @@ static bool is_mere_successor(const struct guest *g)
 void guest_vf_settled(struct guest *g)
 {
 	if (!all_settled(g) ||
-	    (!any_up(g) && !g->pf.pci.present && !is_mere_successor(g)))
+	    (!any_up(g) && !g->pf.pci.present && !is_mere_successor(g) &&
+	     !role_is_ready(g->role)))
 		return;
 	if (!g->program.is_ready)
 		program_ready(&g->program);
@@ -179,6 +181,7 @@ static void on_bus_up(void *arg)
 	      "memory", (json_int_t)g->bus.memory_size);
 	if (g->successor)
 		successor_bus_up(g->successor);
+	role_bus_up(g->role);
 	emergency_link_look(&g->emergency);
 	pci_probe_start(&g->probe);
 }
@@ -198,6 +201,7 @@ static void on_platform(void *arg)
 	struct guest *g = arg;
 
 	pci_probe_start(&g->probe);
+	role_look(g->role);
 }
 
 static void on_bus_waits(void *arg)
@@ -289,6 +293,12 @@ int guest_start(struct guest *g)
 			     "successor: %s", strerror(-err));
 		return g->program.status;
 	}
+	err = g->options.role ? role_start(g) : 0;
+	if (err < 0) {
+		program_stop(&g->program, program_status_of(err), "role: %s",
+			     strerror(-err));
+		return g->program.status;
+	}
 	machine_path(&g->program.machine, path, "bus/vm%u.sock", g->options.vm);
 	err = bus_link_init(&g->bus, g->program.loop, path, &bus_ops, g, &c);
 	if (err == 0)
@@ -317,6 +327,9 @@ void guest_fini(struct guest *g)
 		card_free(g->card[i]);
 	successor_free(g->successor);
 	g->successor = NULL;
+	role_free(g->role);
+	g->role = NULL;
+	loop_defer_cancel(&g->panic);
 	emergency_link_fini(&g->emergency);
 	checker_fini(&g->checker);
 }

@@ -73,6 +73,13 @@ const struct point_desc guest_points[] = {
 				  "reset hypervisor and other guests", false },
 	[POINT_FAILOVER_RETURN] = { "failover.return", "hand the PFs back",
 				    false },
+	[POINT_ROLE_BEAT] = { "role.beat", "add one to the heartbeat", true },
+	[POINT_ROLE_DEACTIVATE] = { "role.deactivate",
+				    "have the VM that failed deactivated",
+				    false },
+	[POINT_ROLE_CONNECT] = { "role.connect",
+				 "have its devices connected with this VM",
+				 false },
 };
 _Static_assert(sizeof(guest_points) / sizeof(*guest_points) == POINT_N,
 	       "one row a point");

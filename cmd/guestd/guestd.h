@@ -61,6 +61,10 @@ enum guest_point {
 	POINT_FAILOVER_2001,
 	POINT_FAILOVER_1707,
 	POINT_FAILOVER_RETURN,
+	/* of one that shares devices */
+	POINT_ROLE_BEAT,
+	POINT_ROLE_DEACTIVATE,
+	POINT_ROLE_CONNECT,
 	POINT_N
 };
 extern const struct point_desc guest_points[];
@@ -96,6 +100,7 @@ struct guest_options {
 	unsigned detect;    /* enum detect */
 	unsigned link_sync; /* enum link_sync */
 	uint64_t heartbeat_limit_ns, monitor_ns, drain_limit_ns;
+	unsigned role; /* enum role_wish */
 	bool check_memory;
 	/* of -r, which may come before or after it */
 	bool have_pps, timing;
@@ -103,6 +108,7 @@ struct guest_options {
 };
 
 struct card;
+struct role;
 struct successor;
 struct vf;
 
@@ -117,7 +123,9 @@ struct guest {
 	struct pci_probe probe;
 	struct pf_driver pf; /* --management */
 	struct emergency_link emergency;
-	struct successor *successor;       /* NULL: it is none */
+	struct successor *successor; /* NULL: it is none */
+	struct role *role;           /* NULL: it shares no device */
+	struct loop_deferred panic;
 	struct vf *vf[PLATFORM_SLOTS];     /* NULL: never seen */
 	struct card *card[PLATFORM_SLOTS]; /* single functions */
 	bool probed;                       /* all slots were read once */

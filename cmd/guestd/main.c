@@ -10,6 +10,7 @@
 #include "cmd/guestd/methods.h"
 #include "cmd/guestd/options.h"
 #include "cmd/guestd/report.h"
+#include "cmd/guestd/role.h"
 #include "cmd/guestd/successor.h"
 
 static const struct program_desc desc = {
@@ -49,6 +50,8 @@ int main(int argc, char **argv)
 		control_add_tables(self.program.control, tlb_tables, &self);
 		control_add_tables(self.program.control, successor_tables,
 				   &self);
+		control_add_methods(self.program.control, role_methods, &self);
+		control_add_tables(self.program.control, role_tables, &self);
 		status = guest_start(&self);
 	}
 	if (status == 0)

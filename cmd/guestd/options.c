@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "cmd/guestd/guestd.h"
+#include "cmd/guestd/role.h"
 #include "cmd/guestd/successor.h"
 #include "libcore/nic_regs.h"
 #include "libcore/queue.h"
@@ -55,6 +56,7 @@ enum {
 	OPT_SYNC,
 	OPT_CHECK,
 	OPT_RATE_LOG,
+	OPT_ROLE,
 };
 
 static const struct argp_option options[] = {
@@ -129,11 +131,16 @@ static const struct argp_option options[] = {
 	  "--once: receivers end after this silence (2s)", 3 },
 	{ "rate-log", OPT_RATE_LOG, "FILE", 0,
 	  "append the frames of each millisecond to FILE", 3 },
-	{ NULL, 0, NULL, 0, "When the hypervisor fails:", 4 },
+	{ NULL, 0, NULL, 0,
+	  "When the hypervisor, or another guest, fails:", 4 },
+	{ "role", OPT_ROLE, "active|standby", 0,
+	  "share devices with other guests, and take them when the one that has "
+	  "them fails; an active one also where that one never came",
+	  4 },
 	{ "successor", OPT_SUCCESSOR, "N", 0,
 	  "take its place, as the Nth who may (1 to 8)", 4 },
 	{ "detect", OPT_DETECT, "heartbeat|exit|both", 0,
-	  "what tells that it failed (both)", 4 },
+	  "what tells of the failure (both)", 4 },
 	{ "heartbeat-limit", OPT_LIMIT, "TIME", 0,
 	  "how long its heartbeat may stand (100ms)", 4 },
 	{ "monitor-period", OPT_MONITOR, "TIME", 0,
@@ -275,7 +282,14 @@ static int parse_successor(int key, char *arg, struct guest_options *o,
 		[LINK_SYNC_MIRROR] = "mirror",
 	};
 
+	static const char *const roles[] = {
+		[ROLE_ACTIVE] = "active",
+		[ROLE_STANDBY] = "standby",
+	};
+
 	switch (key) {
+	case OPT_ROLE:
+		return parse_word(arg, roles, ROLE_WISH_N, &o->role, c);
 	case OPT_SUCCESSOR:
 		return parse_number(arg, 1, STATE_SUCCESSORS, &o->successor, c);
 	case OPT_DETECT:

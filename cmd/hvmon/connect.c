@@ -26,6 +26,7 @@
 #include <string.h>
 
 #include "cmd/hvmon/connection_table.h"
+#include "cmd/hvmon/control_signal.h"
 #include "cmd/hvmon/give.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
@@ -33,12 +34,15 @@
 #include "cmd/hvmon/translation.h"
 #include "cmd/hvmon/vf_quiet.h"
 #include "cmd/hvmon/virtual.h"
+#include "cmd/hvmon/vm_share.h"
 
 struct connect {
 	struct procedure p;
 	struct connection *c;
 	uint32_t from, to;
-	bool again; /* a former hypervisor began it */
+	uint32_t only_from; /* PLATFORM_VM_NONE: whoever has it */
+	bool again;         /* a former hypervisor began it */
+	uint64_t signal;    /* serial, to be answered; 0: none */
 	connect_done_fn *done;
 	void *arg;
 };
@@ -115,6 +119,8 @@ static int connect_begin(struct procedure *p)
 	int err = 0;
 
 	s->from = s->c->vm;
+	if (s->only_from != PLATFORM_VM_NONE && s->only_from != s->from)
+		return STEP_DONE;
 	if (!s->again)
 		err = connect_check(p->hv, p->device->name, s->to, &why);
 	if (err)
@@ -293,8 +299,10 @@ static void connect_end(struct procedure *p)
 		s->c->phase = CONNECTION_SETTLED;
 		connection_write(p->device, s->c);
 		told(s);
+		vm_shares_update(p->hv);
 		hvmon_check_ready(p->hv);
 	}
+	control_signal_answer(p->hv, s->signal, p->err);
 	if (s->done)
 		s->done(s->arg, p->err, p->err ? p->why : NULL);
 	if (p->call && p->err)
@@ -345,25 +353,37 @@ static const struct procedure_desc written_desc = {
 	.end = connect_end,
 };
 
-static struct connect *new (struct device *device,
-			    const struct procedure_desc *desc, uint32_t to)
+static struct connect *connect_new(struct device *device,
+				   const struct procedure_desc *desc,
+				   uint32_t to)
 {
 	struct connect *s = procedure_new(device->hv, desc, sizeof(*s));
 
 	s->c = connection_get(device);
 	s->from = s->c->vm;
 	s->to = to;
+	s->only_from = PLATFORM_VM_NONE;
 	s->p.vm = to;
 	s->p.vfs.vf[s->p.vfs.n++] = &device->whole;
 	procedure_about(&s->p, device);
 	return s;
 }
 
-void connect_start(struct device *device, uint32_t vm, connect_done_fn *done,
-		   void *arg)
+void connect_signalled(struct device *device, uint32_t vm, uint64_t signal)
 {
-	struct connect *s = new (device, &connect_desc, vm);
+	struct connect *s = connect_new(device, &connect_desc, vm);
 
+	s->signal = signal;
+	procedure_start(&s->p, device_lane(device));
+}
+
+void connect_take_from(struct device *device, uint32_t vm,
+		       connect_done_fn *done, void *arg)
+{
+	struct connect *s =
+		connect_new(device, &connect_desc, PLATFORM_VM_NONE);
+
+	s->only_from = vm;
 	s->done = done;
 	s->arg = arg;
 	procedure_start(&s->p, device_lane(device));
@@ -377,10 +397,10 @@ void connect_started(struct device *device)
 	connection_follow(device);
 	if (!c || c->phase == CONNECTION_SETTLED)
 		return;
-	s = new (device,
-		 c->phase == CONNECTION_SWITCHING ? &connect_desc
-						  : &written_desc,
-		 c->to);
+	s = connect_new(device,
+			c->phase == CONNECTION_SWITCHING ? &connect_desc
+							 : &written_desc,
+			c->to);
 	s->again = true;
 	procedure_start(&s->p, device_lane(device));
 }
@@ -420,7 +440,7 @@ void connect_method(void *arg, struct control_call *call, json_t *params)
 		control_fail(call, connect_code(err), "%s", why.text);
 		return;
 	}
-	s = new (device_find_name(hv, name), &connect_desc, vm);
+	s = connect_new(device_find_name(hv, name), &connect_desc, vm);
 	s->p.call = call;
 	procedure_start(&s->p, device_lane(s->p.device));
 }

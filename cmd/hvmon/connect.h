@@ -16,10 +16,12 @@ typedef void connect_done_fn(void *arg, int err, const char *why);
  * VM), -EACCES (the VM does not run, is deactivated, has the device already). */
 int connect_check(struct hvmon *hv, const char *device, uint32_t vm,
 		  struct complaint *c) __attribute__((warn_unused_result));
-/* Connect it, when what is under way with it is over; checked again then.  done
- * may be NULL. */
-void connect_start(struct device *device, uint32_t vm, connect_done_fn *done,
-		   void *arg);
+/* Connect it with the VM that asks by the signal of this serial, when what is
+ * under way with the device is over; checked again then. */
+void connect_signalled(struct device *device, uint32_t vm, uint64_t signal);
+/* Take it from the VM, if that has it then. */
+void connect_take_from(struct device *device, uint32_t vm,
+		       connect_done_fn *done, void *arg);
 /* The device was started: complete what a former hypervisor had begun. */
 void connect_started(struct device *device);
 

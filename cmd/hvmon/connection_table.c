@@ -16,6 +16,8 @@
 #include <string.h>
 
 #include "cmd/hvmon/hvmon.h"
+#include "cmd/hvmon/reset.h"
+#include "cmd/hvmon/virtual_record.h"
 #include "libcore/platform.h"
 
 void connections_init(struct connections *list)
@@ -221,13 +223,15 @@ int connections_add_text(struct hvmon *hv, const char *text,
 
 /* What is left for the next hypervisor. */
 
+_Static_assert(VIRTUAL_ROOM_OFFSET + sizeof(struct virtual_room) <=
+		       CONNECTION_ROOM_AT,
+	       "all fit in the room");
+
 static void *room_of(const struct device *device)
 {
-	uint64_t at = RESET_ROOM_OFFSET(device->bdf >> 8);
+	uint8_t *room = device_room(device);
 
-	if (!device->hv->rooms || at + RESET_ROOM_SIZE > device->hv->rooms_size)
-		return NULL;
-	return (uint8_t *)device->hv->rooms + at + CONNECTION_ROOM_AT;
+	return room ? room + CONNECTION_ROOM_AT : NULL;
 }
 
 void connection_write(struct device *device, const struct connection *c)

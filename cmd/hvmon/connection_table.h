@@ -1,6 +1,6 @@
 /* connection_table.h - the connection table (spec 03): which VM each device
- * with a single port is connected with, at most one at a time.  The tables
- * "connections" and "vms". */
+ * with a single port is connected with, at most one at a time.  The table
+ * "connections". */
 #ifndef IOVKIT_HVMON_CONNECTION_TABLE_H
 #define IOVKIT_HVMON_CONNECTION_TABLE_H
 
@@ -66,8 +66,5 @@ void connection_follow(struct device *device);
 bool connection_is_open(const struct device *device);
 
 json_t *connection_rows(void *hv);
-/* What the VM is: "active", "standby" or "stopped"; "-": it shares nothing. */
-const char *vm_role_name(struct hvmon *hv, const struct vm *vm);
-json_t *vm_role_rows(void *hv);
 
 #endif

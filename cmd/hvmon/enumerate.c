@@ -16,6 +16,7 @@
 #include "cmd/hvmon/adopt.h"
 #include "cmd/hvmon/bridge_link.h"
 #include "cmd/hvmon/connect.h"
+#include "cmd/hvmon/deactivate.h"
 #include "cmd/hvmon/device_events.h"
 #include "cmd/hvmon/emulator.h"
 #include "cmd/hvmon/hvmon.h"
@@ -239,6 +240,7 @@ static void scan_end(struct procedure *p)
 		hvmon_stop(hv, STATUS_INTERNAL, "scanning the bus: %s", p->why);
 		return;
 	}
+	deactivated_take(hv);
 	vm_reset_lost(hv);
 	bridge_link_listen(&hv->bridge);
 	hvmon_check_ready(hv);

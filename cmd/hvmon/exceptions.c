@@ -8,6 +8,7 @@
 
 #include "cmd/hvmon/allocate.h"
 #include "cmd/hvmon/config_emulation.h"
+#include "cmd/hvmon/control_signal.h"
 #include "cmd/hvmon/device_events.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/management.h"
@@ -98,6 +99,7 @@ static void take_access(struct hvmon *hv, const struct sup_exception *exception)
 {
 	if (exception->size > SUP_DATA_MAX ||
 	    (!translation_takes(hv, exception) &&
+	     !control_signal_takes(hv, exception) &&
 	     !pf_guard_takes(hv, exception) &&
 	     !management_takes(hv, exception) &&
 	     !virtual_takes(hv, exception) &&

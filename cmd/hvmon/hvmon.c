@@ -32,6 +32,7 @@ void hvmon_init(struct hvmon *hv, struct program *program)
 	managements_init(&hv->managements);
 	translations_init(&hv->translations);
 	schedule_init(hv);
+	vm_shares_init(hv);
 	hv->vms.changed = schedule_vms_changed;
 	hv->vms.arg = hv;
 }
@@ -79,6 +80,7 @@ void hvmon_fini(struct hvmon *hv)
 	devices_fini(hv);
 	successors_fini(&hv->successors);
 	bridge_tables_fini(&hv->tables);
+	vm_shares_fini(hv);
 	schedule_fini(hv);
 	managements_fini(&hv->managements);
 	translations_fini(&hv->translations);

@@ -15,6 +15,7 @@
 #include "cmd/hvmon/successors.h"
 #include "cmd/hvmon/translation.h"
 #include "cmd/hvmon/vf_allocation.h"
+#include "cmd/hvmon/vm_share.h"
 #include "cmd/hvmon/vm_table.h"
 #include "libcore/program.h"
 
@@ -36,8 +37,9 @@ struct hvmon {
 	void *rooms;                 /* reset_record.h; NULL: none */
 	uint32_t rooms_size;
 	uint64_t drain_limit_ns; /* of a110; 0: none */
-	unsigned max_vfs;        /* VFs enabled per PF, at most */
-	bool stopping;           /* nothing new is begun */
+	struct vm_shares shares;
+	unsigned max_vfs; /* VFs enabled per PF, at most */
+	bool stopping;    /* nothing new is begun */
 };
 
 /* Before the options are read. */

@@ -137,6 +137,15 @@ const struct point_desc hvmon_points[] = {
 	      "registers"),
 	POINT(CONNECT_INTERRUPT, "connect.interrupt", "tell both VMs"),
 
+	POINT(DEACTIVATE_BEGIN, "deactivate.begin", "a VM is deactivated"),
+	POINT(DEACTIVATE_STOP, "deactivate.stop",
+	      "make it inexecutable, and have it stopped"),
+	POINT(DEACTIVATE_DISCONNECT, "deactivate.disconnect",
+	      "take all its devices"),
+	POINT(ACTIVATE_RUN, "activate.run", "let a VM go on, without devices"),
+	POINT(REBOOT_ASK, "reboot.ask",
+	      "set the VM's CPU share, and have it started again"),
+
 	POINT(ATTACH_TABLES, "attach.tables", "read the bridge's functions"),
 	POINT(ATTACH_HEADER, "attach.header",
 	      "read the config space of the device that came"),

@@ -22,6 +22,7 @@ enum {
 	OPTION_MANAGEMENT,
 	OPTION_HEARTBEAT,
 	OPTION_SUCCESSOR,
+	OPTION_STANDBY_SHARE,
 	OPTION_LINK_SYNC,
 	OPTION_TRANSLATION,
 	OPTION_REVOKE_LIMIT,
@@ -60,6 +61,10 @@ static const struct argp_option argp_options[] = {
 	{ "schedule", OPTION_SCHEDULE, "VM=TIME,...", 0,
 	  "Let only one of these VMs run at a time, each for its time, in "
 	  "this order, such as vm1=10ms,vm2=5ms",
+	  0 },
+	{ "standby-share", OPTION_STANDBY_SHARE, "PERCENT", 0,
+	  "The CPU share of a VM that stands by for devices (5%; 0: all that "
+	  "share devices run freely)",
 	  0 },
 	{ "management", OPTION_MANAGEMENT, "VM=DEVICE", 0,
 	  "Give the PF of this device to this VM, in its last slot, such as "
@@ -128,6 +133,10 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPTION_SCHEDULE:
 		if (schedule_parse(&hv->schedule.table, arg, &c))
 			argp_error(state, "--schedule: %s", c.text);
+		return 0;
+	case OPTION_STANDBY_SHARE:
+		if (vm_share_parse(&hv->shares, arg, &c))
+			argp_error(state, "--standby-share: %s", c.text);
 		return 0;
 	case OPTION_MANAGEMENT:
 		if (management_add_text(&hv->managements, arg, &c))

@@ -5,6 +5,7 @@
 
 #include "cmd/hvmon/allocate.h"
 #include "cmd/hvmon/connect.h"
+#include "cmd/hvmon/deactivate.h"
 #include "cmd/hvmon/devirtualize.h"
 #include "cmd/hvmon/heartbeat.h"
 #include "cmd/hvmon/hvmon.h"
@@ -12,6 +13,7 @@
 #include "cmd/hvmon/reset.h"
 #include "cmd/hvmon/schedule.h"
 #include "cmd/hvmon/virtualize.h"
+#include "cmd/hvmon/vm_share.h"
 #include "cmd/hvmon/wait_time.h"
 
 static const struct control_param function_params[] = {
@@ -95,6 +97,10 @@ static const struct control_method methods[] = {
 	{ "free", "take a VF back from its VM", free_method, function_params },
 	{ "connect", "switch a device with a single port to a VM",
 	  connect_method, connect_params },
+	{ "deactivate", "stop a VM and take its devices", deactivate_method,
+	  vm_params },
+	{ "activate", "let a deactivated VM go on, without devices",
+	  activate_method, vm_params },
 	{ "schedule", "change a VM's row of the schedule", schedule_method,
 	  schedule_params },
 	{ "virtualize", "slide in between a guest and its device",
@@ -174,12 +180,23 @@ static const struct control_column translation_columns[] = {
 	{ NULL },
 };
 
+static const struct control_column vm_share_columns[] = {
+	{ "vm", "VM" },
+	{ "role", "ROLE" },
+	{ "state", "STATE" },
+	{ "share", "SHARE" },
+	{ "age", "AGE" },
+	{ "devices", "DEVICES" },
+	{ NULL },
+};
+
 static const struct control_column schedule_columns[] = {
 	{ "vm", "VM" },
 	{ "time", "TIME" },
 	{ "executable", "EXECUTABLE" },
 	{ "state", "STATE" },
 	{ "slices", "SLICES" },
+	{ "ran", "RAN" },
 	{ NULL },
 };
 
@@ -195,6 +212,8 @@ static const struct control_table tables[] = {
 	  connection_columns, connection_rows },
 	{ "translations", "direct access to devices that VMs have whole",
 	  translation_columns, translation_rows },
+	{ "vms", "VMs that share devices: roles, states, CPU shares",
+	  vm_share_columns, vm_share_rows },
 	{ "vm", "virtual machines and their slots", vm_columns, vm_rows },
 	{ NULL },
 };

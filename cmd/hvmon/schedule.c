@@ -18,12 +18,14 @@
 #include <string.h>
 
 #include "cmd/hvmon/hvmon.h"
+#include "cmd/hvmon/vm_share.h"
 #include "libcore/units.h"
 
 /* A step that waits until its VMs are as wanted. */
 struct schedule_waiter {
 	TAILQ_ENTRY(schedule_waiter) entry;
 	struct procedure *p;
+	enum vm_stop_reason reason;
 	struct vm_list vms;
 };
 
@@ -108,24 +110,57 @@ static void on_slice(void *arg)
 	kick(hv);
 }
 
+/* Its process may run, or stands. */
+static void account(struct schedule_row *row, bool runs)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	/* One that is not scheduled is not counted. */
+	if (!row->time_ns)
+		row->runs_since_ns = 0;
+	else if (runs && !row->runs_since_ns)
+		row->runs_since_ns = now_ns;
+	if (runs || !row->runs_since_ns)
+		return;
+	row->ran_ns += now_ns - row->runs_since_ns;
+	row->runs_since_ns = 0;
+}
+
 /* Every scheduled VM but the one whose turn it is shall stand.  Whether all
  * of that has happened. */
 static bool others_stand(struct hvmon *hv)
 {
 	struct schedule *s = &hv->schedule;
+	bool stand = true, stands, settled;
 	struct schedule_row *row;
-	bool stand = true;
+	struct state_peer *peer;
 	unsigned i;
 
 	for (i = 0; i < s->table.n; i++) {
 		row = &s->table.row[i];
-		vm_stop_want(&s->stops, row->vm, VM_STOP_SCHEDULE,
-			     row->time_ns && !row->executing);
-		if (!row->executing &&
-		    !vm_stop_is_settled(&s->stops, row->vm, VM_STOP_SCHEDULE))
+		stands = row->time_ns && !row->executing && !row->urgent;
+		vm_stop_want(&s->stops, row->vm, VM_STOP_SCHEDULE, stands);
+		settled = vm_stop_is_settled(&s->stops, row->vm,
+					     VM_STOP_SCHEDULE);
+		if (!row->executing && !settled)
 			stand = false;
+		account(row, !stands || !settled);
+		/* Those who watch its heartbeat know why it stands. */
+		peer = state_area_peer(hv->program->state, row->vm, false);
+		if (peer)
+			atomic_store(&peer->suspended, stands || !settled);
 	}
 	return stand;
+}
+
+static bool any_urgent(const struct schedule_table *table)
+{
+	unsigned i;
+
+	for (i = 0; i < table->n; i++)
+		if (table->row[i].urgent)
+			return true;
+	return false;
 }
 
 /* a2030-a2040; NULL: the scheduler idles. */
@@ -136,7 +171,7 @@ static struct schedule_row *begin_turn(struct hvmon *hv)
 
 	pass(hv, POINT_SCHEDULE_A2030, NULL);
 	row = schedule_next(&s->table);
-	if (!row && !s->idle)
+	if (!row && !s->idle && !any_urgent(&s->table))
 		event(hv->program->log, "schedule.idle", NULL);
 	s->idle = !row;
 	if (!row)
@@ -180,17 +215,17 @@ static void take_turns(struct hvmon *hv)
 }
 
 /* Whether all of them are as wanted; *why: what failed. */
-static bool is_over(struct hvmon *hv, const struct vm_list *vms,
+static bool is_over(struct hvmon *hv, const struct schedule_waiter *w,
 		    const char **why)
 {
 	struct vm_stops *stops = &hv->schedule.stops;
 	const char *failure;
 	unsigned i;
 
-	for (i = 0; i < vms->n; i++) {
-		if (!vm_stop_is_settled(stops, vms->vm[i], VM_STOP_A105))
+	for (i = 0; i < w->vms.n; i++) {
+		if (!vm_stop_is_settled(stops, w->vms.vm[i], w->reason))
 			return false;
-		failure = vm_stop_failure(stops, vms->vm[i], VM_STOP_A105);
+		failure = vm_stop_failure(stops, w->vms.vm[i], w->reason);
 		if (failure)
 			*why = failure;
 	}
@@ -207,7 +242,7 @@ static void tell_waiters(struct hvmon *hv)
 
 		next = TAILQ_NEXT(w, entry);
 		why = NULL;
-		if (!is_over(hv, &w->vms, &why))
+		if (!is_over(hv, w, &why))
 			continue;
 		TAILQ_REMOVE(&hv->schedule.waiters, w, entry);
 		free(w);
@@ -242,21 +277,25 @@ void schedule_vms_changed(void *arg)
 	struct hvmon *hv = arg;
 	struct schedule *s = &hv->schedule;
 	const struct vm *vm;
+	uint32_t pid;
 	unsigned i;
 
 	for (i = 0; i < hv->vms.n; i++) {
 		vm = &hv->vms.vm[i];
 		if (vm->number == PLATFORM_HYPERVISOR)
 			continue;
-		schedule_get(&s->table, vm->number)->present = vm->pid;
-		vm_stop_process(&s->stops, vm->number, vm->pid);
+		pid = vm->pid ? vm->pid : vm->born_pid;
+		schedule_get(&s->table, vm->number)->present = pid;
+		vm_stop_process(&s->stops, vm->number, pid);
 	}
+	vm_shares_update(hv);
 	kick(hv);
 }
 
 /* a510 and a525 */
 
-static void begin_wait(struct procedure *p, const struct vm_list *vms)
+static void begin_wait(struct procedure *p, const struct vm_list *vms,
+		       enum vm_stop_reason reason)
 {
 	struct schedule_waiter *w = calloc(1, sizeof(*w));
 
@@ -264,6 +303,7 @@ static void begin_wait(struct procedure *p, const struct vm_list *vms)
 		abort();
 	w->p = p;
 	w->vms = *vms;
+	w->reason = reason;
 	TAILQ_INSERT_TAIL(&p->hv->schedule.waiters, w, entry);
 	step_get(p);
 	kick(p->hv);
@@ -283,7 +323,7 @@ void schedule_stop_vms(struct procedure *p, const struct vm_list *vms)
 	if (err)
 		step_fail(p, -ENODEV, "no bmc");
 	else
-		begin_wait(p, vms);
+		begin_wait(p, vms, VM_STOP_A105);
 }
 
 void schedule_resume_vms(struct procedure *p, const struct vm_list *vms)
@@ -298,10 +338,52 @@ void schedule_resume_vms(struct procedure *p, const struct vm_list *vms)
 			continue;
 		vm_stop_want(&s->stops, row->vm, VM_STOP_A105, false);
 	}
-	begin_wait(p, vms);
+	begin_wait(p, vms, VM_STOP_A105);
+}
+
+/* Deactivated VMs (spec 03), and shares. */
+
+void schedule_deactivate_vm(struct hvmon *hv, uint32_t vm)
+{
+	schedule_get(&hv->schedule.table, vm)->executable = false;
+	vm_stop_want(&hv->schedule.stops, vm, VM_STOP_DEACTIVATED, true);
+	kick(hv);
+}
+
+void schedule_activate_vm(struct hvmon *hv, uint32_t vm)
+{
+	schedule_get(&hv->schedule.table, vm)->executable = true;
+	vm_stop_want(&hv->schedule.stops, vm, VM_STOP_DEACTIVATED, false);
+	kick(hv);
+}
+
+void schedule_wait_deactivated(struct procedure *p, uint32_t vm)
+{
+	const struct vm_list vms = { .n = 1, .vm = { vm } };
+
+	begin_wait(p, &vms, VM_STOP_DEACTIVATED);
+}
+
+void schedule_share(struct hvmon *hv, uint32_t vm, uint64_t time_ns,
+		    bool urgent)
+{
+	struct schedule_row *row = schedule_get(&hv->schedule.table, vm);
+
+	if (row->time_ns == time_ns && row->urgent == urgent)
+		return;
+	row->time_ns = time_ns;
+	row->urgent = urgent;
+	kick(hv);
 }
 
 /* For the operator */
+
+static uint64_t ran_ns(const struct schedule_row *row)
+{
+	uint64_t now_ns = row->runs_since_ns ? clock_now_ns() : 0;
+
+	return row->ran_ns + now_ns - row->runs_since_ns;
+}
 
 static json_t *row_to_json(struct hvmon *hv, const struct schedule_row *row)
 {
@@ -313,12 +395,14 @@ static json_t *row_to_json(struct hvmon *hv, const struct schedule_row *row)
 		    (row->time_ns ? row->executing && s->started : true);
 	if (row->time_ns)
 		units_format_duration(time, sizeof(time), row->time_ns);
-	return json_pack("{s:s, s:s, s:s, s:s, s:I}", "vm",
+	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:o}", "vm",
 			 vm_format(vm, row->vm), "time", time, "executable",
 			 row->executable && !row->resets ? "executable"
 							 : "inexecutable",
 			 "state", executing ? "executing" : "suspended",
-			 "slices", (json_int_t)row->slices);
+			 "slices", (json_int_t)row->slices, "ran",
+			 row->time_ns ? json_integer((json_int_t)ran_ns(row))
+				      : json_null());
 }
 
 json_t *schedule_rows(void *arg)

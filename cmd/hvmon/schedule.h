@@ -50,6 +50,16 @@ void schedule_stop_vms(struct procedure *p, const struct vm_list *vms);
  * Also after a stop that failed half way. */
 void schedule_resume_vms(struct procedure *p, const struct vm_list *vms);
 
+/* Inexecutable and stopped, reason "deactivated", or not any more. */
+void schedule_deactivate_vm(struct hvmon *hv, uint32_t vm);
+void schedule_activate_vm(struct hvmon *hv, uint32_t vm);
+/* As a part of a step: until the VM stands, or does so no more, for that reason.
+ */
+void schedule_wait_deactivated(struct procedure *p, uint32_t vm);
+/* The VM's running time (0: it runs freely); urgent: it runs freely for now. */
+void schedule_share(struct hvmon *hv, uint32_t vm, uint64_t time_ns,
+		    bool urgent);
+
 /* The control method "schedule" and the table of that name. */
 void schedule_method(void *hv, struct control_call *call, json_t *params);
 json_t *schedule_rows(void *hv);

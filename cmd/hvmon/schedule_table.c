@@ -71,7 +71,8 @@ bool schedule_is_on(const struct schedule_table *table)
 
 bool schedule_may_run(const struct schedule_row *row)
 {
-	return row->time_ns && row->executable && !row->resets && row->present;
+	return row->time_ns && row->executable && !row->resets &&
+	       row->present && !row->urgent;
 }
 
 struct schedule_row *schedule_next(struct schedule_table *table)

@@ -21,6 +21,9 @@ struct schedule_row {
 	bool present;    /* it has a process */
 	bool executing;  /* a scheduled one: it is its turn */
 	uint64_t slices; /* that it had */
+	bool urgent;     /* it runs freely for now, whatever its time is */
+	/* How long it could run: since when it does, and before. */
+	uint64_t runs_since_ns, ran_ns;
 };
 
 struct schedule_table {

@@ -15,6 +15,7 @@
 #include "cmd/hvmon/vm_reset.h"
 
 #include "cmd/hvmon/bridge_link.h"
+#include "cmd/hvmon/control_signal.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/pf_driver.h"
@@ -184,6 +185,7 @@ void vm_event_lost(struct hvmon *hv, uint32_t number)
 		return;
 	vm_table_lost(&hv->vms, vm);
 	translation_forget_vm(&hv->translations, number);
+	control_signal_tell(hv, number);
 	start(hv, vm, false);
 }
 

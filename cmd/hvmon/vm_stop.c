@@ -34,6 +34,7 @@ struct vm_stop {
 static const char *const reason_names[] = {
 	[VM_STOP_SCHEDULE] = "schedule",
 	[VM_STOP_A105] = "a105",
+	[VM_STOP_DEACTIVATED] = "deactivated",
 };
 _Static_assert(sizeof(reason_names) / sizeof(*reason_names) == VM_STOP_REASON_N,
 	       "one name a reason");

@@ -22,6 +22,7 @@ struct vm_stop;
 enum vm_stop_reason {
 	VM_STOP_SCHEDULE,
 	VM_STOP_A105,
+	VM_STOP_DEACTIVATED,
 	VM_STOP_REASON_N
 };
 

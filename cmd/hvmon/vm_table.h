@@ -21,7 +21,10 @@ struct vm {
 	struct limiter told; /* events that it can cause */
 	bool resetting;      /* a vm reset is under way or waits */
 	bool lost_again;     /* and another is needed after it */
+	uint32_t last_pid;   /* of its last process; 0: none was seen */
+	uint32_t born_pid;   /* started again, not connected yet; or 0 */
 	bool deactivated;    /* inexecutable, stopped, without devices */
+	bool reboots;        /* and to be started again */
 	bool panicked;       /* it said so */
 };
 

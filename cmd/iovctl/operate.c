@@ -143,6 +143,13 @@ static int do_connect(struct iovctl *ctl)
 				       "vm", ctl->args[1]));
 }
 
+/* activate, deactivate: the method has the command's name. */
+static int do_vm(struct iovctl *ctl)
+{
+	return start_at_role(ctl, "hvmon", ctl->command->name,
+			     json_pack("{s:s}", "vm", ctl->args[0]));
+}
+
 static int wait_times(struct iovctl *ctl, json_t *params)
 {
 	json_t *result, *columns;
@@ -443,6 +450,18 @@ const struct command operate_commands[] = {
 	  .min_args = 2,
 	  .max_args = 2,
 	  .fn = do_translate },
+	{ .name = "deactivate",
+	  .usage = "VM",
+	  .what = "stop a VM and take all its devices",
+	  .min_args = 1,
+	  .max_args = 1,
+	  .fn = do_vm },
+	{ .name = "activate",
+	  .usage = "VM",
+	  .what = "let a deactivated VM go on, without devices",
+	  .min_args = 1,
+	  .max_args = 1,
+	  .fn = do_vm },
 	{ .name = "contain",
 	  .usage = "FUNCTION",
 	  .what = "keep everybody off a function",

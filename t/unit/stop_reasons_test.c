@@ -113,6 +113,29 @@ static void foreign(void)
 	CHECK_INT(stop_settle(&s), STOP_SEND_STOP);
 }
 
+/* A SIGSTOP for somebody else counts for one that we stopped, too. */
+static void asked_twice(void)
+{
+	struct stop_reasons s = { 0 };
+	unsigned i;
+
+	for (i = 0; i < 2; i++) {
+		stop_clear(&s);
+		CHECK_INT(stop_add(&s, "a", 0), 0);
+		CHECK_INT(stop_step(&s, STOP_WANT), STOP_SEND_STOP);
+		if (i)
+			CHECK_INT(stop_step(&s, STOP_SAW_STOPPED),
+				  STOP_NOTHING);
+		stop_step(&s, STOP_ASKED);
+		CHECK_INT(stop_is_settled(&s), i);
+		stop_step(&s, STOP_SAW_STOPPED);
+		CHECK(stop_remove(&s, "a"));
+		CHECK_INT(stop_step(&s, STOP_UNWANT), STOP_NOTHING);
+		CHECK_INT(stop_settle(&s), STOP_NOTHING);
+		CHECK_INT(s.state, STOP_FOREIGN);
+	}
+}
+
 static void restart_limit(void)
 {
 	struct restart_limit l = { 0 };
@@ -135,6 +158,7 @@ static const struct unit_case cases[] = {
 	{ "no_overtaking", no_overtaking },
 	{ "stays_frozen", stays_frozen },
 	{ "foreign", foreign },
+	{ "asked_twice", asked_twice },
 	{ "restart_limit", restart_limit },
 	{ NULL, NULL },
 };

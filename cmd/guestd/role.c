@@ -1,0 +1,636 @@
+/* role.c - a guest that shares devices with others (--role, spec 03).
+ *
+ * Theory of operation.  Each such guest counts its heartbeat up in the state area
+ * and looks at the others', which needs no hypervisor.  The hypervisor's view of
+ * the devices is read anew at each platform interrupt, by which it also tells that
+ * it saw the end, or the panic report, of a VM that has a device.  Then, or when
+ * that VM's heartbeat stands too long, the first of those who stand by and live
+ * sends its commands: deactivate that VM, connect its devices with me.  They are
+ * sent again as long as the view does not show that they were carried out, so a
+ * hypervisor that dies on the way changes nothing but the time.
+ *
+ * What is connected shows in config space like any device that comes, and its
+ * driver takes it from there.
+ */
+#include <config.h>
+
+#include "cmd/guestd/role.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cmd/guestd/guestd.h"
+#include "cmd/guestd/monitor.h"
+#include "libcore/control_signal.h"
+
+/* Commands that were not carried out are sent again after that. */
+#define AGAIN_NS (20 * NS_PER_MS)
+/* The same of one that stands by. */
+#define OTHER_NS  NS_PER_S
+#define PEERS_MAX (CONTROL_PORTS * CONTROL_PORT_VMS)
+
+struct peer {
+	uint32_t vm;
+	pid_t pid; /* 0: it never counted */
+	struct heartbeat beat;
+	struct run_delay delay; /* since it counted last */
+	bool told;              /* its failure, in an event */
+	uint64_t again_ns;      /* it is not asked to be deactivated before */
+};
+
+struct role {
+	struct guest *guest;
+	struct state_peer *own;
+	struct loop_timer timer;
+	uint64_t look_ns; /* for when the last look was planned */
+	struct control_view view;
+	bool on_bus, known, reading, read_again;
+	struct peer *peer; /* those with whom it shares something */
+	unsigned n_peers;
+	unsigned commands; /* not answered yet */
+	uint64_t again_ns; /* no new ones before */
+	unsigned takeovers;
+};
+
+/* A command of ours. */
+struct command {
+	struct role *role;
+	struct control_signal signal;
+	struct control_call *call; /* who asked for it; NULL: ourselves */
+};
+
+static const struct guest_options *options_of(const struct role *r)
+{
+	return &r->guest->options;
+}
+
+static struct event_log *log_of(const struct role *r)
+{
+	return r->guest->program.log;
+}
+
+/* The others' heartbeats. */
+
+static struct peer *peer_get(struct role *r, uint32_t vm)
+{
+	struct peer *peer;
+	unsigned i;
+
+	for (i = 0; i < r->n_peers; i++)
+		if (r->peer[i].vm == vm)
+			return &r->peer[i];
+	if (r->n_peers == PEERS_MAX)
+		return NULL;
+	peer = &r->peer[r->n_peers++];
+	*peer = (struct peer){ .vm = vm };
+	run_delay_init(&peer->delay);
+	return peer;
+}
+
+static struct state_peer *area_of(const struct role *r, uint32_t vm)
+{
+	return state_area_peer(r->guest->program.state, vm, false);
+}
+
+static void restart(struct peer *peer, uint64_t beat)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	heartbeat_restart(&peer->beat, beat, now_ns);
+	run_delay_restart(&peer->delay, now_ns);
+	peer->told = false;
+}
+
+static void look_at(struct role *r, struct peer *peer)
+{
+	struct state_peer *area = area_of(r, peer->vm);
+	pid_t pid = area ? (pid_t)atomic_load(&area->pid) : 0;
+	uint64_t beat = area ? atomic_load(&area->heartbeat) : 0;
+
+	if (pid != peer->pid) {
+		peer->pid = pid;
+		run_delay_open(&peer->delay, pid);
+		restart(peer, beat);
+	}
+	if (heartbeat_look(&peer->beat, beat, r->look_ns,
+			   options_of(r)->monitor_ns))
+		run_delay_look(&peer->delay, r->look_ns);
+	else
+		run_delay_restart(&peer->delay, r->look_ns);
+}
+
+/* One that never counted is not judged by its heartbeat. */
+static bool stands(const struct role *r, const struct peer *peer)
+{
+	struct state_peer *area = area_of(r, peer->vm);
+	uint64_t beat_ns, limit_ns;
+	bool waits;
+
+	if (!area || !peer->pid)
+		return false;
+	beat_ns = atomic_load(&area->period_us) * NS_PER_US;
+	limit_ns = heartbeat_limit(options_of(r)->heartbeat_limit_ns, beat_ns);
+	if (peer->beat.stale_ns <= limit_ns)
+		return false;
+	waits = atomic_load(&area->suspended) ||
+		run_delay_waits(&peer->delay, r->look_ns);
+	return heartbeat_has_failed(peer->beat.stale_ns, limit_ns,
+				    peer->delay.delayed_ns, waits);
+}
+
+static bool lives(const struct role *r, const struct peer *peer)
+{
+	return peer->pid && (kill(peer->pid, 0) == 0 || errno != ESRCH) &&
+	       !stands(r, peer);
+}
+
+/* What there is to do. */
+
+/* Why the VM that has the device has failed; NULL: it has not. */
+static const char *verdict(struct role *r, const struct control_port *port)
+{
+	unsigned detect = options_of(r)->detect;
+	struct peer *peer;
+
+	if (detect & DETECT_EXIT && port->flags & CONTROL_PORT_PANIC)
+		return "panic";
+	if (detect & DETECT_EXIT && port->flags & CONTROL_PORT_EXIT)
+		return "exit";
+	if (options_of(r)->role == ROLE_ACTIVE &&
+	    port->flags & CONTROL_PORT_ABSENT)
+		return "absent";
+	peer = peer_get(r, port->vm);
+	return detect & DETECT_HEARTBEAT && peer && stands(r, peer)
+		       ? "heartbeat"
+		       : NULL;
+}
+
+/* Nobody who comes before it could take the device as well. */
+static bool is_first(struct role *r, const struct control_port *port)
+{
+	const struct peer *peer;
+	unsigned i;
+
+	for (i = 0; i < port->n && i < CONTROL_PORT_VMS; i++) {
+		if (port->member[i] == options_of(r)->vm)
+			return true;
+		peer = peer_get(r, port->member[i]);
+		if (port->member[i] != port->vm && peer && lives(r, peer))
+			return false;
+	}
+	return false;
+}
+
+static void on_answer(void *arg, const struct vfu_reply *reply)
+{
+	struct command *c = arg;
+	struct role *r = c->role;
+
+	if (reply->err == -ENOTCONN) {
+		free(c);
+		return;
+	}
+	if (!c->call)
+		r->commands--;
+	else if (reply->err)
+		control_fail(c->call, RPC_DENIED, "%s", strerror(-reply->err));
+	else
+		control_reply(c->call, NULL);
+	free(c);
+	if (!r->commands)
+		role_look(r);
+}
+
+/* 0 or -errno; the call is not answered then. */
+static int send(struct role *r, enum control_action action, uint32_t vm,
+		const char *device, struct control_call *call)
+{
+	struct command *c = calloc(1, sizeof(*c));
+	int err;
+
+	if (!c)
+		return -ENOMEM;
+	c->role = r;
+	c->call = call;
+	c->signal = (struct control_signal){
+		.magic = CONTROL_SIGNAL_MAGIC,
+		.action = action,
+		.vm = vm,
+	};
+	strlcpy(c->signal.device, device, sizeof(c->signal.device));
+	err = bus_write(&r->guest->bus, CONTROL_SIGNAL_PAGE, &c->signal,
+			sizeof(c->signal), on_answer, c);
+	if (err)
+		free(c);
+	else if (!call)
+		r->commands++;
+	return err;
+}
+
+static bool wants(struct role *r, const struct control_port *port)
+{
+	return port->vm != options_of(r)->vm &&
+	       !(port->flags & CONTROL_PORT_SWITCHING) && is_first(r, port);
+}
+
+/* Its devices, or those that nobody has, that are for us. */
+static void connect_all(struct role *r, uint32_t vm)
+{
+	const struct control_port *port;
+	unsigned i;
+
+	for (i = 0; i < r->view.n; i++) {
+		port = &r->view.port[i];
+		if (port->vm == vm && wants(r, port))
+			(void)!send(r, CONTROL_CONNECT, 0, port->device, NULL);
+	}
+}
+
+static void tell_failed(struct role *r, uint32_t vm, const char *why)
+{
+	struct peer *peer = peer_get(r, vm);
+	char name[24];
+
+	if (!peer || peer->told)
+		return;
+	peer->told = true;
+	snprintf(name, sizeof(name), "vm%u", vm);
+	event(log_of(r), "peer.failed", "s:s, s:s, s:I", "vm", name, "why", why,
+	      "stale_ns", (json_int_t)peer->beat.stale_ns);
+}
+
+/* Deactivate it, connect its devices with me. */
+static void take_over(struct role *r, uint32_t vm, const char *why)
+{
+	tell_failed(r, vm, why);
+	r->takeovers++;
+	if (guest_point_fails(r->guest, POINT_ROLE_DEACTIVATE))
+		return;
+	if (send(r, CONTROL_DEACTIVATE, vm, "", NULL))
+		return;
+	if (!guest_point_fails(r->guest, POINT_ROLE_CONNECT))
+		connect_all(r, vm);
+}
+
+/* One that stands by for a device of ours has failed: it is started again. */
+static void look_after(struct role *r, const struct control_port *port,
+		       uint64_t now_ns)
+{
+	struct peer *peer;
+	unsigned i;
+
+	for (i = 0; i < port->n; i++) {
+		if (port->member[i] == options_of(r)->vm)
+			continue;
+		peer = peer_get(r, port->member[i]);
+		if (!peer || now_ns < peer->again_ns || !stands(r, peer))
+			continue;
+		peer->again_ns = now_ns + OTHER_NS;
+		tell_failed(r, peer->vm, "heartbeat");
+		(void)!send(r, CONTROL_DEACTIVATE, peer->vm, "", NULL);
+	}
+}
+
+static void decide(struct role *r)
+{
+	const struct control_port *port;
+	uint64_t now_ns = clock_now_ns();
+	const char *why;
+	unsigned i;
+
+	if (!r->known || r->commands || r->reading || now_ns < r->again_ns)
+		return;
+	for (i = 0; i < r->view.n && !r->commands; i++) {
+		port = &r->view.port[i];
+		if (port->vm == options_of(r)->vm)
+			look_after(r, port, now_ns);
+		if (!wants(r, port))
+			continue;
+		why = port->vm == PLATFORM_VM_NONE ? "nobody"
+						   : verdict(r, port);
+		if (!why)
+			continue;
+		r->again_ns = now_ns + AGAIN_NS;
+		if (port->vm == PLATFORM_VM_NONE)
+			connect_all(r, port->vm);
+		else
+			take_over(r, port->vm, why);
+	}
+}
+
+/* The view. */
+
+static const struct control_port *port_of(const struct control_view *view,
+					  const char *device)
+{
+	unsigned i;
+
+	for (i = 0; i < view->n; i++)
+		if (!strcmp(view->port[i].device, device))
+			return &view->port[i];
+	return NULL;
+}
+
+/* What became of each device; whoever has one now is given the whole limit. */
+static void compare(struct role *r, const struct control_view *view)
+{
+	const struct control_port *port, *old;
+	uint32_t own = options_of(r)->vm;
+	struct peer *peer;
+	unsigned i, k;
+
+	for (i = 0; i < view->n; i++) {
+		port = &view->port[i];
+		for (k = 0; k < port->n; k++)
+			if (port->member[k] != own)
+				(void)!peer_get(r, port->member[k]);
+		old = port_of(&r->view, port->device);
+		if (old && old->vm == port->vm && old->epoch == port->epoch)
+			continue;
+		peer = port->vm == own || port->vm == PLATFORM_VM_NONE
+			       ? NULL
+			       : peer_get(r, port->vm);
+		if (peer)
+			restart(peer, peer->beat.value);
+		event(log_of(r),
+		      port->vm == own ? "role.active" : "role.standby",
+		      "s:s, s:I", "device", port->device, "epoch",
+		      (json_int_t)port->epoch);
+	}
+}
+
+static bool take_view(struct role *r, const uint8_t *data)
+{
+	struct control_view view;
+	unsigned i;
+
+	memcpy(&view, data, sizeof(view));
+	if (view.magic != CONTROL_SIGNAL_MAGIC ||
+	    view.version != CONTROL_SIGNAL_VERSION || view.n > CONTROL_PORTS)
+		return false;
+	for (i = 0; i < view.n; i++) {
+		view.port[i].device[CONTROL_SIGNAL_DEVICE - 1] = '\0';
+		if (view.port[i].n > CONTROL_PORT_VMS)
+			return false;
+	}
+	compare(r, &view);
+	r->view = view;
+	return true;
+}
+
+static void on_view(void *arg, const struct vfu_reply *reply)
+{
+	const uint8_t *data;
+	struct role *r = arg;
+	bool first = !r->known;
+
+	r->reading = false;
+	if (reply->err == -ENOTCONN)
+		return;
+	data = reply->err ? NULL
+			  : vfu_reply_data(reply, sizeof(struct control_view));
+	if (data && take_view(r, data))
+		r->known = true;
+	if (r->read_again)
+		role_look(r);
+	if (first && r->known && r->guest->probed)
+		guest_vf_settled(r->guest);
+	decide(r);
+}
+
+void role_look(struct role *r)
+{
+	if (!r || !r->on_bus)
+		return;
+	r->read_again = r->reading;
+	if (r->reading)
+		return;
+	r->reading = !bus_read(&r->guest->bus, CONTROL_SIGNAL_PAGE,
+			       sizeof(struct control_view), on_view, r);
+}
+
+/* Each period. */
+
+static void on_tick(void *arg)
+{
+	struct role *r = arg;
+	uint64_t period_ns = options_of(r)->monitor_ns;
+	uint64_t now_ns = clock_now_ns();
+	unsigned i;
+
+	/* On time, or, when that is over, from now on. */
+	r->look_ns += period_ns;
+	if (r->look_ns + period_ns < now_ns)
+		r->look_ns = now_ns;
+	loop_timer_at(r->guest->program.loop, &r->timer, r->look_ns + period_ns,
+		      on_tick, r);
+	if (!guest_point_fails(r->guest, POINT_ROLE_BEAT)) {
+		atomic_fetch_add(&r->own->heartbeat, 1);
+		atomic_store(&r->own->beat_ns, now_ns);
+	}
+	for (i = 0; i < r->n_peers; i++)
+		look_at(r, &r->peer[i]);
+	if (!r->known)
+		role_look(r);
+	decide(r);
+}
+
+int role_start(struct guest *g)
+{
+	struct role *r;
+
+	if (!g->program.state)
+		return -ENOENT;
+	r = calloc(1, sizeof(*r));
+	if (!r)
+		return -ENOMEM;
+	g->role = r;
+	r->guest = g;
+	r->peer = calloc(PEERS_MAX, sizeof(*r->peer));
+	r->own = state_area_peer(g->program.state, g->options.vm, true);
+	if (!r->peer)
+		return -ENOMEM;
+	return r->own ? 0 : -ENOSPC;
+}
+
+void role_bus_up(struct role *r)
+{
+	if (!r)
+		return;
+	r->on_bus = true;
+	atomic_store(&r->own->suspended, 0);
+	atomic_store(&r->own->period_us,
+		     (uint32_t)(options_of(r)->monitor_ns / NS_PER_US));
+	atomic_store(&r->own->pid, (uint32_t)getpid());
+	on_tick(r);
+}
+
+void role_free(struct role *r)
+{
+	unsigned i;
+
+	if (!r)
+		return;
+	loop_timer_cancel(&r->timer);
+	/* One that ends in good order is not taken for failed. */
+	if (r->on_bus && atomic_load(&r->own->pid) == (uint32_t)getpid())
+		atomic_store(&r->own->pid, 0);
+	for (i = 0; i < r->n_peers; i++)
+		run_delay_close(&r->peer[i].delay);
+	free(r->peer);
+	free(r);
+}
+
+bool role_is_ready(const struct role *r)
+{
+	return r && r->known;
+}
+
+/* Methods: the same commands by somebody who looks after this guest. */
+
+static void asked(struct guest *g, struct control_call *call,
+		  enum control_action action, uint32_t vm, const char *device)
+{
+	int err = g->role && g->role->on_bus
+			  ? send(g->role, action, vm, device, call)
+			  : -ENOTCONN;
+
+	if (!g->role)
+		control_fail(call, RPC_DENIED, "%s shares nothing (--role)",
+			     g->program.name);
+	else if (err)
+		control_fail(call, RPC_FAILED, "%s", strerror(-err));
+}
+
+static void method_connect(void *arg, struct control_call *call, json_t *params)
+{
+	asked(arg, call, CONTROL_CONNECT, 0,
+	      control_string(params, "device", ""));
+}
+
+static void asked_vm(struct guest *g, struct control_call *call,
+		     const json_t *params, enum control_action action)
+{
+	long long vm = control_integer(params, "vm", 0);
+
+	if (vm < 1 || vm >= PLATFORM_VM_MAX)
+		control_fail(call, RPC_PARAMS, "%lld is no VM", vm);
+	else
+		asked(g, call, action, (uint32_t)vm, "");
+}
+
+static void method_activate(void *arg, struct control_call *call,
+			    json_t *params)
+{
+	asked_vm(arg, call, params, CONTROL_ACTIVATE);
+}
+
+static void method_deactivate(void *arg, struct control_call *call,
+			      json_t *params)
+{
+	asked_vm(arg, call, params, CONTROL_DEACTIVATE);
+}
+
+/* The report, and then nothing more: a kernel that panicked. */
+static void hang(void *arg)
+{
+	(void)arg;
+	for (;;)
+		pause();
+}
+
+static void on_reported(void *arg, const struct vfu_reply *reply)
+{
+	struct guest *g = arg;
+
+	if (reply->err != -ENOTCONN)
+		loop_defer(g->program.loop, &g->panic, hang, g);
+}
+
+static void method_panic(void *arg, struct control_call *call, json_t *params)
+{
+	const struct control_signal signal = {
+		.magic = CONTROL_SIGNAL_MAGIC,
+		.action = CONTROL_PANIC,
+	};
+	struct guest *g = arg;
+	int err = bus_write(&g->bus, CONTROL_SIGNAL_PAGE, &signal,
+			    sizeof(signal), on_reported, g);
+
+	(void)params;
+	if (err)
+		control_fail(call, RPC_FAILED, "%s", strerror(-err));
+	else
+		control_reply(call, NULL);
+}
+
+static const struct control_param device_params[] = {
+	{ "device", 's', false, "device that it shares, such as ether0" },
+	{ NULL, 0, false, NULL },
+};
+
+static const struct control_param vm_params[] = {
+	{ "vm", 'i', false, "number of a VM with which it shares a device" },
+	{ NULL, 0, false, NULL },
+};
+
+const struct control_method role_methods[] = {
+	{ "connect", "ask the hypervisor for a device", method_connect,
+	  device_params },
+	{ "activate", "ask the hypervisor to let a VM go on", method_activate,
+	  vm_params },
+	{ "deactivate", "tell the hypervisor that a VM failed",
+	  method_deactivate, vm_params },
+	{ "panic", "tell the hypervisor that this VM failed, and hang",
+	  method_panic, NULL },
+	{ NULL, NULL, NULL, NULL },
+};
+
+static json_t *vm_to_json(uint32_t vm)
+{
+	return vm == PLATFORM_VM_NONE ? json_string("-")
+				      : json_sprintf("vm%u", vm);
+}
+
+static json_t *role_rows(void *arg)
+{
+	const struct guest *g = arg;
+	const struct role *r = g->role;
+	json_t *rows = json_array();
+	const struct control_port *port;
+	unsigned i, k;
+
+	for (i = 0; r && i < r->view.n; i++) {
+		port = &r->view.port[i];
+		for (k = 0; k < port->n && port->member[k] != g->options.vm;
+		     k++)
+			;
+		json_array_append_new(
+			rows,
+			json_pack("{s:s, s:s, s:o, s:i, s:I, s:i}", "device",
+				  port->device, "role",
+				  port->vm == g->options.vm ? "active"
+							    : "standby",
+				  "vm", vm_to_json(port->vm), "order",
+				  (int)k + 1, "epoch", (json_int_t)port->epoch,
+				  "takeovers", (int)r->takeovers));
+	}
+	return rows;
+}
+
+static const struct control_column columns[] = {
+	{ "device", "DEVICE" }, { "role", "ROLE" },
+	{ "vm", "VM" },         { "order", "ORDER" },
+	{ "epoch", "EPOCH" },   { "takeovers", "TAKEOVERS" },
+	{ NULL, NULL },
+};
+
+const struct control_table role_tables[] = {
+	{ "role", "devices that this guest shares, and who has them", columns,
+	  role_rows },
+	{ NULL, NULL, NULL, NULL },
+};
