@@ -232,6 +232,7 @@ static void take_born_reason(struct process *p)
 	if (!stop_add(&p->stop, p->born_reason, p->born_holder))
 		(void)stop_step(&p->stop, STOP_WANT);
 	p->born_reason[0] = '\0';
+	p->slicing = false;
 }
 
 int process_start(struct process *p)
@@ -257,8 +258,9 @@ int process_start(struct process *p)
 	close(stderr_fd);
 	close(status[1]);
 	begin(p);
-	event(program(p)->log, "program.start", "s:s, s:s, s:i", "name",
-	      p->line->name, "program", p->line->argv[0], "pid", (int)p->pid);
+	event(program(p)->log, "program.start", "s:s, s:s, s:i, s:s*", "name",
+	      p->line->name, "program", p->line->argv[0], "pid", (int)p->pid,
+	      "stopped", p->born_reason[0] ? p->born_reason : NULL);
 	take_born_reason(p);
 	process_answer(p, WAIT_STARTED);
 	return 0;

@@ -135,7 +135,7 @@ static const struct argp_option options[] = {
 	  "When the hypervisor, or another guest, fails:", 4 },
 	{ "role", OPT_ROLE, "active|standby", 0,
 	  "share devices with other guests, and take them when the one that has "
-	  "them fails; an active one also where that one never came",
+	  "them fails; an active one also where that one does not come",
 	  4 },
 	{ "successor", OPT_SUCCESSOR, "N", 0,
 	  "take its place, as the Nth who may (1 to 8)", 4 },

@@ -39,6 +39,7 @@ struct peer {
 	struct heartbeat beat;
 	struct run_delay delay; /* since it counted last */
 	bool told;              /* its failure, in an event */
+	uint64_t absent_ns;     /* since when it is missed; 0: it is not */
 	uint64_t again_ns;      /* it is not asked to be deactivated before */
 };
 
@@ -150,6 +151,18 @@ static bool lives(const struct role *r, const struct peer *peer)
 
 /* What there is to do. */
 
+/* One that is to be active waits for the one whose devices they are, but not for
+ * ever. */
+static bool is_missed(const struct role *r, struct peer *peer)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	if (!peer->absent_ns)
+		peer->absent_ns = now_ns;
+	return options_of(r)->role == ROLE_ACTIVE &&
+	       now_ns - peer->absent_ns > options_of(r)->heartbeat_limit_ns;
+}
+
 /* Why the VM that has the device has failed; NULL: it has not. */
 static const char *verdict(struct role *r, const struct control_port *port)
 {
@@ -160,10 +173,9 @@ static const char *verdict(struct role *r, const struct control_port *port)
 		return "panic";
 	if (detect & DETECT_EXIT && port->flags & CONTROL_PORT_EXIT)
 		return "exit";
-	if (options_of(r)->role == ROLE_ACTIVE &&
-	    port->flags & CONTROL_PORT_ABSENT)
-		return "absent";
 	peer = peer_get(r, port->vm);
+	if (peer && !peer->pid && port->flags & CONTROL_PORT_ABSENT)
+		return is_missed(r, peer) ? "absent" : NULL;
 	return detect & DETECT_HEARTBEAT && peer && stands(r, peer)
 		       ? "heartbeat"
 		       : NULL;
@@ -263,14 +275,18 @@ static void tell_failed(struct role *r, uint32_t vm, const char *why)
 	      "stale_ns", (json_int_t)peer->beat.stale_ns);
 }
 
-/* Deactivate it, connect its devices with me. */
-static void take_over(struct role *r, uint32_t vm, const char *why)
+/* Deactivate it, if it ever came; connect its devices with me. */
+static void take_over(struct role *r, const struct control_port *port,
+		      const char *why)
 {
+	uint32_t vm = port->vm;
+
 	tell_failed(r, vm, why);
 	r->takeovers++;
 	if (guest_point_fails(r->guest, POINT_ROLE_DEACTIVATE))
 		return;
-	if (send(r, CONTROL_DEACTIVATE, vm, "", NULL))
+	if (!(port->flags & CONTROL_PORT_ABSENT) &&
+	    send(r, CONTROL_DEACTIVATE, vm, "", NULL))
 		return;
 	if (!guest_point_fails(r->guest, POINT_ROLE_CONNECT))
 		connect_all(r, vm);
@@ -318,7 +334,7 @@ static void decide(struct role *r)
 		if (port->vm == PLATFORM_VM_NONE)
 			connect_all(r, port->vm);
 		else
-			take_over(r, port->vm, why);
+			take_over(r, port, why);
 	}
 }
 

@@ -312,6 +312,9 @@ int deactivate_signalled(struct hvmon *hv, uint32_t vm, uint64_t signal)
 	struct complaint why;
 	int err = check(hv, vm, false, &why);
 
+	/* There is no process to start again. */
+	if (!err && !vm_find(&hv->vms, vm)->last_pid)
+		err = -EACCES;
 	if (err)
 		return err;
 	d = deactivate_new(hv, vm, &deactivate_desc);
@@ -368,6 +371,21 @@ void activate_method(void *hv, struct control_call *call, json_t *params)
 	asked(hv, call, params, &activate_desc);
 }
 
+/* Of a process that ended while there was no hypervisor: as its VM said. */
+static void take_pids(struct hvmon *hv)
+{
+	const struct state_peer *peer;
+	struct vm *vm;
+	unsigned i;
+
+	for (i = 0; i < hv->vms.n; i++) {
+		vm = &hv->vms.vm[i];
+		peer = state_area_peer(hv->program->state, vm->number, false);
+		if (peer && !vm->last_pid)
+			vm->last_pid = atomic_load(&peer->pid);
+	}
+}
+
 void deactivated_take(struct hvmon *hv)
 {
 	struct vm_record record = {
@@ -379,6 +397,7 @@ void deactivated_take(struct hvmon *hv)
 	struct vm *vm;
 	unsigned i;
 
+	take_pids(hv);
 	if (!room || record_pair_get(room, sizeof(record), &record))
 		return;
 	for (i = 0; i < record.n && i < VM_RECORD_MAX; i++) {
