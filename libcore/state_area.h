@@ -36,7 +36,8 @@ _Static_assert(offsetof(struct state_successor, able) == 16, "layout");
 #define STATE_PEERS 32u
 
 /* A guest that shares devices with others (spec 03): its heartbeat, which it
- * counts up itself and the others look at.  hvmon writes `suspended` only. */
+ * counts up itself and the others look at.  hvmon writes `suspended` and
+ * `turns`. */
 struct state_peer {
 	_Atomic uint64_t heartbeat;
 	_Atomic uint64_t beat_ns;   /* CLOCK_MONOTONIC of the last one */
@@ -44,8 +45,9 @@ struct state_peer {
 	_Atomic uint32_t pid;       /* of its process */
 	_Atomic uint32_t period_us; /* in which it counts */
 	_Atomic uint32_t
-		suspended; /* 1: it stands because others have a turn */
-	uint8_t rsvd[32];
+		suspended;      /* 1: it stands because others have a turn */
+	_Atomic uint32_t turns; /* counts how often it was suspended */
+	uint8_t rsvd[28];
 };
 _Static_assert(sizeof(struct state_peer) == 64, "state peer");
 _Static_assert(offsetof(struct state_peer, suspended) == 28, "layout");

@@ -63,6 +63,26 @@ scenario() {
 		'shut down: completion timeout: operation nic0/vf[12]:[0-9]+ of vm1'
 }
 
+@test "active-standby: killed, frozen, on request, and the standby lost nothing" {
+	scenario active-standby
+	run -0 jq -r '.scenario, (.runs[] | [.fault, .owner_after,
+		.switch_ms > 0, .lost_by_standby, .two_owners, .old_role,
+		.old_cpu_share] | join(" "))' <<<"$output"
+	# A busy computer may have let the other one take over in between.
+	run -0 sed 's/ [12] true/ N true/' <<<"$output"
+	assert_output - <<-'END'
+		active-standby
+		sigkill N true 0 0 standby 0.05
+		sigstop N true 0 0 standby 0.05
+		request N true 0 0 standby 0.05
+	END
+}
+
+@test "active-standby shows a table to people" {
+	run -0 "$BATS_TEST_DIRNAME/../share/scenarios/active-standby"
+	assert_line --regexp '^sigkill +vm1 +vm2 +[0-9.]+ +0 +0 +standby +0.05$'
+}
+
 @test "hypervisor-crash: killed, hung, fenced, and the first guest lost nothing" {
 	scenario hypervisor-crash --plot "$T/picture.svg"
 	run -0 jq -r '.scenario, (.runs[] | [.fault, .detect, .detect_ms >= 0,

@@ -196,6 +196,8 @@ static void answer_kill(void *arg, struct control_call *call, json_t *params)
 	      p->line->name, "pid", (int)p->pid, "signal", sigabbrev_np(signo));
 	if (signo == SIGKILL)
 		process_wait(p, WAIT_ENDED, call);
+	else if (signo == SIGSTOP && !stop_is_settled(&p->stop))
+		process_wait(p, WAIT_SETTLED, call);
 	else
 		control_reply(call, json_pack("{s:s, s:i, s:I}", "name",
 					      p->line->name, "pid", (int)p->pid,
@@ -368,7 +370,8 @@ static const struct control_method methods[] = {
 	  answer_stop, stop_params },
 	{ "restart", "end and start a program; answered when it is ready",
 	  answer_restart, name_params },
-	{ "kill", "send a signal; SIGKILL is answered when it is gone",
+	{ "kill",
+	  "send a signal; KILL is answered when it is gone, STOP when it stands",
 	  answer_kill, kill_params },
 	{ "freeze", "add a stop reason; answered when it is stopped",
 	  answer_freeze, reason_params },

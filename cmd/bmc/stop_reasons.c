@@ -18,7 +18,7 @@ static const struct step steps[STOP_STATE_N][STOP_EVENT_N] = {
 		[STOP_THAW] = { STOP_RUNNING, STOP_NOTHING },
 		[STOP_SAW_STOPPED] = { STOP_FOREIGN, STOP_WAS_FROZEN },
 		[STOP_SAW_CONTINUED] = { STOP_RUNNING, STOP_NOTHING },
-		[STOP_ASKED] = { STOP_RUNNING, STOP_NOTHING },
+		[STOP_ASKED] = { STOP_BOTH, STOP_NOTHING },
 	},
 	/* A SIGCONT now could overtake the stop: it has to be seen first. */
 	[STOP_STOPPING] = {
@@ -44,7 +44,7 @@ static const struct step steps[STOP_STATE_N][STOP_EVENT_N] = {
 		[STOP_THAW] = { STOP_CONTINUING, STOP_NOTHING },
 		[STOP_SAW_STOPPED] = { STOP_FOREIGN, STOP_WAS_FROZEN },
 		[STOP_SAW_CONTINUED] = { STOP_RUNNING, STOP_NOTHING },
-		[STOP_ASKED] = { STOP_CONTINUING, STOP_NOTHING },
+		[STOP_ASKED] = { STOP_BOTH, STOP_NOTHING },
 	},
 	/* Ours or not, it is stopped: who wants that has it already. */
 	[STOP_FOREIGN] = {
@@ -60,7 +60,8 @@ static const struct step steps[STOP_STATE_N][STOP_EVENT_N] = {
 		[STOP_UNWANT] = { STOP_BOTH, STOP_NOTHING },
 		[STOP_THAW] = { STOP_BOTH, STOP_NOTHING },
 		[STOP_SAW_STOPPED] = { STOP_FOREIGN, STOP_WAS_FROZEN },
-		[STOP_SAW_CONTINUED] = { STOP_STOPPING, STOP_SEND_STOP },
+		/* By us, before. */
+		[STOP_SAW_CONTINUED] = { STOP_BOTH, STOP_SEND_STOP },
 		[STOP_ASKED] = { STOP_BOTH, STOP_NOTHING },
 	},
 };

@@ -26,7 +26,7 @@ enum stop_state {
 	STOP_STOPPED,    /* by us */
 	STOP_CONTINUING, /* SIGCONT sent, not yet seen to go on */
 	STOP_FOREIGN,    /* somebody else stopped it */
-	STOP_BOTH,       /* as STOP_STOPPING, and somebody else as well */
+	STOP_BOTH,       /* as STOP_STOPPING, for somebody else as well */
 	STOP_STATE_N
 };
 

@@ -48,6 +48,8 @@ struct role {
 	struct state_peer *own;
 	struct loop_timer timer;
 	uint64_t look_ns; /* for when the last look was planned */
+	uint64_t gap_ns;  /* that it may count for */
+	uint32_t turns;   /* own->turns then */
 	struct control_view view;
 	bool on_bus, known, reading, read_again;
 	struct peer *peer; /* those with whom it shares something */
@@ -117,8 +119,7 @@ static void look_at(struct role *r, struct peer *peer)
 		run_delay_open(&peer->delay, pid);
 		restart(peer, beat);
 	}
-	if (heartbeat_look(&peer->beat, beat, r->look_ns,
-			   options_of(r)->monitor_ns))
+	if (heartbeat_look(&peer->beat, beat, r->look_ns, r->gap_ns))
 		run_delay_look(&peer->delay, r->look_ns);
 	else
 		run_delay_restart(&peer->delay, r->look_ns);
@@ -431,6 +432,21 @@ void role_look(struct role *r)
 
 /* Each period. */
 
+/* On time, or, when that is over, from now on.  A look that comes late since the
+ * hypervisor gave the others a turn counts for all of that. */
+static void plan_look(struct role *r, uint64_t now_ns)
+{
+	uint64_t period_ns = options_of(r)->monitor_ns, before_ns = r->look_ns;
+	uint32_t turns = atomic_load(&r->own->turns);
+
+	r->look_ns += period_ns;
+	if (r->look_ns + period_ns < now_ns)
+		r->look_ns = now_ns;
+	r->gap_ns = before_ns && turns != r->turns ? r->look_ns - before_ns
+						   : period_ns;
+	r->turns = turns;
+}
+
 static void on_tick(void *arg)
 {
 	struct role *r = arg;
@@ -438,10 +454,7 @@ static void on_tick(void *arg)
 	uint64_t now_ns = clock_now_ns();
 	unsigned i;
 
-	/* On time, or, when that is over, from now on. */
-	r->look_ns += period_ns;
-	if (r->look_ns + period_ns < now_ns)
-		r->look_ns = now_ns;
+	plan_look(r, now_ns);
 	loop_timer_at(r->guest->program.loop, &r->timer, r->look_ns + period_ns,
 		      on_tick, r);
 	if (!guest_point_fails(r->guest, POINT_ROLE_BEAT)) {

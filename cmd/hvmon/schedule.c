@@ -147,8 +147,10 @@ static bool others_stand(struct hvmon *hv)
 		account(row, !stands || !settled);
 		/* Those who watch its heartbeat know why it stands. */
 		peer = state_area_peer(hv->program->state, row->vm, false);
-		if (peer)
-			atomic_store(&peer->suspended, stands || !settled);
+		if (peer &&
+		    !atomic_exchange(&peer->suspended, stands || !settled) &&
+		    (stands || !settled))
+			atomic_fetch_add(&peer->turns, 1);
 	}
 	return stand;
 }

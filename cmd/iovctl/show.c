@@ -46,7 +46,7 @@ static bool has_column(const json_t *columns, const json_t *column)
 	return false;
 }
 
-/* Add one program's columns and rows; src (or NULL) tells them apart. */
+/* Add one program's columns and rows; src tells them apart. */
 static void join_one(const json_t *result, const char *src, json_t *columns,
 		     json_t *rows)
 {
@@ -57,8 +57,7 @@ static void join_one(const json_t *result, const char *src, json_t *columns,
 		if (!has_column(columns, column))
 			json_array_append(columns, column);
 	json_array_foreach (json_object_get(result, "rows"), i, row) {
-		if (src)
-			json_object_set_new(row, "src", json_string(src));
+		json_object_set_new(row, "src", json_string(src));
 		json_array_append(rows, row);
 	}
 }

@@ -119,6 +119,13 @@ static void asked_twice(void)
 	struct stop_reasons s = { 0 };
 	unsigned i;
 
+	/* Before we want to stop it, too. */
+	stop_step(&s, STOP_ASKED);
+	CHECK_INT(stop_add(&s, "a", 0), 0);
+	CHECK_INT(stop_step(&s, STOP_WANT), STOP_NOTHING);
+	CHECK_INT(stop_step(&s, STOP_SAW_STOPPED), STOP_WAS_FROZEN);
+	CHECK(stop_remove(&s, "a"));
+	CHECK_INT(stop_step(&s, STOP_UNWANT), STOP_NOTHING);
 	for (i = 0; i < 2; i++) {
 		stop_clear(&s);
 		CHECK_INT(stop_add(&s, "a", 0), 0);
