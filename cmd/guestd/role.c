@@ -132,7 +132,8 @@ static bool stands(const struct role *r, const struct peer *peer)
 	uint64_t beat_ns, limit_ns;
 	bool waits;
 
-	if (!area || !peer->pid)
+	/* Nor one that came since the last look. */
+	if (!area || !peer->pid || (pid_t)atomic_load(&area->pid) != peer->pid)
 		return false;
 	beat_ns = atomic_load(&area->period_us) * NS_PER_US;
 	limit_ns = heartbeat_limit(options_of(r)->heartbeat_limit_ns, beat_ns);
@@ -352,7 +353,7 @@ static const struct control_port *port_of(const struct control_view *view,
 	return NULL;
 }
 
-/* What became of each device; whoever has one now is given the whole limit. */
+/* What became of each device; where it changed all are given the whole limit. */
 static void compare(struct role *r, const struct control_view *view)
 {
 	const struct control_port *port, *old;
@@ -362,17 +363,16 @@ static void compare(struct role *r, const struct control_view *view)
 
 	for (i = 0; i < view->n; i++) {
 		port = &view->port[i];
-		for (k = 0; k < port->n; k++)
-			if (port->member[k] != own)
-				(void)!peer_get(r, port->member[k]);
 		old = port_of(&r->view, port->device);
 		if (old && old->vm == port->vm && old->epoch == port->epoch)
 			continue;
-		peer = port->vm == own || port->vm == PLATFORM_VM_NONE
-			       ? NULL
-			       : peer_get(r, port->vm);
-		if (peer)
-			restart(peer, peer->beat.value);
+		for (k = 0; k < port->n; k++) {
+			peer = port->member[k] == own
+				       ? NULL
+				       : peer_get(r, port->member[k]);
+			if (peer)
+				restart(peer, peer->beat.value);
+		}
 		event(log_of(r),
 		      port->vm == own ? "role.active" : "role.standby",
 		      "s:s, s:I", "device", port->device, "epoch",

@@ -94,6 +94,7 @@ static void on_rebooted(void *arg, const struct rpc_answer *answer)
 	} else {
 		vm->born_pid = (uint32_t)json_integer_value(
 			json_object_get(answer->result, "pid"));
+		vm->born_ns = clock_now_ns();
 		vm->deactivated = vm->reboots = vm->panicked = false;
 		schedule_activate_vm(p->hv, vm->number);
 		schedule_vms_changed(p->hv);
@@ -306,14 +307,21 @@ static struct deactivate *deactivate_new(struct hvmon *hv, uint32_t vm,
 	return d;
 }
 
+static bool is_starting(struct hvmon *hv, uint32_t number)
+{
+	const struct vm *vm = vm_find(&hv->vms, number);
+
+	return vm->born_pid && clock_now_ns() - vm->born_ns < REBOOT_LIMIT_NS;
+}
+
 int deactivate_signalled(struct hvmon *hv, uint32_t vm, uint64_t signal)
 {
 	struct deactivate *d;
 	struct complaint why;
 	int err = check(hv, vm, false, &why);
 
-	/* There is no process to start again. */
-	if (!err && !vm_find(&hv->vms, vm)->last_pid)
+	/* There is no process to start again, or that is under way. */
+	if (!err && (!vm_find(&hv->vms, vm)->last_pid || is_starting(hv, vm)))
 		err = -EACCES;
 	if (err)
 		return err;

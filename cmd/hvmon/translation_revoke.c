@@ -71,7 +71,9 @@ static int revoke_ask(struct procedure *p)
 	struct revoke *r = (struct revoke *)p;
 	const struct vm *vm = vm_find(&p->hv->vms, p->vm);
 
-	if (!vm || vm->state != SUP_VM_RUNNING)
+	/* One that has failed would not answer. */
+	if (!vm || vm->state != SUP_VM_RUNNING || vm->deactivated ||
+	    vm->panicked)
 		return STEP_NEXT;
 	step_get(p);
 	r->listed = true;

@@ -23,6 +23,7 @@ struct vm {
 	bool lost_again;     /* and another is needed after it */
 	uint32_t last_pid;   /* of its last process; 0: none was seen */
 	uint32_t born_pid;   /* started again, not connected yet; or 0 */
+	uint64_t born_ns;    /* when */
 	bool deactivated;    /* inexecutable, stopped, without devices */
 	bool reboots;        /* and to be started again */
 	bool panicked;       /* it said so */

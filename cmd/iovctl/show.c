@@ -62,7 +62,8 @@ static void join_one(const json_t *result, const char *src, json_t *columns,
 	}
 }
 
-/* Columns and rows of all that have the table, with "src" when several do. */
+/* Columns and rows of all that have the table; a column "src" when several
+ * do. */
 static json_t *join(const struct clients *all, const char *table,
 		    unsigned n_owners)
 {
@@ -75,9 +76,7 @@ static json_t *join(const struct clients *all, const char *table,
 	for (i = 0; i < all->n; i++) {
 		result = result_of(&all->client[i]);
 		if (result)
-			join_one(result,
-				 n_owners > 1 ? all->client[i].name : NULL,
-				 columns, rows);
+			join_one(result, all->client[i].name, columns, rows);
 	}
 	return json_pack("{s:s, s:o, s:o}", "table", table, "columns", columns,
 			 "rows", rows);
