@@ -223,7 +223,7 @@ int connections_add_text(struct hvmon *hv, const char *text,
 
 /* What is left for the next hypervisor. */
 
-_Static_assert(VIRTUAL_ROOM_OFFSET + sizeof(struct virtual_room) <=
+_Static_assert(VIRTUAL_ROOM_AT + 2 * sizeof(struct virtual_record) <=
 		       CONNECTION_ROOM_AT,
 	       "all fit in the room");
 
