@@ -47,7 +47,8 @@ struct state_peer {
 	_Atomic uint32_t
 		suspended;      /* 1: it stands because others have a turn */
 	_Atomic uint32_t turns; /* counts how often it was suspended */
-	uint8_t rsvd[28];
+	_Atomic uint32_t able;  /* 1: it takes devices that nobody has */
+	uint8_t rsvd[24];
 };
 _Static_assert(sizeof(struct state_peer) == 64, "state peer");
 _Static_assert(offsetof(struct state_peer, suspended) == 28, "layout");

@@ -614,3 +614,31 @@ had_turns() {
 	assert_output '"schedule"'
 	machine_stop
 }
+
+# The active one dies, and so does the hypervisor on its way through POINT.
+takeover_killed_at() {
+	local active standby
+	active=$(holder ether0)
+	standby=$([[ $active == vm1 ]] && echo vm2 || echo vm1)
+	echo "--- $1: $active has it"
+	iovctl at hv "$1=kill" >/dev/null
+	iovctl kill "$active" KILL >/dev/null
+	await_gone hv
+	iovctl start hv >/dev/null
+	wait_until "$PATIENCE" has "$standby" active
+	wait_until "$PATIENCE" has "$active" standby
+}
+
+@test "hvmon killed at each point of a takeover: carried out all the same" {
+	local at
+	local -a points
+	LIMIT=1s pair
+	wait_until "$PATIENCE" has vm2 standby
+	mapfile -t points < <(hvmon --list-points |
+		awk '$1 ~ /^(deactivate|reboot)[.]/ { print $1 }')
+	for at in "${points[@]}"; do
+		takeover_killed_at "$at"
+	done
+	machine_stop
+	one_owner
+}

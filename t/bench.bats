@@ -89,6 +89,15 @@ measure() {
 	assert_output '["pf-reset",18,9,true,1,true]'
 }
 
+@test "active-standby measures from the fault to the new owner" {
+	[[ ! ${IOVKIT_SANITIZERS:-} ]] || skip "a time under sanitizers is none"
+	measure active-standby 1
+	run -0 jq -ce '[.bench, (.runs | length), (.runs | map(.fault) | unique),
+		(.runs | map(.entries) | unique), (.runs | all(.p50_ms > 0))]' \
+		<<<"${lines[-1]}"
+	assert_output '["active-standby",6,["kill","request","stop"],[1,256],true]'
+}
+
 @test "failover measures from the kill to the answer, and counts false takeovers" {
 	[[ ! ${IOVKIT_SANITIZERS:-} ]] || skip "a time under sanitizers is none"
 	measure failover --only kills 2

@@ -56,6 +56,7 @@ struct role {
 	unsigned n_peers;
 	unsigned commands; /* not answered yet */
 	uint64_t again_ns; /* no new ones before */
+	uint64_t up_ns;    /* since when it is on the bus */
 	unsigned takeovers;
 };
 
@@ -183,6 +184,17 @@ static const char *verdict(struct role *r, const struct control_port *port)
 		       : NULL;
 }
 
+/* Whoever has just come, as one that was started again, leaves to the others what
+ * nobody has. */
+static bool may(const struct role *r, const struct control_port *port,
+		uint32_t vm)
+{
+	struct state_peer *area = area_of(r, vm);
+
+	return port->vm != PLATFORM_VM_NONE ||
+	       (area && atomic_load(&area->able));
+}
+
 /* Nobody who comes before it could take the device as well. */
 static bool is_first(struct role *r, const struct control_port *port)
 {
@@ -193,7 +205,8 @@ static bool is_first(struct role *r, const struct control_port *port)
 		if (port->member[i] == options_of(r)->vm)
 			return true;
 		peer = peer_get(r, port->member[i]);
-		if (port->member[i] != port->vm && peer && lives(r, peer))
+		if (port->member[i] != port->vm && peer && lives(r, peer) &&
+		    may(r, port, peer->vm))
 			return false;
 	}
 	return false;
@@ -330,7 +343,7 @@ static void decide(struct role *r)
 			continue;
 		why = port->vm == PLATFORM_VM_NONE ? "nobody"
 						   : verdict(r, port);
-		if (!why)
+		if (!why || !may(r, port, options_of(r)->vm))
 			continue;
 		r->again_ns = now_ns + AGAIN_NS;
 		if (port->vm == PLATFORM_VM_NONE)
@@ -461,6 +474,8 @@ static void on_tick(void *arg)
 		atomic_fetch_add(&r->own->heartbeat, 1);
 		atomic_store(&r->own->beat_ns, now_ns);
 	}
+	atomic_store(&r->own->able,
+		     now_ns - r->up_ns > options_of(r)->heartbeat_limit_ns);
 	for (i = 0; i < r->n_peers; i++)
 		look_at(r, &r->peer[i]);
 	if (!r->known)
@@ -491,6 +506,7 @@ void role_bus_up(struct role *r)
 	if (!r)
 		return;
 	r->on_bus = true;
+	r->up_ns = clock_now_ns();
 	atomic_store(&r->own->suspended, 0);
 	atomic_store(&r->own->period_us,
 		     (uint32_t)(options_of(r)->monitor_ns / NS_PER_US));

@@ -34,6 +34,11 @@ static bool suffices(const struct client *clients, unsigned n)
 	return some;
 }
 
+static bool has_rows(const json_t *result)
+{
+	return json_array_size(json_object_get(result, "rows"));
+}
+
 static bool has_column(const json_t *columns, const json_t *column)
 {
 	const json_t *name = json_object_get(column, "name");
@@ -62,20 +67,34 @@ static void join_one(const json_t *result, const char *src, json_t *columns,
 	}
 }
 
-/* Columns and rows of all that have the table; a column "src" when several
- * do. */
-static json_t *join(const struct clients *all, const char *table,
-		    unsigned n_owners)
+static unsigned count_owners(const struct clients *all, bool with_rows)
+{
+	const json_t *result;
+	unsigned i, n = 0;
+
+	for (i = 0; i < all->n; i++) {
+		result = result_of(&all->client[i]);
+		n += result && (!with_rows || has_rows(result));
+	}
+	return n;
+}
+
+/* Columns and rows of all that have the table, and rows in it if anybody has; a
+ * column "src" when several do. */
+static json_t *join(const struct clients *all, const char *table)
 {
 	json_t *columns = json_array(), *rows = json_array();
+	unsigned i, n_owners = count_owners(all, true);
+	bool with_rows = n_owners;
 	const json_t *result;
-	unsigned i;
 
+	if (!with_rows)
+		n_owners = count_owners(all, false);
 	if (n_owners > 1)
 		table_column(columns, "src", "SRC");
 	for (i = 0; i < all->n; i++) {
 		result = result_of(&all->client[i]);
-		if (result)
+		if (result && (!with_rows || has_rows(result)))
 			join_one(result, all->client[i].name, columns, rows);
 	}
 	return json_pack("{s:s, s:o, s:o}", "table", table, "columns", columns,
@@ -100,7 +119,7 @@ int fetch_table(struct iovctl *ctl, const char *table, bool quiet,
 		json_t **joined)
 {
 	struct clients all;
-	unsigned i, n_owners = 0;
+	unsigned i, n_owners;
 	int status;
 
 	status = clients_init_all(ctl, &all, "show",
@@ -109,10 +128,9 @@ int fetch_table(struct iovctl *ctl, const char *table, bool quiet,
 		return status;
 	clients_run(ctl, all.client, all.n,
 		    clock_now_ns() + iovctl_answer_timeout(ctl), suffices);
-	for (i = 0; i < all.n; i++)
-		n_owners += result_of(&all.client[i]) != NULL;
+	n_owners = count_owners(&all, false);
 	if (n_owners)
-		*joined = join(&all, table, n_owners);
+		*joined = join(&all, table);
 	else
 		status = nobody_has(ctl, &all, table);
 	for (i = 0; i < all.n && n_owners && !quiet; i++)
