@@ -260,7 +260,7 @@ vm2_took_over() {
 	pair
 	wait_until "$PATIENCE" has vm2 standby
 	run -0 rpc vm2 connect '["ether0"]'
-	goes_on vm2
+	await workload.done '.src == "vm2" and .done == 500 and .errors == 0'
 	run -0 holder com0
 	assert_output vm1
 	run -0 rpc vm1 connect '["ether0"]'
