@@ -95,6 +95,22 @@ switch_often() {
 	machine_stop
 }
 
+@test "virtualize-uart: a device starts as a virtual one, and is let go at once" {
+	VIRTUAL=,virtual power_on
+	far_end
+	start guest1 guestd --vm 1 --name=vm1 --bytes
+	await workload.started
+	assert_equal "$(devices mode)" virtual
+	wait_until "$PATIENCE" more_bytes 50
+	devirtualize
+	assert_equal "$(devices mode)" direct
+	assert_equal "$(events 'select(.ev == "virt.410")' | wc -l)" 0
+	wait_until "$PATIENCE" more_bytes 50
+	all_there
+	stop guest1
+	machine_stop
+}
+
 # A guest whose every access is made by hand.  It has no interrupts.
 BAR=0x50000000
 by_hand() {

@@ -392,6 +392,42 @@ static void test_break(void)
 	CHECK_INT(uart_take(&c.u), 'z');
 }
 
+/* Characters that another chip sends, without a clock here. */
+static void test_move(void)
+{
+	struct chip c, d;
+
+	chip_make(&c);
+	CHECK_INT(uart_depth(&c.u), 1);
+	fifos(&c, UART_FCR_TRIGGER_8);
+	CHECK_INT(uart_depth(&c.u), UART_FIFO);
+	set_divisor(&c, 0);
+	uart_write(&c.u, UART_IER, UART_IER_THRI);
+	uart_write(&c.u, UART_TX, 'x');
+	uart_write(&c.u, UART_TX, 'y');
+	CHECK_INT(c.irq, false);
+	CHECK_INT(uart_take(&c.u), -1);
+	CHECK_INT(uart_move(&c.u), 'x');
+	CHECK_INT(uart_move(&c.u), 'y');
+	CHECK_INT(uart_move(&c.u), -1);
+	CHECK_INT(c.irq, true);
+	CHECK_INT(lsr(&c), UART_LSR_THRE);
+	uart_sent(&c.u);
+	CHECK_INT(lsr(&c), UART_LSR_THRE | UART_LSR_TEMT);
+
+	/* Its copy has another owner, who is told the line. */
+	memset(&d, 0, sizeof(d));
+	d.u = c.u;
+	uart_adopt(&d.u, &ops, &d);
+	CHECK_INT(d.irq, true);
+	CHECK_INT(iir(&d) & 0xf, UART_IIR_THRI);
+	CHECK_INT(d.irq, false);
+	d.u.thre = true;
+	uart_update(&d.u);
+	CHECK_INT(d.irq, true);
+	CHECK_INT(c.irqs, 2); /* empty when enabled, and when moved */
+}
+
 static const struct unit_case cases[] = {
 	{ "reset", test_reset },
 	{ "modes", test_modes },
@@ -405,6 +441,7 @@ static const struct unit_case cases[] = {
 	{ "modem", test_modem },
 	{ "loopback", test_loopback },
 	{ "break", test_break },
+	{ "move", test_move },
 	{ NULL, NULL },
 };
 
