@@ -49,11 +49,12 @@ bool hold_stops(const struct virtual *v, const struct access *a)
 {
 	if (v->hold == HOLD_NONE || v->emulator->input(v, a) == INPUT_NONE)
 		return false;
-	if (v->n_kept || v->record.n_log)
+	if (v->record.n_log)
 		return true;
+	/* What was kept while it was loaded is what it goes on with. */
 	if (v->emulator->goes_on && v->emulator->goes_on(v))
 		return false;
-	return virtual_at_start(v);
+	return v->n_kept || virtual_at_start(v);
 }
 
 bool hold_takes(struct virtual *v, const struct access *a)
