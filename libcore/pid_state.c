@@ -4,6 +4,7 @@
 #include "libcore/pid_state.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 struct pid_state {
 	char state; /* R, S, T ... */
 	unsigned flags;
+	unsigned long pending; /* signals, bit n - 1 for signal n */
 };
 
 static bool read_state(pid_t pid, struct pid_state *s)
@@ -35,8 +37,13 @@ static bool read_state(pid_t pid, struct pid_state *s)
 		return false;
 	text[n] = '\0';
 	after = strrchr(text, ')'); /* the name may hold anything */
-	return after && sscanf(after, ") %c %*d %*d %*d %*d %*d %u", &s->state,
-			       &s->flags) == 2;
+	/* Fields 3, 9 and 31. */
+	return after &&
+	       sscanf(after,
+		      ") %c %*s %*s %*s %*s %*s %u %*s %*s %*s %*s %*s %*s "
+		      "%*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+		      "%*s %*s %lu",
+		      &s->state, &s->flags, &s->pending) == 3;
 }
 
 bool pid_is_stopped(pid_t pid)
@@ -50,5 +57,6 @@ bool pid_is_exiting(pid_t pid)
 {
 	struct pid_state s;
 
-	return read_state(pid, &s) && s.flags & FLAG_EXITING;
+	return read_state(pid, &s) &&
+	       (s.flags & FLAG_EXITING || s.pending & 1ul << (SIGKILL - 1));
 }

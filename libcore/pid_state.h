@@ -9,8 +9,9 @@
 
 /* Whether it is stopped, by a signal or by a tracer. */
 bool pid_is_stopped(pid_t pid);
-/* Whether it is on its way out: it runs none of its code any more, and its
- * descriptors may be closed, but its end is not told to anybody yet. */
+/* Whether it is on its way out: SIGKILL has been sent to it, or it runs none of
+ * its code any more and its descriptors may be closed, but its end is not told
+ * to anybody yet. */
 bool pid_is_exiting(pid_t pid);
 
 #endif

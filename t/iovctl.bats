@@ -366,6 +366,11 @@ trace_line() {
 	iovctl start other
 	run -0 iovctl wait --since start program.ready name=other
 	run -64 iovctl start nobody
+	# What was killed can be started at once, seen by bmc or not.
+	for _ in {1..10}; do
+		kill -KILL "$(pid other)"
+		iovctl start other
+	done
 	iovctl power off
 	finish bmc 0
 	run -69 iovctl power off

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "libcore/pid_state.h"
+
 struct process *bmc_find_pid(struct bmc *b, pid_t pid)
 {
 	unsigned i;
@@ -86,6 +88,14 @@ static void answer_ps(void *arg, struct control_call *call, json_t *params)
 				"processes", bmc_processes(b)));
 }
 
+/* Once it has ended. */
+static void start_again(struct process *p, struct control_call *call)
+{
+	process_wait(p, WAIT_RESTART, call);
+	p->again = true;
+	process_end(p);
+}
+
 static void answer_start(void *arg, struct control_call *call, json_t *params)
 {
 	struct bmc *b = arg;
@@ -94,6 +104,11 @@ static void answer_start(void *arg, struct control_call *call, json_t *params)
 
 	if (!p)
 		return;
+	/* Who killed it knows that before we do. */
+	if (pid_is_exiting(p->pid) && !p->ending && !p->doomed) {
+		start_again(p, call);
+		return;
+	}
 	if (process_runs(p) || process_restarts(p) || p->state == PROCESS_OFF) {
 		control_fail(call, RPC_DENIED, "%s is %s", p->line->name,
 			     process_runs(p) ? "running" : "about to start");
@@ -143,9 +158,7 @@ static void answer_restart(void *arg, struct control_call *call, json_t *params)
 		answer_start(arg, call, params);
 		return;
 	}
-	process_wait(p, WAIT_RESTART, call);
-	p->again = true;
-	process_end(p);
+	start_again(p, call);
 }
 
 /* "KILL", "SIGKILL" or "9"; 0 when it is none of these. */
