@@ -109,6 +109,21 @@ static void restart(struct peer *peer, uint64_t beat)
 	peer->told = false;
 }
 
+/* Of the time in which we stood it was silent since its last beat, less what it
+ * waited for a CPU. */
+static uint64_t silent_ns(const struct role *r, struct state_peer *area,
+			  uint64_t delayed_ns)
+{
+	uint64_t beat_ns = area ? atomic_load(&area->beat_ns) : 0;
+	uint64_t ns = r->look_ns > beat_ns ? r->look_ns - beat_ns : 0;
+
+	if (!beat_ns || r->gap_ns <= options_of(r)->monitor_ns)
+		return 0;
+	if (ns > r->gap_ns)
+		ns = r->gap_ns;
+	return ns > delayed_ns ? ns - delayed_ns : 0;
+}
+
 static void look_at(struct role *r, struct peer *peer)
 {
 	struct state_peer *area = area_of(r, peer->vm);
@@ -120,10 +135,11 @@ static void look_at(struct role *r, struct peer *peer)
 		run_delay_open(&peer->delay, pid);
 		restart(peer, beat);
 	}
+	run_delay_look(&peer->delay, r->look_ns);
 	if (heartbeat_look(&peer->beat, beat, r->look_ns, r->gap_ns))
-		run_delay_look(&peer->delay, r->look_ns);
-	else
-		run_delay_restart(&peer->delay, r->look_ns);
+		return;
+	peer->beat.stale_ns = silent_ns(r, area, peer->delay.delayed_ns);
+	run_delay_restart(&peer->delay, r->look_ns);
 }
 
 /* One that never counted is not judged by its heartbeat. */
