@@ -5,6 +5,7 @@
 
 setup() {
 	load machine
+	[[ ${IOVKIT_CAMPAIGN:-} != long ]] || WATCHDOG=3600
 	machine_setup
 	need bmc rootbridge iovdev hvmon guestd iovctl
 	LAN=02:69:aa:bb:cc:dd
