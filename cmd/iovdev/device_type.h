@@ -8,7 +8,6 @@
 
 #include "libcore/complaint.h"
 #include "libcore/control.h"
-#include "libcore/pci_config.h"
 
 struct frame;
 struct function;
@@ -16,10 +15,12 @@ struct nic;
 
 struct device_type {
 	const char *name;
-	unsigned max_vfs;               /* --vfs; 0: none */
-	bool has_rings;                 /* its VFs have a nic's queues */
-	bool has_lan;                   /* --lan, --mac-base */
-	bool has_line;                  /* --line, --paced */
+	unsigned max_vfs; /* --vfs; 0: none */
+	bool has_rings;   /* its VFs have a nic's queues */
+	bool has_lan;     /* --lan, --mac-base */
+	bool has_line;    /* --line, --paced */
+	uint16_t vendor, device, vf_device;
+	uint32_t class_code;            /* 24 bits */
 	uint64_t bar_size, vf_bar_size; /* of BAR 0 */
 	unsigned vectors;               /* MSI-X */
 	bool intx;                      /* an interrupt line as well */
@@ -30,19 +31,19 @@ struct device_type {
 	 * once each, stop also when start failed or was not called. */
 	int (*start)(struct nic *nic, struct complaint *c);
 	void (*stop)(struct nic *nic);
-	/* Identity, BARs and capabilities; sealed by the caller. */
-	void (*make_config)(struct function *f,
-			    const struct pci_config_ops *ops);
 	/* Accesses to BAR 0; within bar_size. */
 	void (*read)(struct function *f, uint64_t offset, uint8_t *data,
 		     uint32_t count);
 	void (*write)(struct function *f, uint64_t offset, const uint8_t *data,
 		      uint32_t count);
-	/* The function is reset; config space and interrupts are already. */
+	/* The function is reset; config space, interrupts and rings are
+	 * already.  May be NULL. */
 	void (*reset)(struct function *f);
-	/* It reaches other memory than before: DMA maps, Bus Master Enable. */
+	/* It reaches other memory than before: DMA maps, Bus Master Enable.
+	 * May be NULL. */
 	void (*reaches)(struct function *f);
-	/* A frame comes from the LAN; the last one for now came. */
+	/* With has_lan: a frame comes from the LAN; the last one for now came
+	 * (may be NULL). */
 	void (*from_lan)(struct nic *nic, const struct frame *frame);
 	void (*lan_quiet)(struct nic *nic);
 };

@@ -11,7 +11,6 @@
 
 #include "cmd/iovdev/interrupt_line.h"
 #include "cmd/iovdev/nic.h"
-#include "cmd/iovdev/single.h"
 #include "cmd/iovdev/wide_registers.h"
 #include "libcore/ether.h"
 
@@ -102,20 +101,6 @@ static void stop(struct nic *nic)
 	nic->card = NULL;
 }
 
-static void make_config(struct function *f, const struct pci_config_ops *cfg)
-{
-	static const struct pci_identity id = {
-		.vendor = ETHER_VENDOR_ID,
-		.device = ETHER_DEVICE,
-		.subvendor = ETHER_VENDOR_ID,
-		.subdevice = ETHER_DEVICE,
-		.class_code = ETHER_CLASS,
-		.revision = 1,
-	};
-
-	single_make_config(f, &id, ETHER_BAR_SIZE, cfg);
-}
-
 static uint64_t read_one(struct function *f, uint32_t offset)
 {
 	return ether_read(f->nic->card, offset);
@@ -153,11 +138,6 @@ static void reaches(struct function *f)
 static void from_lan(struct nic *nic, const struct frame *frame)
 {
 	ether_receive(nic->card, frame->data, frame->size);
-}
-
-static void lan_quiet(struct nic *nic)
-{
-	(void)nic;
 }
 
 static json_t *ether_rows(void *arg)
@@ -202,17 +182,18 @@ static const struct control_table tables[] = {
 const struct device_type ether_type = {
 	.name = "ether",
 	.has_lan = true,
+	.vendor = ETHER_VENDOR_ID,
+	.device = ETHER_DEVICE,
+	.class_code = ETHER_CLASS,
 	.bar_size = ETHER_BAR_SIZE,
-	.vectors = SINGLE_VECTORS,
+	.vectors = 1,
 	.intx = true,
 	.tables = tables,
 	.start = start,
 	.stop = stop,
-	.make_config = make_config,
 	.read = read_registers,
 	.write = write_registers,
 	.reset = reset,
 	.reaches = reaches,
 	.from_lan = from_lan,
-	.lan_quiet = lan_quiet,
 };

@@ -24,10 +24,18 @@
  * (NIC_PF_VF_WAIT). */
 #define FENCE_NS   (2 * NS_PER_S)
 #define SMALL_READ 256u
+#define REVISION   1
+#define INTA       1
 
 bool function_has_rings(const struct function *f)
 {
 	return f->vf && f->nic->type->has_rings;
+}
+
+void function_reaches(struct function *f)
+{
+	if (f->nic->type->reaches)
+		f->nic->type->reaches(f);
 }
 
 static void set_bme(struct function *f, bool bme)
@@ -66,7 +74,7 @@ static void on_command(void *arg, uint16_t command)
 	if (bme)
 		interrupts_update(f);
 	if (!function_has_rings(f)) {
-		f->nic->type->reaches(f);
+		function_reaches(f);
 		return;
 	}
 	if (bme) { /* every ring is looked at once without a doorbell */
@@ -108,6 +116,38 @@ static const struct pci_config_ops config_ops = {
 	.vf_enable = on_vf_enable,
 };
 
+/* As the type's row says. */
+static void make_config(struct function *f)
+{
+	const struct device_type *type = f->nic->type;
+	const uint64_t vf_bars[6] = { type->vf_bar_size };
+	const struct pci_identity id = {
+		.vendor = type->vendor,
+		.device = type->device,
+		.subvendor = type->vendor,
+		.subdevice = f->vf ? type->vf_device : type->device,
+		.class_code = type->class_code,
+		.revision = REVISION,
+	};
+	struct pci_config *cfg = &f->config;
+
+	pci_config_init(cfg, &id, f->vf, &config_ops, f);
+	if (!f->vf)
+		pci_config_add_bar(cfg, 0, type->bar_size, true);
+	if (type->intx)
+		pci_config_add_interrupt_pin(cfg, INTA);
+	pci_config_add_pcie(cfg);
+	pci_config_add_msix(cfg, type->vectors, 0, NIC_MSIX_TABLE, 0,
+			    NIC_MSIX_PBA);
+	pci_config_add_aer(cfg);
+	if (type->max_vfs)
+		pci_config_add_ari(cfg, 0);
+	if (type->max_vfs && !f->vf)
+		pci_config_add_sriov(cfg, type->vf_device, f->nic->n_vfs, 1, 1,
+				     vf_bars, 1);
+	pci_config_seal(cfg);
+}
+
 int function_new(struct function **result, struct nic *nic, unsigned vf)
 {
 	struct function *f = calloc(1, sizeof(*f));
@@ -125,8 +165,7 @@ int function_new(struct function **result, struct nic *nic, unsigned vf)
 	f->bells.fd[0] = f->bells.fd[1] = -1;
 	function_name_format(f->name, sizeof(f->name), &name);
 	LIST_INIT(&f->captures);
-	nic->type->make_config(f, &config_ops);
-	pci_config_seal(&f->config);
+	make_config(f);
 	access_order_init(&f->order, vf);
 	f->order.latency = nic->options->latency[vf];
 	interrupts_init(&f->irq);
@@ -226,7 +265,8 @@ void function_reset(struct function *f)
 		mailbox_reset(f);
 	pci_config_reset(&f->config);
 	set_bme(f, false);
-	f->nic->type->reset(f);
+	if (f->nic->type->reset)
+		f->nic->type->reset(f);
 	f->todo = 0;
 	f->scratch = 0;
 	f->resets++;

@@ -100,6 +100,8 @@ bool function_check_memory(struct function *f);
 bool function_bme(const struct function *f);
 /* Whether it is a nic's VF, with two queues. */
 bool function_has_rings(const struct function *f);
+/* It reaches other memory than before: a device without rings looks again. */
+void function_reaches(struct function *f);
 /* Until when others wait for this fenced function (0: they do not). */
 uint64_t function_fenced_until(struct function *f);
 

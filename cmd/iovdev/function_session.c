@@ -126,7 +126,7 @@ static void look_again(struct function *f)
 	unsigned i;
 
 	if (!function_has_rings(f)) {
-		f->nic->type->reaches(f);
+		function_reaches(f);
 		return;
 	}
 	for (i = 0; i < NIC_QUEUE_N; i++)

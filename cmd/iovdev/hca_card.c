@@ -18,8 +18,7 @@
 #include "cmd/iovdev/wide_registers.h"
 
 /* Entries that are done before other things have their turn. */
-#define BUDGET   256u
-#define REVISION 1
+#define BUDGET 256u
 
 _Static_assert(HCA_ISCS <= NIC_VECTORS, "a vector for each subclass");
 
@@ -140,31 +139,6 @@ static void stop(struct nic *nic)
 	nic->card = NULL;
 }
 
-static void make_config(struct function *f, const struct pci_config_ops *cfg)
-{
-	static const uint64_t vf_bars[6] = { HCA_VF_BAR_SIZE };
-	const struct pci_identity id = {
-		.vendor = HCA_VENDOR_ID,
-		.device = HCA_PF_DEVICE,
-		.subvendor = HCA_VENDOR_ID,
-		.subdevice = f->vf ? HCA_VF_DEVICE : HCA_PF_DEVICE,
-		.class_code = HCA_CLASS,
-		.revision = REVISION,
-	};
-
-	pci_config_init(&f->config, &id, f->vf, cfg, f);
-	if (!f->vf)
-		pci_config_add_bar(&f->config, 0, HCA_PF_BAR_SIZE, true);
-	pci_config_add_pcie(&f->config);
-	pci_config_add_msix(&f->config, HCA_ISCS, 0, NIC_MSIX_TABLE, 0,
-			    NIC_MSIX_PBA);
-	pci_config_add_aer(&f->config);
-	pci_config_add_ari(&f->config, 0);
-	if (!f->vf)
-		pci_config_add_sriov(&f->config, HCA_VF_DEVICE, f->nic->n_vfs,
-				     1, 1, vf_bars, 1);
-}
-
 static struct hca *hca_of(const struct function *f)
 {
 	return &((struct hca_card *)f->nic->card)->hca;
@@ -204,30 +178,21 @@ static void reaches(struct function *f)
 	hca_reaches(hca_of(f), f->vf);
 }
 
-static void from_lan(struct nic *nic, const struct frame *frame)
-{
-	(void)nic, (void)frame;
-}
-
-static void lan_quiet(struct nic *nic)
-{
-	(void)nic;
-}
-
 const struct device_type hca_type = {
 	.name = "hca",
 	.max_vfs = HCA_PARTITIONS,
+	.vendor = HCA_VENDOR_ID,
+	.device = HCA_PF_DEVICE,
+	.vf_device = HCA_VF_DEVICE,
+	.class_code = HCA_CLASS,
 	.bar_size = HCA_PF_BAR_SIZE,
 	.vf_bar_size = HCA_VF_BAR_SIZE,
 	.vectors = HCA_ISCS,
 	.tables = hca_card_tables,
 	.start = start,
 	.stop = stop,
-	.make_config = make_config,
 	.read = read_registers,
 	.write = write_registers,
 	.reset = reset,
 	.reaches = reaches,
-	.from_lan = from_lan,
-	.lan_quiet = lan_quiet,
 };

@@ -19,8 +19,6 @@
 #include "cmd/iovdev/nic_tx.h"
 #include "libcore/guest_memory.h"
 
-#define NIC_REVISION 1
-
 void nic_update_traced(struct nic *nic)
 {
 	unsigned i;
@@ -221,37 +219,6 @@ static void stop(struct nic *nic)
 	loop_timer_cancel(&nic->stall_timer);
 }
 
-static void make_config(struct function *f, const struct pci_config_ops *ops)
-{
-	static const uint64_t vf_bars[6] = { NIC_VF_BAR_SIZE };
-	const struct pci_identity id = {
-		.vendor = NIC_VENDOR_ID,
-		.device = NIC_PF_DEVICE,
-		.subvendor = NIC_VENDOR_ID,
-		.subdevice = f->vf ? NIC_VF_DEVICE : NIC_PF_DEVICE,
-		.class_code = NIC_CLASS,
-		.revision = NIC_REVISION,
-	};
-
-	pci_config_init(&f->config, &id, f->vf, ops, f);
-	if (!f->vf)
-		pci_config_add_bar(&f->config, 0, NIC_PF_BAR_SIZE, true);
-	pci_config_add_pcie(&f->config);
-	pci_config_add_msix(&f->config, NIC_VECTORS, 0, NIC_MSIX_TABLE, 0,
-			    NIC_MSIX_PBA);
-	pci_config_add_aer(&f->config);
-	pci_config_add_ari(&f->config, 0);
-	if (!f->vf)
-		pci_config_add_sriov(&f->config, NIC_VF_DEVICE, f->nic->n_vfs,
-				     1, 1, vf_bars, 1);
-}
-
-/* Queues are reset with their function, and a PF reaches no memory. */
-static void nothing(struct function *f)
-{
-	(void)f;
-}
-
 static void from_lan(struct nic *nic, const struct frame *frame)
 {
 	uint64_t until;
@@ -264,6 +231,10 @@ const struct device_type nic_type = {
 	.max_vfs = NIC_VF_MAX,
 	.has_rings = true,
 	.has_lan = true,
+	.vendor = NIC_VENDOR_ID,
+	.device = NIC_PF_DEVICE,
+	.vf_device = NIC_VF_DEVICE,
+	.class_code = NIC_CLASS,
 	.bar_size = NIC_PF_BAR_SIZE,
 	.vf_bar_size = NIC_VF_BAR_SIZE,
 	.vectors = NIC_VECTORS,
@@ -271,11 +242,8 @@ const struct device_type nic_type = {
 	.tables = nic_tables,
 	.start = start,
 	.stop = stop,
-	.make_config = make_config,
 	.read = registers_read,
 	.write = registers_write,
-	.reset = nothing,
-	.reaches = nothing,
 	.from_lan = from_lan,
 	.lan_quiet = nic_rx_flush,
 };

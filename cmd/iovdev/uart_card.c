@@ -18,7 +18,6 @@
 #include "cmd/iovdev/interrupt_line.h"
 #include "cmd/iovdev/msix_pages.h"
 #include "cmd/iovdev/nic.h"
-#include "cmd/iovdev/single.h"
 #include "cmd/iovdev/uart_line.h"
 #include "libcore/uart.h"
 
@@ -272,20 +271,6 @@ static void stop(struct nic *nic)
 	nic->card = NULL;
 }
 
-static void make_config(struct function *f, const struct pci_config_ops *cfg)
-{
-	static const struct pci_identity id = {
-		.vendor = UART_VENDOR_ID,
-		.device = UART_DEVICE,
-		.subvendor = UART_VENDOR_ID,
-		.subdevice = UART_DEVICE,
-		.class_code = UART_CLASS,
-		.revision = 1,
-	};
-
-	single_make_config(f, &id, UART_BAR_SIZE, cfg);
-}
-
 static struct uart *uart_of(struct function *f)
 {
 	return &((struct uart_card *)f->nic->card)->uart;
@@ -323,11 +308,6 @@ static void reset(struct function *f)
 	loop_timer_cancel(&card->tx);
 	uart_reset(&card->uart);
 	pump(card);
-}
-
-static void reaches(struct function *f)
-{
-	(void)f; /* it reaches none */
 }
 
 /* What comes in besides bytes: a control method. */
@@ -480,16 +460,17 @@ static const struct control_table tables[] = {
 const struct device_type uart_type = {
 	.name = "uart",
 	.has_line = true,
+	.vendor = UART_VENDOR_ID,
+	.device = UART_DEVICE,
+	.class_code = UART_CLASS,
 	.bar_size = UART_BAR_SIZE,
-	.vectors = SINGLE_VECTORS,
+	.vectors = 1,
 	.intx = true,
 	.commands = commands,
 	.tables = tables,
 	.start = start,
 	.stop = stop,
-	.make_config = make_config,
 	.read = read_registers,
 	.write = write_registers,
 	.reset = reset,
-	.reaches = reaches,
 };

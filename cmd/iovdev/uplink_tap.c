@@ -65,7 +65,8 @@ static void on_readable(void *arg, uint32_t events)
 		frame_init(&frame, tap->frame, (uint32_t)n);
 		nic->type->from_lan(nic, &frame);
 	}
-	nic->type->lan_quiet(nic);
+	if (nic->type->lan_quiet)
+		nic->type->lan_quiet(nic);
 	if (n < 0 && errno != EAGAIN && errno != EINTR && errno != EIO) {
 		/* The interface is gone (somebody deleted it). */
 		loop_watch_del(&tap->watch);
