@@ -412,11 +412,6 @@ switch_meanwhile() {
 	machine_stop
 }
 
-# bmc may not have seen yet that it ended.
-starts() {
-	iovctl start hv >/dev/null 2>&1
-}
-
 # A guest may say that a byte is wrong: of those that a hypervisor had in hand
 # when it was killed.
 guest_is_well() {
@@ -449,7 +444,7 @@ strike() {
 	iovctl at hv "$1=kill" >"$T/at"
 	rpc_raw hv "$2" '["com0"]' >"$T/answer" || true
 	wait_until "$PATIENCE" is_gone "$victim"
-	wait_until "$PATIENCE" starts
+	iovctl start hv >/dev/null
 	wait_until "$PATIENCE" is state ready
 	unset SEEN
 	wait_until "$PATIENCE" goes_on

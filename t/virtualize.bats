@@ -121,11 +121,6 @@ switch_often() {
 	machine_stop
 }
 
-# bmc may not have seen yet that it ended.
-starts() {
-	iovctl start hv >/dev/null 2>&1
-}
-
 # strike POINT VERB [HOLD]: kill the hypervisor there, and have the next one.
 strike() {
 	local victim
@@ -137,7 +132,7 @@ strike() {
 		rpc_raw hv devirtualize "[\"ether0\", \"$3\", \"0\"]"
 	fi >"$T/answer" || true
 	wait_until "$PATIENCE" is_gone "$victim"
-	wait_until "$PATIENCE" starts
+	iovctl start hv >/dev/null
 	wait_until "$PATIENCE" is state ready
 	wait_until "$PATIENCE" more_messages
 	[[ $(devices mode) == @(direct|virtual) ]]
@@ -421,7 +416,7 @@ leave_unread() {
 		step "read 0 $((BAR + 24)) 8" # the last thing to wait for
 		wait_until "$PATIENCE" is_gone "$victim"
 		finish switch 69
-		wait_until "$PATIENCE" starts
+		iovctl start hv >/dev/null
 		wait_until "$PATIENCE" is machine start
 		wait_until "$PATIENCE" sent $((++n))
 		status 05 01
@@ -589,7 +584,7 @@ away() {
 	victim=$(pid hv)
 	kill -KILL "$victim"
 	wait_until "$PATIENCE" away
-	wait_until "$PATIENCE" starts
+	iovctl start hv >/dev/null
 	await virtual.taken-up
 	await card.back
 	wait_until "$PATIENCE" more_messages
@@ -600,7 +595,7 @@ away() {
 	cards resets >"$T/before"
 	kill -KILL "$(pid hv)"
 	wait_until "$PATIENCE" more_messages
-	wait_until "$PATIENCE" starts
+	iovctl start hv >/dev/null
 	wait_until "$PATIENCE" is mode direct
 	cards resets | diff "$T/before" -
 	stop guest1
@@ -619,7 +614,7 @@ away() {
 	await virtual.emulating
 	kill -KILL "$(pid hv)"
 	wait_until "$PATIENCE" away
-	wait_until "$PATIENCE" starts
+	iovctl start hv >/dev/null
 	await virtual.let-go
 	await card.back
 	wait_until "$PATIENCE" more_messages
