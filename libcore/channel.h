@@ -1,5 +1,5 @@
-/* channel.h - a one-way ring of fixed slots in shared memory, with an
- * eventfd: the supervisor's exceptions and verdicts travel in a pair. */
+/* channel.h - a one-way ring of messages in fixed slots in shared memory, with
+ * an eventfd: the supervisor's exceptions and verdicts travel in a pair. */
 #ifndef IOVKIT_CHANNEL_H
 #define IOVKIT_CHANNEL_H
 
@@ -8,9 +8,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CHANNEL_MAGIC     0x6e686356u /* "Vchn" */
-#define CHANNEL_SLOTS     64u
-#define CHANNEL_SLOT_SIZE 4224u
+#define CHANNEL_MAGIC       0x6e686356u /* "Vchn" */
+#define CHANNEL_SLOTS       64u
+#define CHANNEL_SLOT_SIZE   4224u
+#define CHANNEL_MESSAGE_MAX (CHANNEL_SLOT_SIZE - 8u)
+
+struct channel_slot {
+	uint32_t size; /* of the message */
+	uint32_t rsvd0;
+	uint8_t message[CHANNEL_MESSAGE_MAX];
+};
+_Static_assert(sizeof(struct channel_slot) == CHANNEL_SLOT_SIZE, "channel");
 
 struct channel_ring {
 	alignas(128) uint32_t magic;
@@ -21,18 +29,19 @@ struct channel_ring {
 	uint8_t rsvd1[124];
 	alignas(128) _Atomic uint32_t read;
 	uint8_t rsvd2[124];
-	uint8_t slot[CHANNEL_SLOTS][CHANNEL_SLOT_SIZE];
+	struct channel_slot slot[CHANNEL_SLOTS];
 };
 _Static_assert(offsetof(struct channel_ring, write) == 128, "channel");
 _Static_assert(offsetof(struct channel_ring, slot) == 384, "channel");
 _Static_assert(CHANNEL_SLOT_SIZE % 128 == 0, "channel slot");
 
 void channel_init(struct channel_ring *ring);
-/* Copy size bytes (<= slot) in; -EAGAIN: full, -EBADMSG: wild index. The
- * caller rings the eventfd. */
+/* Copy a message of size bytes in; -EAGAIN: full, -EBADMSG: wild index,
+ * -EMSGSIZE: over CHANNEL_MESSAGE_MAX.  The caller rings the eventfd. */
 int channel_push(struct channel_ring *ring, const void *message, size_t size)
 	__attribute__((warn_unused_result));
-/* Copy the oldest out (size bytes); -EAGAIN: empty, -EBADMSG: wild index. */
+/* Copy the oldest out: its bytes, up to size; what it does not fill of *message
+ * is left as it was.  -EAGAIN: empty, -EBADMSG: wild index, or it is longer. */
 int channel_pop(struct channel_ring *ring, void *message, size_t size)
 	__attribute__((warn_unused_result));
 

@@ -311,7 +311,15 @@ struct sup_exception {
 	uint8_t data[SUP_DATA_MAX]; /* of a write */
 };
 _Static_assert(sizeof(struct sup_exception) == 40 + SUP_DATA_MAX, "exception");
-_Static_assert(sizeof(struct sup_exception) <= CHANNEL_SLOT_SIZE, "exception");
+_Static_assert(sizeof(struct sup_exception) <= CHANNEL_MESSAGE_MAX,
+	       "exception");
+
+/* How much of it is sent: without data that it does not have. */
+static inline size_t sup_exception_bytes(const struct sup_exception *ex)
+{
+	return offsetof(struct sup_exception, data) +
+	       (ex->flags & SUP_EX_WRITE ? (size_t)ex->size : 0);
+}
 
 enum sup_verdict_action {
 	SUP_VERDICT_DONE = 1, /* answered by the supervisor; data of a read */
@@ -329,7 +337,13 @@ struct sup_verdict {
 	uint8_t data[SUP_DATA_MAX];
 };
 _Static_assert(sizeof(struct sup_verdict) == 24 + SUP_DATA_MAX, "verdict");
-_Static_assert(sizeof(struct sup_verdict) <= CHANNEL_SLOT_SIZE, "verdict");
+_Static_assert(sizeof(struct sup_verdict) <= CHANNEL_MESSAGE_MAX, "verdict");
+
+/* How much of it is sent: without data that it does not have. */
+static inline size_t sup_verdict_bytes(const struct sup_verdict *v)
+{
+	return offsetof(struct sup_verdict, data) + (size_t)v->size;
+}
 
 struct sup_channels {
 	struct channel_ring exceptions; /* bridge writes */

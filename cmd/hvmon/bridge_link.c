@@ -46,7 +46,7 @@ static void push_verdicts(void *arg)
 
 	while ((entry = TAILQ_FIRST(&link->verdicts))) {
 		err = channel_push(&link->channels->verdicts, &entry->verdict,
-				   sizeof(entry->verdict));
+				   sup_verdict_bytes(&entry->verdict));
 		if (err)
 			break;
 		pushed = true;
@@ -67,11 +67,13 @@ static void push_verdicts(void *arg)
 void bridge_link_verdict(struct bridge_link *link,
 			 const struct sup_verdict *verdict)
 {
-	struct verdict_entry *entry = calloc(1, sizeof(*entry));
+	size_t size = sup_verdict_bytes(verdict);
+	struct verdict_entry *entry;
 
+	entry = malloc(offsetof(struct verdict_entry, verdict) + size);
 	if (!entry)
 		abort();
-	entry->verdict = *verdict;
+	memcpy(&entry->verdict, verdict, size);
 	TAILQ_INSERT_TAIL(&link->verdicts, entry, entry);
 	if (!link->retry.loop)
 		push_verdicts(link);
@@ -80,14 +82,16 @@ void bridge_link_verdict(struct bridge_link *link,
 static void take_exceptions(struct bridge_link *link)
 {
 	struct sup_exception exception;
-	int err;
+	int n;
 
 	while (!link->hv->stopping) {
-		err = channel_pop(&link->channels->exceptions, &exception,
-				  sizeof(exception));
-		if (err == -EAGAIN)
+		n = channel_pop(&link->channels->exceptions, &exception,
+				sizeof(exception));
+		if (n == -EAGAIN)
 			return;
-		if (err || link->channels_lost) {
+		if (n < (int)offsetof(struct sup_exception, data) ||
+		    (size_t)n != sup_exception_bytes(&exception) ||
+		    link->channels_lost) {
 			hvmon_stop(link->hv, STATUS_DATA,
 				   "the ring of exceptions is damaged");
 			return;

@@ -27,7 +27,7 @@ static void decide(struct hvmon *hv, uint64_t serial,
 
 	if (!serial)
 		return;
-	memset(&verdict, 0, sizeof(verdict));
+	memset(&verdict, 0, offsetof(struct sup_verdict, data));
 	verdict.serial = serial;
 	verdict.action = action;
 	verdict.error = (uint32_t)err;

@@ -57,7 +57,8 @@ static void supervisor_broken(struct bridge *b)
 /* 0 or -errno; -EAGAIN: the rest comes later. */
 static int push(struct bridge *b, const struct sup_exception *ex)
 {
-	int err = channel_push(&b->channels->exceptions, ex, sizeof(*ex));
+	int err = channel_push(&b->channels->exceptions, ex,
+			       sup_exception_bytes(ex));
 
 	if (!err)
 		loop_defer(b->loop, &b->ring, ring_bell, b);
@@ -82,8 +83,6 @@ static int push_operation(struct bridge *b, const struct operation *op)
 		   (op->denied ? SUP_EX_DENIED : 0);
 	if (op->write)
 		memcpy(ex.data, op->data, op->count);
-	memset(ex.data + (op->write ? op->count : 0), 0,
-	       sizeof(ex.data) - (op->write ? op->count : 0));
 	return push(b, &ex);
 }
 
@@ -91,7 +90,7 @@ static int push_notice(struct bridge *b, const struct notice *notice)
 {
 	struct sup_exception ex;
 
-	memset(&ex, 0, sizeof(ex));
+	memset(&ex, 0, offsetof(struct sup_exception, data));
 	ex.type = notice->type;
 	ex.vm = notice->vm;
 	ex.bdf = notice->bdf;
@@ -304,17 +303,28 @@ static void apply_verdict(struct bridge *b, const struct sup_verdict *v)
 	}
 }
 
-static void take_verdicts(struct bridge *b)
+/* 0 or -errno; -EAGAIN: there is none. */
+static int take_verdict(struct bridge *b)
 {
 	struct sup_verdict v;
+	int n = channel_pop(&b->channels->verdicts, &v, sizeof(v));
+
+	if (n < 0)
+		return n;
+	if ((size_t)n < offsetof(struct sup_verdict, data) ||
+	    (size_t)n != sup_verdict_bytes(&v))
+		return -EBADMSG;
+	apply_verdict(b, &v);
+	return 0;
+}
+
+static void take_verdicts(struct bridge *b)
+{
 	unsigned i;
 	int err = 0;
 
-	for (i = 0; !err && i < 2 * CHANNEL_SLOTS; i++) {
-		err = channel_pop(&b->channels->verdicts, &v, sizeof(v));
-		if (!err)
-			apply_verdict(b, &v);
-	}
+	for (i = 0; !err && i < 2 * CHANNEL_SLOTS; i++)
+		err = take_verdict(b);
 	if (err && err != -EAGAIN)
 		supervisor_broken(b);
 	else if (!err)

@@ -368,7 +368,7 @@ static void ask_exceptions(void *arg, uint32_t events)
 
 	(void)events;
 	while (rig->channels &&
-	       !channel_pop(&rig->channels->exceptions, &ex, sizeof(ex)))
+	       channel_pop(&rig->channels->exceptions, &ex, sizeof(ex)) > 0)
 		print_exception(&ex);
 }
 
@@ -449,7 +449,7 @@ static void do_verdict(struct rig *rig, char **w)
 		v.action = SUP_VERDICT_AGAIN;
 	}
 	v.size = (uint32_t)parse_hex(w[3], v.data);
-	if (channel_push(&rig->channels->verdicts, &v, sizeof(v)) ||
+	if (channel_push(&rig->channels->verdicts, &v, sup_verdict_bytes(&v)) ||
 	    write(rig->verdict_fd, &one, sizeof(one)) < 0)
 		printf("verdict: error\n");
 }

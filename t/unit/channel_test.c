@@ -1,4 +1,4 @@
-/* channel_test.c - the ring of fixed slots. */
+/* channel_test.c - the ring of messages. */
 #include <config.h>
 
 #include <errno.h>
@@ -29,7 +29,7 @@ static void test_order(void)
 		CHECK_INT(channel_push(ring, &i, sizeof(i)), 0);
 	CHECK_INT(channel_push(ring, &i, sizeof(i)), -EAGAIN);
 	for (i = 0; i < CHANNEL_SLOTS; i++) {
-		CHECK_INT(channel_pop(ring, &got, sizeof(got)), 0);
+		CHECK_INT(channel_pop(ring, &got, sizeof(got)), sizeof(got));
 		CHECK_INT(got, i);
 	}
 	CHECK_INT(channel_pop(ring, &got, sizeof(got)), -EAGAIN);
@@ -39,11 +39,17 @@ static void test_order(void)
 static void test_bad(void)
 {
 	struct channel_ring *ring = channel_alloc();
-	static uint8_t big[CHANNEL_SLOT_SIZE + 1];
+	static uint8_t big[CHANNEL_MESSAGE_MAX + 1];
 
 	CHECK_INT(channel_push(ring, big, sizeof(big)), -EMSGSIZE);
-	CHECK_INT(channel_pop(ring, big, sizeof(big)), -EMSGSIZE);
-	CHECK_INT(channel_push(ring, big, CHANNEL_SLOT_SIZE), 0);
+	CHECK_INT(channel_push(ring, big, CHANNEL_MESSAGE_MAX), 0);
+	CHECK_INT(channel_pop(ring, big, CHANNEL_MESSAGE_MAX - 1), -EBADMSG);
+	CHECK_INT(channel_pop(ring, big, CHANNEL_MESSAGE_MAX),
+		  CHANNEL_MESSAGE_MAX);
+	/* The other side says what its slot cannot hold. */
+	CHECK_INT(channel_push(ring, big, 1), 0);
+	ring->slot[1].size = CHANNEL_MESSAGE_MAX + 1;
+	CHECK_INT(channel_pop(ring, big, sizeof(big)), -EBADMSG);
 	atomic_store(&ring->read, 7);
 	CHECK_INT(channel_push(ring, big, 1), -EBADMSG);
 	CHECK_INT(channel_pop(ring, big, 1), -EBADMSG);
@@ -51,7 +57,7 @@ static void test_bad(void)
 	atomic_store(&ring->read, UINT32_MAX);
 	CHECK_INT(channel_push(ring, big, 1), 0);
 	CHECK_INT(atomic_load(&ring->write), 0);
-	CHECK_INT(channel_pop(ring, big, 1), 0);
+	CHECK_INT(channel_pop(ring, big, 1), 1);
 	free(ring);
 }
 
