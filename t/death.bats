@@ -133,7 +133,8 @@ inflight() {
 
 # VM's incarnation.
 incarnation() {
-	iovctl show vms | awk -v vm="$1" '$1 == vm { print $3 }'
+	rpc bridge show '["vms"]' |
+		jq -r --arg vm "$1" '.rows[] | select(.vm == $vm) | .incarnation'
 }
 
 # What the bridge and config space hold: rows, routes, owners, BARs, command
@@ -901,6 +902,8 @@ guestds_at() {
 		case $point in
 		# Of a successor: failover.bats.
 		driver.1301 | driver.event | driver.1[01]* | failover.*) ;;
+		# Of one that stands by: active-standby.bats.
+		role.*) ;;
 		send.140[34]) ;;
 		receive.*) guestd_at vm2 "$point=$action" "${sink[@]}" ;;
 		send.1402)

@@ -353,6 +353,8 @@ waits() {
 		driver.1301) continue ;; # the link does not change here
 		# A successor's, see failover.bats.
 		failover.* | driver.event | driver.1[01]0?) continue ;;
+		# Of one that stands by, see active-standby.bats.
+		role.*) continue ;;
 		send.1404) at+=(--at=send.1403=fail) ;;
 		send.1402) at+=(--at=send.1401=fail) ;;
 		send.1406) at+=(--at=send.1405=fail) ;;

@@ -452,8 +452,8 @@ full_machine() {
 	run -70 iovctl capture nic1/vf2 -w "$T/no/where"
 	assert_output --partial "$T/no/where: No such file or directory"
 	run -0 iovctl show vms
-	assert_line --regexp '^vm1 +running +0 +64MiB '
-	assert_line --regexp '^vm3 +empty +0 +64MiB +- '
+	assert_line --regexp '^bridge +vm1 +running +0 +64MiB '
+	assert_line --regexp '^bridge +vm3 +empty +0 +64MiB +- '
 	run -64 iovctl capture nic1/vf9 -w "$T/none"
 	run -69 iovctl capture nic7/vf1 -w "$T/none"
 }

@@ -80,17 +80,15 @@ static unsigned count_owners(const struct clients *all, bool with_rows)
 }
 
 /* Columns and rows of all that have the table, and rows in it if anybody has; a
- * column "src" when several do. */
+ * column "src" when several have the table. */
 static json_t *join(const struct clients *all, const char *table)
 {
 	json_t *columns = json_array(), *rows = json_array();
-	unsigned i, n_owners = count_owners(all, true);
-	bool with_rows = n_owners;
+	bool with_rows = count_owners(all, true);
 	const json_t *result;
+	unsigned i;
 
-	if (!with_rows)
-		n_owners = count_owners(all, false);
-	if (n_owners > 1)
+	if (count_owners(all, false) > 1)
 		table_column(columns, "src", "SRC");
 	for (i = 0; i < all->n; i++) {
 		result = result_of(&all->client[i]);
