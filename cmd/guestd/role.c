@@ -79,6 +79,34 @@ static struct event_log *log_of(const struct role *r)
 
 /* The others' heartbeats. */
 
+static struct state_peer *area_of(const struct role *r, uint32_t vm)
+{
+	return state_area_peer(r->guest->program.state, vm, false);
+}
+
+static void restart(struct peer *peer, uint64_t beat)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	heartbeat_restart(&peer->beat, beat, now_ns);
+	run_delay_restart(&peer->delay, now_ns);
+	peer->told = false;
+}
+
+/* Another process than at the last look is another VM. */
+static void look_who(const struct role *r, struct peer *peer)
+{
+	struct state_peer *area = area_of(r, peer->vm);
+	pid_t pid = area ? (pid_t)atomic_load(&area->pid) : 0;
+
+	if (pid == peer->pid)
+		return;
+	peer->pid = pid;
+	run_delay_open(&peer->delay, pid);
+	restart(peer, area ? atomic_load(&area->heartbeat) : 0);
+}
+
+/* One that is new is there, or not, from the beginning. */
 static struct peer *peer_get(struct role *r, uint32_t vm)
 {
 	struct peer *peer;
@@ -92,21 +120,8 @@ static struct peer *peer_get(struct role *r, uint32_t vm)
 	peer = &r->peer[r->n_peers++];
 	*peer = (struct peer){ .vm = vm };
 	run_delay_init(&peer->delay);
+	look_who(r, peer);
 	return peer;
-}
-
-static struct state_peer *area_of(const struct role *r, uint32_t vm)
-{
-	return state_area_peer(r->guest->program.state, vm, false);
-}
-
-static void restart(struct peer *peer, uint64_t beat)
-{
-	uint64_t now_ns = clock_now_ns();
-
-	heartbeat_restart(&peer->beat, beat, now_ns);
-	run_delay_restart(&peer->delay, now_ns);
-	peer->told = false;
 }
 
 /* Of the time in which we stood it was silent since its last beat, less what it
@@ -127,14 +142,9 @@ static uint64_t silent_ns(const struct role *r, struct state_peer *area,
 static void look_at(struct role *r, struct peer *peer)
 {
 	struct state_peer *area = area_of(r, peer->vm);
-	pid_t pid = area ? (pid_t)atomic_load(&area->pid) : 0;
 	uint64_t beat = area ? atomic_load(&area->heartbeat) : 0;
 
-	if (pid != peer->pid) {
-		peer->pid = pid;
-		run_delay_open(&peer->delay, pid);
-		restart(peer, beat);
-	}
+	look_who(r, peer);
 	run_delay_look(&peer->delay, r->look_ns);
 	if (heartbeat_look(&peer->beat, beat, r->look_ns, r->gap_ns))
 		return;
