@@ -317,11 +317,13 @@ window_of() {
 	find "/proc/$1/fd" -lname '/memfd:iovkit-window*' | head -n 1
 }
 
-# damage OFFSET: of the window, until the device says so.
+# damage FILE: the write index in that window, until the device says so.
 damage() {
+	# Its top byte alone: with an index written in pieces the device could
+	# meet one that makes sense, and do accesses that the guest never made.
 	# The guest itself mends its index with each access.
-	printf '\\377\\377\\377\\177' |
-		dd of="$1" bs=1 seek=8192 conv=notrunc status=none
+	printf '\177' |
+		dd of="$1" bs=1 seek=$((8192 + 3)) conv=notrunc status=none
 	has_event window.broken
 }
 
