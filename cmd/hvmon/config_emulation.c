@@ -147,7 +147,8 @@ static const struct procedure_desc emulate_desc = {
 };
 
 /* Accesses that were on their way when their VF was suspended (a105); those
- * that come later are stopped at the root bridge. */
+ * that come later are stopped at the root bridge.  And those of a VM
+ * for which a device is being set up or adopted: it is there, not absent. */
 struct kept_exception {
 	STAILQ_ENTRY(kept_exception) entry;
 	struct sup_exception exception;
@@ -164,20 +165,23 @@ void config_emulation_keep(struct device *device,
 	STAILQ_INSERT_TAIL(&device->kept, kept, entry);
 }
 
-static struct kept_exception *take_kept(struct device *device)
+static struct kept_exception *take_kept(struct kept_exceptions *list)
 {
-	struct kept_exception *kept = STAILQ_FIRST(&device->kept);
+	struct kept_exception *kept = STAILQ_FIRST(list);
 
 	if (kept)
-		STAILQ_REMOVE_HEAD(&device->kept, entry);
+		STAILQ_REMOVE_HEAD(list, entry);
 	return kept;
 }
 
 void config_emulation_go_on(struct device *device)
 {
+	struct kept_exceptions now = STAILQ_HEAD_INITIALIZER(now);
 	struct kept_exception *kept;
 
-	while ((kept = take_kept(device))) {
+	/* Some may have to be kept again. */
+	STAILQ_CONCAT(&now, &device->kept);
+	while ((kept = take_kept(&now))) {
 		exception_take(device->hv, &kept->exception);
 		free(kept);
 	}
@@ -187,8 +191,27 @@ void config_emulation_forget(struct device *device)
 {
 	struct kept_exception *kept;
 
-	while ((kept = take_kept(device)))
+	while ((kept = take_kept(&device->kept)))
 		free(kept);
+}
+
+/* One that is being set up or adopted and has something for the VM, in a slot
+ * that may not be known yet; NULL: there is none. */
+static struct device *starting_device(struct hvmon *hv, uint32_t vm)
+{
+	const struct vf_allocation *row;
+	struct device *device;
+
+	TAILQ_FOREACH (row, &hv->allocations.list, entry) {
+		if (row->vm != vm || row->ready)
+			continue;
+		device = device_find_name(hv, row->vf.device);
+		/* A successor that owns it may take its time. */
+		if (device && device->state == DEVICE_STARTING &&
+		    !device->takeback)
+			return device;
+	}
+	return NULL;
 }
 
 bool config_emulation_takes(struct hvmon *hv,
@@ -196,6 +219,7 @@ bool config_emulation_takes(struct hvmon *hv,
 {
 	uint64_t at = exception->gpa - PLATFORM_ECAM;
 	const struct vf_allocation *row = NULL;
+	struct device *device;
 	const struct vf *vf;
 	struct emulation *e;
 
@@ -207,7 +231,15 @@ bool config_emulation_takes(struct hvmon *hv,
 	    !(at >> 12 & 7))
 		row = vf_allocations_at(&hv->allocations, exception->vm,
 					(uint32_t)(at >> 15));
-	if (!row || !row->ready || !exception->size) {
+	if (!row || !row->ready) {
+		device = starting_device(hv, exception->vm);
+		if (device)
+			config_emulation_keep(device, exception);
+		else
+			exception_unsupported(hv, exception);
+		return true;
+	}
+	if (!exception->size) {
 		exception_unsupported(hv, exception);
 		return true;
 	}

@@ -15,6 +15,7 @@
 #include "cmd/hvmon/adopt.h"
 #include "cmd/hvmon/bridge_link.h"
 #include "cmd/hvmon/completion.h"
+#include "cmd/hvmon/config_emulation.h"
 #include "cmd/hvmon/enumerate.h"
 #include "cmd/hvmon/give.h"
 #include "cmd/hvmon/hvmon.h"
@@ -193,6 +194,7 @@ void device_event_removed(struct hvmon *hv, uint16_t pf_bdf)
 	row = vf_allocations_find(&hv->allocations, &name);
 	if (row)
 		row->ready = false;
+	config_emulation_go_on(device);
 	p = procedure_new(hv, &remove_desc, sizeof(*p));
 	procedure_about(p, device);
 	procedure_start(p, 0);

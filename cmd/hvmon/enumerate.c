@@ -15,6 +15,7 @@
 
 #include "cmd/hvmon/adopt.h"
 #include "cmd/hvmon/bridge_link.h"
+#include "cmd/hvmon/config_emulation.h"
 #include "cmd/hvmon/connect.h"
 #include "cmd/hvmon/deactivate.h"
 #include "cmd/hvmon/device_events.h"
@@ -134,6 +135,7 @@ void device_started(struct procedure *p, struct device *device)
 		return; /* it went away, which was told */
 	if (p->err) {
 		device->state = DEVICE_FAILED;
+		config_emulation_go_on(device);
 		event(log, "device.failed", "s:s, s:s, s:i, s:s", "device",
 		      device->name, "function", p->function, "errno", -p->err,
 		      "why", p->why);
@@ -146,6 +148,7 @@ void device_started(struct procedure *p, struct device *device)
 	connect_started(device);
 	virtual_started(device);
 	check_wishes(p->hv, device);
+	config_emulation_go_on(device);
 	hvmon_check_ready(p->hv);
 }
 

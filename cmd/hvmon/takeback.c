@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include "cmd/hvmon/bridge_link.h"
+#include "cmd/hvmon/config_emulation.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/successors.h"
@@ -110,6 +111,7 @@ static int takeback_wait(struct procedure *p)
 	ask(t);
 	t->waiting = true;
 	p->device->takeback = t;
+	config_emulation_go_on(p->device);
 	step_get(p);
 	loop_timer_in(p->hv->program->loop, &t->look, LOOK_NS, woken, t);
 	return STEP_AGAIN;
