@@ -233,7 +233,7 @@ machine_file() {
 
 machine_start() {
 	machine_file
-	start bmc bmc "$@" "$T/machine"
+	start bmc bmc --start-timeout "${PATIENCE}s" "$@" "$T/machine"
 }
 
 machine_launch() {
@@ -366,7 +366,7 @@ end_all() {
 
 # What a program built with sanitizers has to say, at its end too.
 sanitizers_content() {
-	! grep -Es 'ERROR: [A-Za-z]+Sanitizer|runtime error:' "$T"/log/*.err
+	! grep -Es -A20 'ERROR: [A-Za-z]+Sanitizer|runtime error:' "$T"/log/*.err
 }
 
 machine_teardown() {

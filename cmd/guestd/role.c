@@ -54,14 +54,16 @@ struct role {
 	bool on_bus, known, reading, read_again;
 	struct peer *peer; /* those with whom it shares something */
 	unsigned n_peers;
-	unsigned commands; /* not answered yet */
-	uint64_t again_ns; /* no new ones before */
-	uint64_t up_ns;    /* since when it is on the bus */
+	TAILQ_HEAD(, command) sent; /* not answered yet */
+	unsigned commands;          /* of our own among these */
+	uint64_t again_ns;          /* no new ones before */
+	uint64_t up_ns;             /* since when it is on the bus */
 	unsigned takeovers;
 };
 
 /* A command of ours. */
 struct command {
+	TAILQ_ENTRY(command) entry;
 	struct role *role;
 	struct control_signal signal;
 	struct control_call *call; /* who asked for it; NULL: ourselves */
@@ -243,6 +245,7 @@ static void on_answer(void *arg, const struct vfu_reply *reply)
 	struct command *c = arg;
 	struct role *r = c->role;
 
+	TAILQ_REMOVE(&r->sent, c, entry);
 	if (reply->err == -ENOTCONN) {
 		free(c);
 		return;
@@ -277,11 +280,13 @@ static int send(struct role *r, enum control_action action, uint32_t vm,
 	strlcpy(c->signal.device, device, sizeof(c->signal.device));
 	err = bus_write(&r->guest->bus, CONTROL_SIGNAL_PAGE, &c->signal,
 			sizeof(c->signal), on_answer, c);
-	if (err)
+	if (err) {
 		free(c);
-	else if (!call)
-		r->commands++;
-	return err;
+		return err;
+	}
+	TAILQ_INSERT_TAIL(&r->sent, c, entry);
+	r->commands += !call;
+	return 0;
 }
 
 static bool wants(struct role *r, const struct control_port *port)
@@ -520,6 +525,7 @@ int role_start(struct guest *g)
 		return -ENOMEM;
 	g->role = r;
 	r->guest = g;
+	TAILQ_INIT(&r->sent);
 	r->peer = calloc(PEERS_MAX, sizeof(*r->peer));
 	r->own = state_area_peer(g->program.state, g->options.vm, true);
 	if (!r->peer)
@@ -542,6 +548,7 @@ void role_bus_up(struct role *r)
 
 void role_free(struct role *r)
 {
+	struct command *c;
 	unsigned i;
 
 	if (!r)
@@ -550,6 +557,10 @@ void role_free(struct role *r)
 	/* One that ends in good order is not taken for failed. */
 	if (r->on_bus && atomic_load(&r->own->pid) == (uint32_t)getpid())
 		atomic_store(&r->own->pid, 0);
+	while ((c = TAILQ_FIRST(&r->sent))) {
+		TAILQ_REMOVE(&r->sent, c, entry);
+		free(c);
+	}
 	for (i = 0; i < r->n_peers; i++)
 		run_delay_close(&r->peer[i].delay);
 	free(r->peer);
