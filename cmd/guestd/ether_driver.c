@@ -5,8 +5,14 @@
  * which a read acknowledges, is read by one chain: read, hand over what was
  * received, lend the buffer again, and once more if an interrupt came
  * meanwhile.  A card that was reset has forgotten the message; it is sent
- * again.  When an access failed, nobody knows whether it was done: the status
- * that is read when the card is back tells whether the message is on its way.
+ * again.
+ *
+ * When an access failed, nobody knows whether it was done.  When the card is
+ * back, a chain that began after the last failure tells: the length that is lent
+ * is read first, then the status.  A buffer that is still lent is not lent a
+ * second time, and a message that may be on its way is not sent a second time:
+ * the card would use the one buffer too many while we fill or read it.  Until
+ * then no new message is issued.
  */
 #include <config.h>
 
@@ -31,14 +37,17 @@ struct ether_driver {
 	uint8_t mac[MAC_SIZE];
 	/* the message that is on its way */
 	bool sending;
+	bool issued;
 	bool put_off; /* until the card is not held any more */
 	uint64_t size, to;
 	ether_sent_fn *sent;
 	void *arg;
 	/* the chain */
 	bool busy, again;
-	bool unsure;   /* an access failed since the status was read */
+	bool unsure;   /* an access failed, done or not */
+	bool asks;     /* this chain began after that, to be sure again */
 	bool set_back; /* we wrote what has no transition */
+	uint64_t lent; /* before the status was read */
 	uint64_t id, mac_value, status;
 	uint64_t messages, received, illegal, refused, overruns;
 };
@@ -83,6 +92,7 @@ static void driver_fini(struct card *card)
 static void lost(struct ether_driver *d, int err)
 {
 	d->unsure = true;
+	d->asks = false;
 	card_lost(&d->card, err ? strerror(-err) : "refused");
 }
 
@@ -109,6 +119,7 @@ static void write_register(struct ether_driver *d, uint32_t offset,
 
 static void issue(struct ether_driver *d)
 {
+	d->issued = true;
 	write_register(d, ETHER_CSR_A, d->tx_gpa);
 	write_register(d, ETHER_CSR_B, d->size);
 	write_register(d, ETHER_CSR_C, d->to);
@@ -145,10 +156,11 @@ int ether_send(struct card *card, const uint8_t *frame, uint32_t size,
 	d->size = size - ETHER_ADDRESSES;
 	memcpy(d->tx, frame + ETHER_ADDRESSES, d->size);
 	d->sending = true;
+	d->issued = false;
 	d->sent = sent;
 	d->arg = arg;
 	d->put_off = card->hold.on;
-	if (card->state == CARD_UP && !d->put_off)
+	if (card->state == CARD_UP && !d->put_off && !d->unsure)
 		issue(d);
 	return 0;
 }
@@ -201,12 +213,13 @@ static void on_size(void *arg, int err, uint64_t size)
 /* The card is back: go on from where it is. */
 static void make_sure(struct ether_driver *d, uint64_t status)
 {
-	d->unsure = false;
+	d->unsure = d->asks = false;
 	set_back(d, status);
 	if (d->sending && !d->put_off &&
-	    ETHER_STATUS_STATE(status) != ETHER_END)
+	    (!d->issued || ETHER_STATUS_STATE(status) != ETHER_END))
 		issue(d);
-	if (!(status & ETHER_STATUS_MESSAGE))
+	if (!d->lent &&
+	    !(status & (ETHER_STATUS_MESSAGE | ETHER_STATUS_BAD_RX)))
 		write_register(d, ETHER_RX_LENGTH, BUFFER_BYTES);
 }
 
@@ -231,8 +244,9 @@ static void on_status(void *arg, int err, uint64_t status)
 		message_over(d, -EINVAL);
 	else if (d->sending && status & ETHER_STATUS_ILLEGAL && !d->unsure)
 		issue(d);
-	if (d->unsure)
+	if (d->asks)
 		make_sure(d, status);
+	d->again |= d->unsure;
 	if (!(status & (ETHER_STATUS_MESSAGE | ETHER_STATUS_BAD_RX))) {
 		chain_over(d);
 		return;
@@ -245,12 +259,25 @@ static void on_status(void *arg, int err, uint64_t status)
 	check(d, access_read(&d->card.bar, ETHER_RX_SIZE, 8, on_size, d));
 }
 
+static void on_lent(void *arg, int err, uint64_t length)
+{
+	struct ether_driver *d = arg;
+
+	d->lent = length;
+	if (err || length == UINT64_MAX)
+		lost(d, err);
+}
+
 static void look(struct ether_driver *d)
 {
 	d->again = d->busy;
 	if (d->busy)
 		return;
 	d->busy = true;
+	d->asks = d->unsure;
+	if (d->asks)
+		check(d, access_read(&d->card.bar, ETHER_RX_LENGTH, 8, on_lent,
+				     d));
 	check(d, access_read(&d->card.bar, ETHER_STATUS, 8, on_status, d));
 }
 
@@ -301,7 +328,7 @@ static void driver_start(struct card *card)
 	struct ether_driver *d = of(card);
 	struct access *bar = &card->bar;
 
-	d->busy = d->again = d->unsure = d->set_back = false;
+	d->busy = d->again = d->unsure = d->asks = d->set_back = false;
 	check(d, access_read(bar, ETHER_ID, 8, on_value, &d->id));
 	check(d, access_read(bar, ETHER_MAC, 8, on_value, &d->mac_value));
 	check(d, access_read(bar, ETHER_STATUS, 8, on_started, d));
@@ -319,7 +346,7 @@ static void driver_go_on(struct card *card)
 {
 	struct ether_driver *d = of(card);
 
-	if (d->put_off && d->sending && card->state == CARD_UP)
+	if (d->put_off && d->sending && card->state == CARD_UP && !d->unsure)
 		issue(d);
 	d->put_off = false;
 }
