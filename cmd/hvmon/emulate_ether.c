@@ -58,16 +58,17 @@ static unsigned ether_start(const struct virtual *v)
 
 static const uint32_t loaded[] = {
 	/* Before and after the status, so that they tell whether the message
-	 * on its way was counted. */
-	ETHER_SENT,      ETHER_STATUS, ETHER_SENT,  ETHER_IRQ_ENABLE,
-	ETHER_RX_LENGTH, ETHER_CSR_A,  ETHER_CSR_B, ETHER_CSR_C,
+	 * on its way was counted; a buffer that was filled before the status
+	 * is read is told there, if it was not told already. */
+	ETHER_SENT,       ETHER_RX_LENGTH, ETHER_STATUS, ETHER_SENT,
+	ETHER_IRQ_ENABLE, ETHER_CSR_A,     ETHER_CSR_B,  ETHER_CSR_C,
 };
 enum {
 	SENT_BEFORE,
+	RX_LENGTH,
 	STATUS,
 	SENT_AFTER,
 	IRQ_ENABLE,
-	RX_LENGTH,
 	A,
 	B,
 	C
@@ -96,6 +97,8 @@ static bool set_back(struct virtual *v, struct procedure *p, uint64_t real)
 	return true;
 }
 
+#define RECEIVED (ETHER_STATUS_MESSAGE | ETHER_STATUS_BAD_RX)
+
 static void load_fresh(struct ether_virtual *s, const uint64_t *value)
 {
 	bool sends = ETHER_STATUS_STATE(value[STATUS]) == ETHER_END;
@@ -104,7 +107,7 @@ static void load_fresh(struct ether_virtual *s, const uint64_t *value)
 	s->length = value[B];
 	s->destination = value[C];
 	s->irq_enable = value[IRQ_ENABLE] & ETHER_STATUS_EVENTS;
-	s->lent = value[RX_LENGTH] != 0;
+	s->lent = value[RX_LENGTH] && !(s->status & RECEIVED);
 	s->send = sends ? ETHER_SEND_ISSUED : ETHER_SEND_NONE;
 	s->sent_before = value[sends ? SENT_BEFORE : SENT_AFTER];
 }
@@ -123,10 +126,14 @@ static void load_taken_up(struct ether_virtual *s, const uint64_t *value)
 				: ETHER_SEND_QUEUED;
 	}
 	s->sent_before = value[sends ? SENT_BEFORE : SENT_AFTER];
+	/* What was replayed. */
+	if (sends && s->send == ETHER_SEND_NONE)
+		s->send = ETHER_SEND_ISSUED;
+	if (s->status & RECEIVED)
+		s->lent = 0;
 	if (s->lent && !value[RX_LENGTH]) {
 		s->lent = 0;
-		if (!(s->status & ETHER_STATUS_BAD_RX))
-			s->status |= ETHER_STATUS_MESSAGE;
+		s->status |= ETHER_STATUS_MESSAGE;
 	}
 }
 
