@@ -278,7 +278,7 @@ static void answer_reboot(void *arg, struct control_call *call, json_t *params)
 		return;
 	}
 	for (i = 0; i < b->n && !p; i++)
-		if (soft_reset_is_guest(&b->process[i]) &&
+		if (process_runs_program(&b->process[i], "guestd") &&
 		    (b->process[i].pid == pid || b->process[i].last_pid == pid))
 			p = &b->process[i];
 	if (!p)

@@ -273,7 +273,7 @@ static void gone_up(struct bmc *b, struct process *p)
 		power_lost(b, "shut down: %s", cause);
 		return;
 	}
-	if (process_is_rootbridge(p)) {
+	if (process_runs_program(p, "rootbridge")) {
 		power_lost(b, "shut down: %s ended (%s)", p->line->name,
 			   process_end_text(p, end, sizeof(end)));
 		return;

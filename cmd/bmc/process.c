@@ -425,12 +425,12 @@ void process_poll(struct process *p)
 
 /* Words */
 
-bool process_is_rootbridge(const struct process *p)
+bool process_runs_program(const struct process *p, const char *name)
 {
 	const char *word = p->line->argv[0];
 	const char *slash = strrchr(word, '/');
 
-	return !strcmp(slash ? slash + 1 : word, "rootbridge");
+	return !strcmp(slash ? slash + 1 : word, name);
 }
 
 const char *process_state_name(const struct process *p)

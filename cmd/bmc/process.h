@@ -127,8 +127,8 @@ static inline bool process_restarts(const struct process *p)
 	return !p->pid && (p->hold.points || p->timer.loop || p->resetting);
 }
 
-/* Whether it is the root bridge, by its program's name. */
-bool process_is_rootbridge(const struct process *p);
+/* Whether that is its program's name, wherever the program lies. */
+bool process_runs_program(const struct process *p, const char *name);
 /* "running", "frozen", ... */
 const char *process_state_name(const struct process *p);
 /* How it ended last: "0", "71", "SIGKILL", or NULL. */

@@ -42,7 +42,7 @@ bool restart_waits_for_bridge(struct process *p, loop_fn *again)
 	unsigned i;
 
 	for (i = 0; i < b->n; i++) {
-		if (!process_is_rootbridge(&b->process[i]) ||
+		if (!process_runs_program(&b->process[i], "rootbridge") ||
 		    !pid_is_exiting(b->process[i].pid))
 			continue;
 		loop_timer_in(b->program.loop, &p->timer, RESTART_BRIDGE_NS,

@@ -29,27 +29,14 @@
 #include "cmd/bmc/bmc.h"
 #include "cmd/bmc/restart.h"
 
-static bool runs_program(const struct process *p, const char *name)
-{
-	const char *word = p->line->argv[0];
-	const char *slash = strrchr(word, '/');
-
-	return !strcmp(slash ? slash + 1 : word, name);
-}
-
 static bool is_hypervisor(const struct process *p)
 {
-	return runs_program(p, "hvmon");
-}
-
-bool soft_reset_is_guest(const struct process *p)
-{
-	return runs_program(p, "guestd");
+	return process_runs_program(p, "hvmon");
 }
 
 static bool is_vm(const struct process *p)
 {
-	return is_hypervisor(p) || soft_reset_is_guest(p);
+	return is_hypervisor(p) || process_runs_program(p, "guestd");
 }
 
 /* Whether it is one of those that are reset. */

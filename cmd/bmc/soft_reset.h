@@ -34,9 +34,6 @@ struct soft_reset {
 	TAILQ_HEAD(, soft_reset_caller) callers;
 };
 
-/* Whether it is a guest. */
-bool soft_reset_is_guest(const struct process *p);
-
 void soft_reset_init(struct soft_reset *r);
 /* Asked for; the call is answered when the killing is over. */
 void soft_reset_ask(struct bmc *b, struct control_call *call);
