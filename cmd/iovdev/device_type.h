@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cmd/iovdev/wide_registers.h"
 #include "libcore/complaint.h"
 #include "libcore/control.h"
 
@@ -36,6 +37,7 @@ struct device_type {
 		     uint32_t count);
 	void (*write)(struct function *f, uint64_t offset, const uint8_t *data,
 		      uint32_t count);
+	struct wide_registers wide; /* if these two are wide_registers.h's */
 	/* The function is reset; config space, interrupts and rings are
 	 * already.  May be NULL. */
 	void (*reset)(struct function *f);

@@ -154,20 +154,6 @@ static bool write_one(struct function *f, uint32_t offset, uint64_t value)
 	return hca_write(hca_of(f), f->vf, offset, value);
 }
 
-static const struct wide_registers registers = { read_one, write_one };
-
-static void read_registers(struct function *f, uint64_t offset, uint8_t *data,
-			   uint32_t count)
-{
-	wide_registers_read(&registers, f, offset, data, count);
-}
-
-static void write_registers(struct function *f, uint64_t offset,
-			    const uint8_t *data, uint32_t count)
-{
-	wide_registers_write(&registers, f, offset, data, count);
-}
-
 static void reset(struct function *f)
 {
 	hca_reset(hca_of(f), f->vf);
@@ -191,8 +177,9 @@ const struct device_type hca_type = {
 	.tables = hca_card_tables,
 	.start = start,
 	.stop = stop,
-	.read = read_registers,
-	.write = write_registers,
+	.read = wide_registers_read,
+	.write = wide_registers_write,
+	.wide = { read_one, write_one },
 	.reset = reset,
 	.reaches = reaches,
 };

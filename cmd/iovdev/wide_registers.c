@@ -11,8 +11,8 @@
 
 #define REGISTER 8u
 
-void wide_registers_read(const struct wide_registers *regs, struct function *f,
-			 uint64_t offset, uint8_t *data, uint32_t count)
+void wide_registers_read(struct function *f, uint64_t offset, uint8_t *data,
+			 uint32_t count)
 {
 	uint32_t at = (uint32_t)offset, skip, n;
 	uint64_t value;
@@ -22,13 +22,13 @@ void wide_registers_read(const struct wide_registers *regs, struct function *f,
 	for (; count; at += n, data += n, count -= n) {
 		skip = at % REGISTER;
 		n = REGISTER - skip < count ? REGISTER - skip : count;
-		value = htole64(regs->read(f, at - skip));
+		value = htole64(f->nic->type->wide.read(f, at - skip));
 		memcpy(data, (const uint8_t *)&value + skip, n);
 	}
 }
 
-void wide_registers_write(const struct wide_registers *regs, struct function *f,
-			  uint64_t offset, const uint8_t *data, uint32_t count)
+void wide_registers_write(struct function *f, uint64_t offset,
+			  const uint8_t *data, uint32_t count)
 {
 	uint64_t value;
 
@@ -39,6 +39,6 @@ void wide_registers_write(const struct wide_registers *regs, struct function *f,
 		return;
 	}
 	memcpy(&value, data, sizeof(value));
-	if (!regs->write(f, (uint32_t)offset, le64toh(value)))
+	if (!f->nic->type->wide.write(f, (uint32_t)offset, le64toh(value)))
 		f->refused++;
 }

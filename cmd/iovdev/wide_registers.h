@@ -1,5 +1,5 @@
-/* wide_registers.h - a BAR whose registers are 64 bits wide: read in any part,
- * written whole. */
+/* wide_registers.h - a BAR 0 whose registers are 64 bits wide: read in any part,
+ * written whole.  Its type has a row of `wide`. */
 #ifndef IOVDEV_WIDE_REGISTERS_H
 #define IOVDEV_WIDE_REGISTERS_H
 
@@ -15,10 +15,10 @@ struct wide_registers {
 	bool (*write)(struct function *f, uint32_t offset, uint64_t value);
 };
 
-/* Each register that is touched is read once. */
-void wide_registers_read(const struct wide_registers *regs, struct function *f,
-			 uint64_t offset, uint8_t *data, uint32_t count);
-void wide_registers_write(const struct wide_registers *regs, struct function *f,
-			  uint64_t offset, const uint8_t *data, uint32_t count);
+/* read and write of such a type.  Each register that is touched is read once. */
+void wide_registers_read(struct function *f, uint64_t offset, uint8_t *data,
+			 uint32_t count);
+void wide_registers_write(struct function *f, uint64_t offset,
+			  const uint8_t *data, uint32_t count);
 
 #endif
