@@ -5,6 +5,7 @@
 
 setup() {
 	load machine
+	load uart
 	machine_setup
 	need rootbridge iovdev hvmon guestd iovctl
 }
@@ -26,13 +27,6 @@ power_on() {
 # guest OPTION...: run vm1 until its workloads are done.
 guest() {
 	timeout $((PATIENCE * 3)) guestd --vm 1 --once "$@" 2>&1
-}
-
-# The other end of the line.
-far_end() {
-	socat "UNIX-CONNECT:$T/line" "$1" 3>&- {NEVER}>&- &
-	PIDS[far]=$!
-	await line.carrier '.on'
 }
 
 # cards FIELD NAME: of the guest's table.
@@ -83,34 +77,16 @@ cards() {
 	machine_stop
 }
 
-says() {
-	grep -q "$2" "$1"
-}
-
 @test "cards: a terminal program talks over the pty with a shell behind the guest" {
 	machine_start <<-END
 		bridge: rootbridge
 		com0: iovdev --type uart --line pty
 		hv: hvmon --device com0=vm1
 	END
-	mkfifo "$T/to" "$T/from" "$T/keys"
-	sh <"$T/to" >"$T/from" 2>&1 3>&- {NEVER}>&- &
-	PIDS[shell]=$!
-	guestd --vm 1 --name=vm1 --tty >"$T/to" <"$T/from" 3>&- {NEVER}>&- &
-	PIDS[guest1]=$!
-	await workload.started
-	socat - "$M/dev/com0/tty" <"$T/keys" >"$T/screen" 3>&- {NEVER}>&- &
-	PIDS[terminal]=$!
-	exec {keys}>"$T/keys"
-	# What is sent before somebody is there is lost, here as on a cable.
-	await line.carrier '.on'
+	terminal_opens
 	echo 'echo $((6 * 7))' >&"$keys"
-	wait_until "$PATIENCE" says "$T/screen" 42
-	echo 'exit 3' >&"$keys"
-	finish shell 3
-	stop guest1
-	exec {keys}>&-
-	finish terminal 0
+	wait_until "$PATIENCE" screen_says 42
+	terminal_closes
 	machine_stop
 }
 

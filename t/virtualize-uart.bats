@@ -5,6 +5,9 @@
 
 setup() {
 	load machine
+	load uart
+	load virtualize
+	DEVICE=com0
 	machine_setup
 	need rootbridge iovdev hvmon guestd iovctl
 	VFU=${BIN%/bin}/t/tool/vfu
@@ -23,13 +26,6 @@ power_on() {
 	END
 }
 
-# The other end of the line says what it hears.
-far_end() {
-	socat "UNIX-CONNECT:$T/line" EXEC:cat 3>&- {NEVER}>&- &
-	PIDS[far]=$!
-	await line.carrier '.on'
-}
-
 # virtualize [MODE], devirtualize [HOLD]
 virtualize() {
 	rpc hv virtualize "{\"device\":\"com0\",\"mode\":\"${1:-own}\"}" \
@@ -39,16 +35,6 @@ virtualize() {
 devirtualize() {
 	rpc hv devirtualize "{\"device\":\"com0\",\"limit\":\"0\",
 		\"hold\":\"${1:-block}\"}" >"$T/answer"
-}
-
-# devices FIELD
-devices() {
-	rpc hv show '["devices"]' | jq -re --arg field "$1" \
-		'.rows[] | select(.device == "com0") | .[$field] | tostring'
-}
-
-is() {
-	[[ $(devices "$1") == "$2" ]]
 }
 
 # What is sent has come back, and COUNT more than at the last call.
@@ -86,7 +72,7 @@ switch_often() {
 	local n=40
 	[[ ${IOVKIT_CAMPAIGN:-} != long ]] || n=1000
 	power_on
-	far_end
+	far_end EXEC:cat
 	start guest1 guestd --vm 1 --name=vm1 --bytes
 	await workload.started
 	switch_often "$n"
@@ -97,7 +83,7 @@ switch_often() {
 
 @test "virtualize-uart: a device starts as a virtual one, and is let go at once" {
 	VIRTUAL=,virtual power_on
-	far_end
+	far_end EXEC:cat
 	start guest1 guestd --vm 1 --name=vm1 --bytes
 	await workload.started
 	assert_equal "$(devices mode)" virtual
@@ -180,7 +166,7 @@ echoes() {
 # A guest by hand at a line that echoes, with FIFOs, 8n1 at divisor 1.
 open_by_hand() {
 	power_on
-	far_end
+	far_end EXEC:cat
 	by_hand
 	put LCR 83
 	put DLL 01
@@ -339,10 +325,6 @@ let_go() {
 	machine_stop
 }
 
-says() {
-	grep -q "$2" "$1"
-}
-
 @test "virtualize-uart: a terminal talks with a shell behind the guest while the device is switched" {
 	local i
 	machine_start <<-END
@@ -350,34 +332,20 @@ says() {
 		com0: iovdev --type uart --line pty
 		hv: hvmon --device com0=vm1
 	END
-	mkfifo "$T/to" "$T/from" "$T/keys"
-	sh <"$T/to" >"$T/from" 2>&1 3>&- {NEVER}>&- &
-	PIDS[shell]=$!
-	guestd --vm 1 --name=vm1 --tty >"$T/to" <"$T/from" 3>&- {NEVER}>&- &
-	PIDS[guest1]=$!
-	await workload.started
-	socat - "$M/dev/com0/tty" <"$T/keys" >"$T/screen" 3>&- {NEVER}>&- &
-	PIDS[terminal]=$!
-	exec {keys}>"$T/keys"
-	# What is sent before somebody is there is lost, here as on a cable.
-	await line.carrier '.on'
+	terminal_opens
 	for ((i = 1; i <= 5; i++)); do
 		# The answer comes while the device is switched.
 		echo "seq -f 'line $i.%g' 500; echo said \$(($i * 7))" >&"$keys"
 		virtualize
-		wait_until "$PATIENCE" says "$T/screen" "said $((i * 7))"
+		wait_until "$PATIENCE" screen_says "said $((i * 7))"
 		echo "echo heard \$(($i * 5))" >&"$keys"
 		devirtualize
-		wait_until "$PATIENCE" says "$T/screen" "heard $((i * 5))"
+		wait_until "$PATIENCE" screen_says "heard $((i * 5))"
 	done
 	diff <(grep '^line' "$T/screen") <(for i in 1 2 3 4 5; do
 		seq -f "line $i.%g" 500
 	done)
-	echo 'exit 3' >&"$keys"
-	finish shell 3
-	stop guest1
-	exec {keys}>&-
-	finish terminal 0
+	terminal_closes
 	machine_stop
 }
 
@@ -400,7 +368,7 @@ switch_meanwhile() {
 @test "virtualize-uart: bytes in every mode, one guest after the other, while the device is switched" {
 	local way
 	power_on
-	far_end
+	far_end EXEC:cat
 	switch_meanwhile
 	for way in '' ,mode=7e1 ,poll ,mode=7o2,divisor=12 ,loop \
 		,loop,poll,mode=5n2; do

@@ -5,6 +5,8 @@
 
 setup() {
 	load machine
+	load virtualize
+	DEVICE=ether0
 	machine_setup
 	need rootbridge iovdev hvmon guestd iovctl
 	VFU=${BIN%/bin}/t/tool/vfu
@@ -28,20 +30,10 @@ switch() {
 	iovctl "$1" -t "${PATIENCE}s" ether0 "${@:2}"
 }
 
-# devices FIELD
-devices() {
-	rpc hv show '["devices"]' | jq -re --arg field "$1" \
-		'.rows[] | select(.device == "ether0") | .[$field] | tostring'
-}
-
 # cards FIELD: of the guest's table.
 cards() {
 	rpc vm1 show '["cards"]' | jq -re --arg field "$1" \
 		'.rows[] | select(.card == "ether0") | .[$field] | tostring'
-}
-
-is() {
-	[[ $(devices "$1") == "$2" ]]
 }
 
 # More than at the last call, and 50 more.
