@@ -252,6 +252,19 @@ assert_pcap_refused() {
 	machine_stop
 }
 
+@test "a VF of a device that is not plugged in yet" {
+	start bridge rootbridge --memory 16MiB
+	launch hv hvmon --vf later/vf2=vm1
+	await ready.waits '.src == "hv" and .function == "later/vf2"'
+	run -0 cat "$T/log/hv.err"
+	assert_output "hvmon: m0: waits for later/vf2 of vm1: no later on the bus yet"
+	start later iovdev --vfs 2
+	await_ready hv
+	stop hv
+	stop later
+	stop bridge
+}
+
 @test "a device's name or socket that is taken" {
 	power_on
 	run -73 iovdev --name nic1
