@@ -16,7 +16,9 @@
 #define PLATFORM_NOWHERE   0xb0000000ull /* claimed by no function */
 /* Where a guest's CPU proposes translations (struct sup_translation). */
 #define PLATFORM_TRANSLATIONS 0xb0001000ull
-#define PLATFORM_IO_SIZE      0x100000000ull
+/* Where a partition's hypervisor calls the machine (struct demux_call). */
+#define PLATFORM_HOST_QUEUES 0xb0002000ull
+#define PLATFORM_IO_SIZE     0x100000000ull
 
 /* Regions of a bus socket (vfio-user region indexes). */
 #define PLATFORM_REGION_IO         0u
@@ -49,7 +51,9 @@
 #define PLATFORM_IRQ_PF (1u + PLATFORM_SLOTS * PLATFORM_IRQS_PER_SLOT)
 /* All translations that the CPU holds are invalid. */
 #define PLATFORM_IRQ_INVALIDATE (PLATFORM_IRQ_PF + 1u)
-#define PLATFORM_IRQS           (PLATFORM_IRQ_INVALIDATE + 1u)
+/* Of a partition's hypervisor: guests have events that it wakes them for. */
+#define PLATFORM_IRQ_ALERT (PLATFORM_IRQ_INVALIDATE + 1u)
+#define PLATFORM_IRQS      (PLATFORM_IRQ_ALERT + 1u)
 
 /* A management VM has its PF here.  The last interrupt of that slot is not the
  * PF's: by it the hypervisor asks the VM's PF driver to reset the PF. */

@@ -49,6 +49,10 @@ suite() {
 	suite control
 }
 
+@test "tables of a partition" {
+	suite demux
+}
+
 @test "ether" {
 	suite ether
 }
