@@ -31,7 +31,7 @@ enum {
 	RPC_PARAMS = -32602,
 	RPC_INTERNAL = -32603,
 	RPC_FAILED = -32000,  /* it was tried and failed; message says why */
-	RPC_MISSING = -32001, /* a peer that it needs is not there */
+	RPC_MISSING = -32001, /* a peer, or what it names, is not there */
 	RPC_DENIED = -32002,  /* not permitted now (fenced, busy, owned) */
 };
 

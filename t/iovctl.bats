@@ -300,13 +300,13 @@ trace_line() {
 	assert_output --partial "'200%'"
 	run -64 iovctl fault nic0 loss 1%
 	assert_output --partial "'nic0' is no function"
-	run -1 iovctl fault nic0/vf1 loss 1%
+	run -69 iovctl fault nic0/vf1 loss 1%
 	assert_output --partial "no function 'nic0/vf1'"
 	run -69 iovctl fault nic0/vf1 tx loss 1%
 	assert_output --partial "no program serves device nic0"
 	run -64 iovctl hold nic0/vf1 sideways
 	run -64 iovctl complete nothing
-	run -1 iovctl drop nic0/vf1:3
+	run -69 iovctl drop nic0/vf1:3
 	run -69 iovctl attach nic0
 	run -69 iovctl reset nic0/pf0
 	assert_output --partial "no hvmon runs"
@@ -365,7 +365,7 @@ trace_line() {
 	iovctl wait show:processes name=other pid=null
 	iovctl start other
 	run -0 iovctl wait --since start program.ready name=other
-	run -64 iovctl start nobody
+	run -69 iovctl start nobody
 	# What was killed can be started at once, seen by bmc or not.
 	for _ in {1..10}; do
 		kill -KILL "$(pid other)"
@@ -401,7 +401,7 @@ full_machine() {
 	assert_equal "$(grep -c 'iovkit' "$T/all")" 3
 	run -0 iovctl config-dump nic1/vf1 nic1/vf2 --json
 	assert_equal "${#lines[@]}" 2
-	run -1 iovctl config-dump nic1/vf7
+	run -69 iovctl config-dump nic1/vf7
 }
 
 @test "one request is held, seen, completed by hand" {
@@ -454,7 +454,7 @@ full_machine() {
 	run -0 iovctl show vms
 	assert_line --regexp '^bridge +vm1 +running +0 +64MiB '
 	assert_line --regexp '^bridge +vm3 +empty +0 +64MiB +- '
-	run -64 iovctl capture nic1/vf9 -w "$T/none"
+	run -69 iovctl capture nic1/vf9 -w "$T/none"
 	run -69 iovctl capture nic7/vf1 -w "$T/none"
 }
 

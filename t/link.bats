@@ -93,7 +93,7 @@ field() {
 	hardware
 	run -64 iovctl link vf1 down
 	run -64 iovctl link nic0/vf1
-	run -64 iovctl link nic0/vf9 down
+	run -69 iovctl link nic0/vf9 down
 	assert_output --partial "no function 'nic0/vf9'"
 	run -69 iovctl link nic1/vf1 down
 	run -64 iovctl link nic0/vf1 sideways

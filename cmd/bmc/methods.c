@@ -51,9 +51,10 @@ static struct process *target(struct bmc *b, struct control_call *call,
 	}
 	p = name ? bmc_find(b, name) : bmc_find_pid(b, (pid_t)pid);
 	if (!p && !name)
-		control_fail(call, RPC_PARAMS, "no program with pid %lld", pid);
+		control_fail(call, RPC_MISSING, "no program with pid %lld",
+			     pid);
 	else if (!p)
-		control_fail(call, RPC_PARAMS, "no program '%.32s'", name);
+		control_fail(call, RPC_MISSING, "no program '%.32s'", name);
 	return p;
 }
 

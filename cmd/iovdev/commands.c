@@ -14,12 +14,13 @@ static void no_function(const struct nic *nic, struct control_call *call,
 			const char *text)
 {
 	if (nic->n_vfs)
-		control_fail(call, RPC_PARAMS,
+		control_fail(call, RPC_MISSING,
 			     "no function '%s' here (%s/pf0, %s/vf1 to vf%u)",
 			     text, nic->device, nic->device, nic->n_vfs);
 	else
-		control_fail(call, RPC_PARAMS, "no function '%s' here (%s/pf0)",
-			     text, nic->device);
+		control_fail(call, RPC_MISSING,
+			     "no function '%s' here (%s/pf0)", text,
+			     nic->device);
 }
 
 /* The function that the call names; NULL: it is answered. */

@@ -500,9 +500,9 @@ int device_start(struct bridge *b, struct complaint *c)
 	__attribute__((warn_unused_result));
 void device_stop(struct bridge *b);
 struct device *device_find(struct bridge *b, const char *name);
-/* By FUNCTION; NULL: none, and *c says why. */
-struct function *device_function(struct bridge *b, const char *name,
-				 struct complaint *c);
+/* By FUNCTION, as a call names it; NULL: the call is answered. */
+struct function *device_function(struct bridge *b, struct control_call *call,
+				 const char *name);
 struct function *device_function_at(struct bridge *b, uint16_t bdf);
 /* Its PF's connection is set up, or is gone (and why). */
 void device_attached(struct device *d);

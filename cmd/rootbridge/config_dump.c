@@ -145,14 +145,14 @@ void config_dump(void *arg, struct control_call *call, json_t *params)
 	struct function *f = NULL, *only = NULL;
 	struct bridge *b = arg;
 	struct dump *dump;
-	struct complaint c;
 
 	if (name) {
-		only = device_function(b, name, &c);
-		if (!only || !function_decodes(only)) {
-			control_fail(call, RPC_FAILED, "%s",
-				     only ? "the function is not there"
-					  : c.text);
+		only = device_function(b, call, name);
+		if (!only)
+			return;
+		if (!function_decodes(only)) {
+			control_fail(call, RPC_MISSING,
+				     "the function is not there");
 			return;
 		}
 	}

@@ -33,19 +33,22 @@ struct device *device_find(struct bridge *b, const char *name)
 	return NULL;
 }
 
-struct function *device_function(struct bridge *b, const char *name,
-				 struct complaint *c)
+struct function *device_function(struct bridge *b, struct control_call *call,
+				 const char *name)
 {
 	struct function_name fn;
 	struct function *f;
+	struct complaint c;
 	struct device *d;
 
-	if (function_name_parse(name, &fn, c) < 0)
+	if (function_name_parse(name, &fn, &c) < 0) {
+		control_fail(call, RPC_PARAMS, "%s", c.text);
 		return NULL;
+	}
 	d = device_find(b, fn.device);
 	f = d ? d->vf[fn.vf] : NULL;
 	if (!f)
-		complain(c, ENOENT, "no function '%.40s'", name);
+		control_fail(call, RPC_MISSING, "no function '%.40s'", name);
 	return f;
 }
 

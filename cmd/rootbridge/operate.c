@@ -15,18 +15,6 @@ static json_int_t since(const struct bridge *b)
 	return (json_int_t)atomic_load(&b->program.state->event_sequence);
 }
 
-static struct function *
-find_function(struct bridge *b, struct control_call *call, const char *name)
-{
-	struct complaint c;
-	struct function *f;
-
-	f = device_function(b, name, &c);
-	if (!f)
-		control_fail(call, RPC_FAILED, "%s", c.text);
-	return f;
-}
-
 static struct operation *find_posted(struct function *f, const char *id)
 {
 	struct operation *op;
@@ -58,7 +46,7 @@ find_operation(struct bridge *b, struct control_call *call, const char *text)
 	}
 	memcpy(name, text, (size_t)(colon - text));
 	name[colon - text] = '\0';
-	f = find_function(b, call, name);
+	f = device_function(b, call, name);
 	if (!f)
 		return NULL;
 	if (colon[1] == 'p')
@@ -161,7 +149,7 @@ static void answer_fault(void *arg, struct control_call *call, json_t *params)
 	struct fault fault;
 	char back[256];
 
-	f = find_function(b, call, control_string(params, "function", ""));
+	f = device_function(b, call, control_string(params, "function", ""));
 	if (!f)
 		return;
 	if (fault_parse(text, (1u << FAULT_N) - 1, &fault, &c) < 0) {
@@ -192,7 +180,7 @@ static void answer_release(void *arg, struct control_call *call, json_t *params)
 		program_release_points(&b->program, call, params);
 		return;
 	}
-	f = find_function(b, call, name);
+	f = device_function(b, call, name);
 	if (!f)
 		return;
 	f->fault.kinds &= ~(unsigned)FAULT_HOLD;
@@ -208,7 +196,7 @@ static void answer_contain(void *arg, struct control_call *call, json_t *params)
 	json_int_t from = since(arg);
 	struct function *f;
 
-	f = find_function(arg, call, control_string(params, "function", ""));
+	f = device_function(arg, call, control_string(params, "function", ""));
 	if (!f)
 		return;
 	if (f->contained) {
@@ -225,7 +213,7 @@ static void answer_uncontain(void *arg, struct control_call *call,
 	json_int_t from = since(arg);
 	struct function *f;
 
-	f = find_function(arg, call, control_string(params, "function", ""));
+	f = device_function(arg, call, control_string(params, "function", ""));
 	if (!f)
 		return;
 	if (!f->contained) {
@@ -243,7 +231,7 @@ static void answer_remove(void *arg, struct control_call *call, json_t *params)
 	json_int_t from = since(arg);
 
 	if (!d || !d->pf->client) {
-		control_fail(call, RPC_FAILED, "no device '%.32s' is attached",
+		control_fail(call, RPC_MISSING, "no device '%.32s' is attached",
 			     name);
 		return;
 	}
