@@ -65,9 +65,9 @@ struct hca_eq {
 	struct hca_ring ring;
 	uint64_t run;      /* unlike that of any queue that ran before */
 	uint64_t asb, psb; /* 0: none */
-	unsigned isc;
+	uint32_t isc;
 	bool immediate, host;
-	uint64_t delay_ns;
+	uint32_t delay_us;
 	struct hca_recorded completion; /* the last completion event */
 	/* The delay timer. */
 	uint64_t due_ns; /* 0: it does not run */

@@ -17,6 +17,11 @@ struct hca_object *hca_own(struct hca *hca, unsigned partition,
 void hca_tables_init(struct hca *hca);
 void hca_tables_fini(struct hca *hca);
 
+/* hca_state.c */
+
+/* Run or stop, as STORE of the state asks. */
+enum hca_status hca_store_state(struct hca_object *o, uint64_t state);
+
 /* hca_attributes.c */
 
 /* Refer to another queue, or to none (NULL). */

@@ -40,9 +40,9 @@ static void start(struct hca_eq *eq)
 	struct hca *hca = eq->object.hca;
 
 	hca_timer_stop(eq);
-	if (!eq->delay_ns)
+	if (!eq->delay_us)
 		return;
-	eq->due_ns = hca->ops->now_ns(hca->arg) + eq->delay_ns;
+	eq->due_ns = hca->ops->now_ns(hca->arg) + (uint64_t)eq->delay_us * 1000;
 	LIST_INSERT_HEAD(&hca->timing, eq, timing);
 	ask(hca);
 }
