@@ -297,6 +297,35 @@ let_go() {
 	machine_stop
 }
 
+@test "virtualize-uart: what was logged is sent, though the hypervisor died" {
+	local victim
+	open_by_hand
+	virtualize
+	echoes 21
+	wait_until "$PATIENCE" is machine start
+	victim=$(pid hv)
+	iovctl at hv devirt.716=hold
+	iovctl at hv devirt.718=kill
+	let_go log
+	await devirt.716
+	put THR 23
+	reads LSR 00
+	iovctl release hv
+	wait_until "$PATIENCE" is_gone "$victim"
+	wait "${PIDS[switch]}" || true
+	unset 'PIDS[switch]'
+	iovctl start hv >/dev/null
+	wait_until "$PATIENCE" is machine start
+	wait_until "$PATIENCE" reads LSR 61
+	get RBR
+	assert_equal "$REPLY" 23
+	echoes 24
+	devirtualize
+	echoes 25
+	hand_off
+	machine_stop
+}
+
 @test "virtualize-uart: with divisor 0 nothing moves, and is not lost at a switch" {
 	open_by_hand
 	virtualize

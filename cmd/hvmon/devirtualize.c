@@ -43,9 +43,8 @@ struct devirtualize {
 	uint64_t limit_ns; /* 0: none */
 	struct loop_timer limit, poll;
 	bool late, corrected;
-	bool waited;   /* for POLL_NS */
-	bool disabled; /* 716 is done */
-	uint32_t n_replayed;
+	bool waited;       /* for POLL_NS */
+	bool disabled;     /* 716 is done */
 	uint64_t quiet_ns; /* since when new sequences are held off for good */
 	uint64_t pause_ns;
 };
@@ -105,7 +104,7 @@ static int correct_reset(struct procedure *p)
 		return gone(p);
 	strlcpy(c->machine, virtual_machine_name(v), sizeof(c->machine));
 	c->refused = virtual_refuse_kept(v);
-	v->record.n_log = 0;
+	v->record.n_log = v->record.n_replayed = 0;
 	p->vfs.vf[p->vfs.n++] = &p->device->whole;
 	return vfs_bus_master_off(p);
 }
@@ -301,25 +300,28 @@ static int devirtualize_replay(struct procedure *p)
 	struct devirtualize *z = of(p);
 	struct virtual *v = p->device->virtual;
 	const struct virtual_logged *l;
+	struct virtual_record *r;
 
 	if (!v)
 		return gone(p);
-	if (z->n_replayed == v->record.n_log) {
+	r = &v->record;
+	if (r->n_replayed == r->n_log) {
 		v->closing = true;
 		/* A guest whose writes are logged waits from here on. */
 		if (!z->quiet_ns || z->hold == HOLD_LOG)
 			z->quiet_ns = clock_now_ns();
-		if (v->record.n_log)
+		if (r->n_log)
 			event(p->hv->program->log, "devirtualize.replayed",
 			      "s:s, s:I", "device", p->device->name, "writes",
-			      (json_int_t)v->record.n_log);
+			      (json_int_t)r->n_log);
 		return STEP_NEXT;
 	}
-	for (; z->n_replayed < v->record.n_log; z->n_replayed++) {
-		l = &v->record.log[z->n_replayed];
+	l = &r->log[r->n_replayed];
+	r->n_replayed = r->n_log;
+	virtual_keep_record(v);
+	for (; l < &r->log[r->n_log]; l++)
 		step_write(p, virtual_register(v, l->offset), &l->value,
 			   l->size);
-	}
 	return STEP_AGAIN;
 }
 
@@ -372,6 +374,8 @@ static int devirtualize_undo(struct procedure *p)
 		virtual_hold(v, HOLD_NONE);
 		if (searches(v))
 			boundary_search_start(v);
+		else if (v->record.n_replayed)
+			virtual_load(v); /* how much of it was done? */
 		else if (v->record.phase == VIRTUAL_EMULATING)
 			v->emulator->drive(v, false);
 	}

@@ -74,6 +74,7 @@ static int chain_run(struct procedure *p)
 
 	if (!v->device)
 		return STEP_DONE;
+	ether_take_logged(v);
 	if (s->send == ETHER_SEND_QUEUED) {
 		s->send = ETHER_SEND_ISSUED;
 		virtual_keep_record(v);
@@ -107,8 +108,8 @@ static void chain_end(struct procedure *p)
 	v->driving = false;
 	if (!v->device)
 		return;
-	if (!p->err &&
-	    (v->drive_again || ether_virtual(v)->send == ETHER_SEND_QUEUED))
+	if (!p->err && (v->drive_again || ether_has_logged(v) ||
+			ether_virtual(v)->send == ETHER_SEND_QUEUED))
 		ether_drive(v, v->drive_interrupt);
 	virtual_changed(v);
 }

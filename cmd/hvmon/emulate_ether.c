@@ -54,6 +54,25 @@ static unsigned ether_start(const struct virtual *v)
 	return ETHER_START;
 }
 
+/* 412-418, and what is written is kept from the device; false: there is no
+ * transition. */
+static bool move(struct virtual *v, int csr, uint64_t value)
+{
+	struct ether_virtual *s = ether_virtual(v);
+
+	if (!virtual_step(v, csr)) {
+		s->status |= ETHER_STATUS_ILLEGAL;
+		return false;
+	}
+	if (csr == ETHER_A)
+		s->address = value;
+	else if (csr == ETHER_B)
+		s->length = value;
+	else
+		s->destination = value & 0xffffffffffff;
+	return true;
+}
+
 /* Loading. */
 
 static const uint32_t loaded[] = {
@@ -112,11 +131,67 @@ static void load_fresh(struct ether_virtual *s, const uint64_t *value)
 	s->sent_before = value[sends ? SENT_BEFORE : SENT_AFTER];
 }
 
+/* The log that a former hypervisor left. */
+
+/* One write of it; true: it completes a message. */
+static bool follow(struct virtual *v, const struct virtual_logged *l)
+{
+	if (!move(v, (int)(l->offset / REGISTER), le64toh(l->value)))
+		return false;
+	if (v->record.machine != ETHER_END)
+		return false;
+	v->record.machine = ETHER_START;
+	return true;
+}
+
+/* The guest's registers follow it to the end of its next message; false: there
+ * is no whole one, and the guest goes on with the rest. */
+static bool follow_log(struct virtual *v)
+{
+	struct virtual_record *r = &v->record;
+	bool whole = false;
+	uint16_t n = 0;
+
+	while (n < r->n_log && !whole)
+		whole = follow(v, &r->log[n++]);
+	r->n_log -= n;
+	memmove(r->log, r->log + n, r->n_log * sizeof(*r->log));
+	return whole;
+}
+
+/* As many messages as the device counted, and the one it has. */
+static void forget_done(struct virtual *v, uint64_t n)
+{
+	if (!v->record.n_replayed)
+		return;
+	while (n-- && follow_log(v))
+		;
+}
+
+void ether_take_logged(struct virtual *v)
+{
+	struct ether_virtual *s = ether_virtual(v);
+
+	if (!ether_has_logged(v))
+		return;
+	if (follow_log(v))
+		s->send = ETHER_SEND_QUEUED;
+	virtual_keep_record(v);
+	ether_update_level(v);
+	if (!v->record.n_log)
+		virtual_run_kept(v);
+}
+
 /* What the former hypervisor did not live to see. */
-static void load_taken_up(struct ether_virtual *s, const uint64_t *value)
+static void load_taken_up(struct virtual *v, const uint64_t *value)
 {
 	bool sends = ETHER_STATUS_STATE(value[STATUS]) == ETHER_END;
+	struct ether_virtual *s = ether_virtual(v);
 
+	/* Nothing of the log is done before our own message. */
+	if (s->send == ETHER_SEND_NONE)
+		forget_done(v, value[SENT_AFTER] - s->sent_before + sends);
+	v->record.n_replayed = 0;
 	if (s->send == ETHER_SEND_ISSUED && !sends) {
 		if (value[SENT_AFTER] != s->sent_before)
 			s->status |= ETHER_STATUS_SENT;
@@ -126,7 +201,7 @@ static void load_taken_up(struct ether_virtual *s, const uint64_t *value)
 				: ETHER_SEND_QUEUED;
 	}
 	s->sent_before = value[sends ? SENT_BEFORE : SENT_AFTER];
-	/* What was replayed. */
+	/* The last one of the log that was done. */
 	if (sends && s->send == ETHER_SEND_NONE)
 		s->send = ETHER_SEND_ISSUED;
 	if (s->status & RECEIVED)
@@ -135,18 +210,6 @@ static void load_taken_up(struct ether_virtual *s, const uint64_t *value)
 		s->lent = 0;
 		s->status |= ETHER_STATUS_MESSAGE;
 	}
-}
-
-/* A former hypervisor logged writes, and may have done some of them at the
- * device: as many messages as it counted. */
-static void replay_rest(struct virtual *v, struct procedure *p, uint64_t n_sent)
-{
-	const struct virtual_record *r = &v->record;
-	uint64_t i;
-
-	for (i = n_sent * ETHER_CSR_N; i < r->n_log; i++)
-		step_write(p, virtual_register(v, r->log[i].offset),
-			   &r->log[i].value, r->log[i].size);
 }
 
 static int ether_load(struct virtual *v, struct procedure *p, bool taken_up)
@@ -163,19 +226,12 @@ static int ether_load(struct virtual *v, struct procedure *p, bool taken_up)
 	if (taken_up || p->round)
 		events &= ~(uint64_t)ETHER_STATUS_ILLEGAL;
 	s->status |= events;
-	if (p->round < 2 && !v->replayed && set_back(v, p, value[STATUS])) {
+	if (p->round < 2 && set_back(v, p, value[STATUS])) {
 		ether_ask(v, p);
 		return STEP_AGAIN;
 	}
-	if (v->record.n_log && !v->replayed) {
-		replay_rest(v, p, value[SENT_AFTER] - s->sent_before);
-		v->replayed = true;
-		ether_ask(v, p);
-		return STEP_AGAIN;
-	}
-	v->record.n_log = 0;
 	if (taken_up)
-		load_taken_up(s, value);
+		load_taken_up(v, value);
 	else
 		load_fresh(s, value);
 	return STEP_NEXT;
@@ -236,16 +292,10 @@ static void write_csr(struct virtual *v, const struct access *a, int csr,
 		refuse_csr(v, a, "a message is on its way");
 		return;
 	}
-	if (!virtual_step(v, csr)) {
+	if (!move(v, csr, value)) {
 		refuse_csr(v, a, "no transition");
 		return;
 	}
-	if (csr == ETHER_A)
-		s->address = value;
-	else if (csr == ETHER_B)
-		s->length = value;
-	else
-		s->destination = value & 0xffffffffffff;
 	if (v->record.machine == ETHER_END) {
 		v->record.machine = ETHER_START;
 		s->send = ETHER_SEND_QUEUED;
@@ -302,10 +352,11 @@ static uint64_t read_status(struct virtual *v, uint64_t real)
 	if (real == UINT64_MAX)
 		return real;
 	ether_take_status(v, real);
-	if (s->send != ETHER_SEND_NONE || hold_looks_busy(v))
+	/* Only of a message that will be told as sent. */
+	if (s->send != ETHER_SEND_NONE || v->n_kept || v->record.n_log)
 		state = ETHER_END;
 	value = s->status | (uint64_t)state << 8;
-	if (state != ETHER_END)
+	if (state != ETHER_END && !hold_looks_busy(v))
 		value |= ETHER_STATUS_READY;
 	s->status = 0;
 	virtual_keep_record(v);

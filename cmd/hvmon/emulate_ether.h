@@ -34,6 +34,15 @@ static inline struct ether_virtual *ether_virtual(const struct virtual *v)
 
 /* Send what is queued, look at the status. */
 void ether_drive(struct virtual *v, bool interrupt);
+/* The next message that a former hypervisor logged, if it is its turn, is queued;
+ * whether there is one. */
+void ether_take_logged(struct virtual *v);
+static inline bool ether_has_logged(const struct virtual *v)
+{
+	return v->record.n_log && !v->record.n_replayed &&
+	       v->hold == HOLD_NONE &&
+	       ether_virtual(v)->send == ETHER_SEND_NONE;
+}
 /* What the device's status register said, which is gone there now. */
 void ether_take_status(struct virtual *v, uint64_t real);
 /* The interrupt line follows what changed. */

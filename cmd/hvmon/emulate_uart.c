@@ -237,6 +237,26 @@ static void load_latched(struct virtual *v)
 	s->chip.ier = s->ier = loaded(v, IER);
 }
 
+static void write_byte(struct virtual *v, uint32_t reg, uint8_t value);
+
+/* What a former hypervisor logged.  What it was about to do at the device is
+ * not done again: no character is sent twice. */
+static void follow_log(struct virtual *v)
+{
+	struct virtual_record *r = &v->record;
+	const struct virtual_logged *l;
+	uint8_t byte[sizeof(l->value)];
+	unsigned i, k;
+
+	for (i = r->n_replayed; i < r->n_log; i++) {
+		l = &r->log[i];
+		memcpy(byte, &l->value, sizeof(byte));
+		for (k = 0; k < l->size && k < sizeof(byte); k++)
+			write_byte(v, l->offset + k, byte[k]);
+	}
+	r->n_log = r->n_replayed = 0;
+}
+
 /* The former hypervisor may have died anywhere: a character that it had asked
  * for is as lost as by an overrun, and the device's mode is set again. */
 static void load_taken_up(struct virtual *v, struct procedure *p)
@@ -248,6 +268,7 @@ static void load_taken_up(struct virtual *v, struct procedure *p)
 	s->reading = s->given = false;
 	s->stale = true;
 	uart_adopt(&s->chip, &ops, v);
+	follow_log(v);
 	uart_take_modem(v, loaded(v, MSR));
 	set_lcr(v, p, s->chip.lcr & (uint8_t)~UART_LCR_DLAB);
 }

@@ -47,7 +47,8 @@ struct emulator {
 
 	/* Emulation begins (420), goes on with a new hypervisor (`taken_up`), or
 	 * the device was reset: ask for registers, then take them; the latter
-	 * may ask again (STEP_AGAIN). */
+	 * may ask again (STEP_AGAIN).  What is logged in the record and was not
+	 * done at the device is done from here on. */
 	void (*ask)(struct virtual *v, struct procedure *p);
 	int (*load)(struct virtual *v, struct procedure *p, bool taken_up);
 	/* Then: set the mode that the monitor prefers.  May be NULL. */

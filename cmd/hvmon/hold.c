@@ -7,7 +7,8 @@
  * same waits.  `pause` and `lock` ask the guest's driver first (hold_guest.c),
  * and stop one that does not listen like `block`.  `log` answers writes and
  * keeps them in the record; they are done at the device before it is let go.
- * When the log is full, writes wait.
+ * When the log is full, writes wait.  A log that was not done at the device, as
+ * its hypervisor died, is the emulator's to do, and new sequences wait for it.
  */
 #include <config.h>
 
@@ -47,10 +48,12 @@ int hold_parse(const char *text, enum hold *hold, struct complaint *c)
 
 bool hold_stops(const struct virtual *v, const struct access *a)
 {
-	if (v->hold == HOLD_NONE || v->emulator->input(v, a) == INPUT_NONE)
+	if (v->emulator->input(v, a) == INPUT_NONE)
 		return false;
 	if (v->record.n_log)
 		return true;
+	if (v->hold == HOLD_NONE)
+		return false;
 	/* What was kept while it was loaded is what it goes on with. */
 	if (v->emulator->goes_on && v->emulator->goes_on(v))
 		return false;

@@ -73,7 +73,6 @@ struct virtual
 	bool own_seen; /* an operation of ours is done: no more strays */
 	bool level;    /* of the interrupt that the guest sees */
 	uint64_t loaded[VIRTUAL_LOADED]; /* by ask(), as read */
-	bool replayed; /* the log that a former hypervisor left is done */
 
 	unsigned running; /* accesses that the device has not answered */
 	unsigned users;   /* procedures that have a pointer to this */

@@ -7,5 +7,6 @@ bool virtual_record_is_sound(const struct virtual_record *record, uint16_t bdf)
 {
 	return record->bdf == bdf && record->phase &&
 	       record->phase < VIRTUAL_PHASE_N && record->machine &&
-	       record->n_log <= VIRTUAL_LOG_MAX;
+	       record->n_log <= VIRTUAL_LOG_MAX &&
+	       record->n_replayed <= record->n_log;
 }

@@ -33,7 +33,7 @@ _Static_assert(sizeof(struct virtual_logged) == 16, "virtual_logged");
 #define VIRTUAL_STATE_MAX      1024u
 #define VIRTUAL_LOG_MAX        128u
 #define VIRTUAL_RECORD_MAGIC   0x74726956u /* "Virt" */
-#define VIRTUAL_RECORD_VERSION 1u
+#define VIRTUAL_RECORD_VERSION 2u
 
 struct virtual_record {
 	struct record_head head;
@@ -45,7 +45,8 @@ struct virtual_record {
 	uint16_t own_mode; /* --mode own */
 	uint16_t aborts;   /* illegal accesses end in a target abort */
 	uint16_t behind;   /* bdf of the device that does the work */
-	uint32_t n_log;
+	uint16_t n_log;
+	uint16_t n_replayed; /* of these, done at the device or about to be */
 	uint8_t state[VIRTUAL_STATE_MAX]; /* the emulator's own */
 	struct virtual_logged log[VIRTUAL_LOG_MAX];
 };
