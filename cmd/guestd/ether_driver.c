@@ -187,6 +187,17 @@ static void message_over(struct ether_driver *d, int err)
 
 static void look(struct ether_driver *d);
 
+/* A read of the chain, which ends where it cannot be made. */
+static void chain_read(struct ether_driver *d, uint32_t offset, access_fn *fn)
+{
+	int err = access_read(&d->card.bar, offset, 8, fn, d);
+
+	if (!err)
+		return;
+	d->busy = false;
+	lost(d, err);
+}
+
 static void chain_over(struct ether_driver *d)
 {
 	d->busy = false;
@@ -256,7 +267,7 @@ static void on_status(void *arg, int err, uint64_t status)
 		chain_over(d);
 		return;
 	}
-	check(d, access_read(&d->card.bar, ETHER_RX_SIZE, 8, on_size, d));
+	chain_read(d, ETHER_RX_SIZE, on_size);
 }
 
 static void on_lent(void *arg, int err, uint64_t length)
@@ -278,7 +289,7 @@ static void look(struct ether_driver *d)
 	if (d->asks)
 		check(d, access_read(&d->card.bar, ETHER_RX_LENGTH, 8, on_lent,
 				     d));
-	check(d, access_read(&d->card.bar, ETHER_STATUS, 8, on_status, d));
+	chain_read(d, ETHER_STATUS, on_status);
 }
 
 static void driver_interrupt(struct card *card)
