@@ -11,8 +11,8 @@
  * Who may write what:
  *   level 2   all but what follows
  *   firmware  demux_geqa.last, demux_record.counts, its demux_taker
- *   both      demux_geqcb.next, .state and .error; demux_gisa.pending,
- *             .alert and alerted bits
+ *   both      demux_geqcb.next and .state; demux_gisa.pending and
+ *             .alert; alerted bits
  * Plain fields of an entry are written only while nobody reads them: before its
  * generation becomes odd, or after demux_settled().
  */
@@ -85,16 +85,18 @@ enum demux_error {
 /* One a guest EQ (1000, 1002). */
 struct demux_geqcb {
 	_Atomic uint32_t generation;
-	_Atomic uint32_t state; /* enum hca_state */
+	_Atomic uint32_t state; /* enum hca_state | enum demux_error << 8 */
 	_Atomic uint64_t next;  /* taken so far (1706); never set back */
 	uint64_t gisa;          /* handle */
 	uint64_t ring;          /* address of the guest's EQ, 32-byte aligned */
-	uint64_t asb;           /* address of the guest's ASB (1302); 0: none */
+	_Atomic uint64_t asb;   /* address of the guest's ASB (1302); 0: none */
 	uint64_t first;         /* number that was taken when it began to run */
 	uint32_t entries;       /* of the ring; a power of two */
-	uint32_t isc;           /* the guest's; HCA_ISC_NONE: no interrupt */
-	_Atomic uint32_t error; /* enum demux_error, why state is HCA_ERROR */
+	_Atomic uint32_t isc;   /* the guest's; HCA_ISC_NONE: no interrupt */
 	uint32_t rsvd0;
+	/* Goes up after another field was changed, be it at the start of a run
+	 * or, with asb and isc, in it. */
+	_Atomic uint32_t version;
 };
 _Static_assert(sizeof(struct demux_geqcb) == 64, "GEQCB");
 _Static_assert(offsetof(struct demux_geqcb, next) == 8, "GEQCB");
@@ -104,7 +106,16 @@ _Static_assert(offsetof(struct demux_geqcb, asb) == 32, "GEQCB");
 _Static_assert(offsetof(struct demux_geqcb, first) == 40, "GEQCB");
 _Static_assert(offsetof(struct demux_geqcb, entries) == 48, "GEQCB");
 _Static_assert(offsetof(struct demux_geqcb, isc) == 52, "GEQCB");
-_Static_assert(offsetof(struct demux_geqcb, error) == 56, "GEQCB");
+_Static_assert(offsetof(struct demux_geqcb, rsvd0) == 56, "GEQCB");
+_Static_assert(offsetof(struct demux_geqcb, version) == 60, "GEQCB");
+static inline enum hca_state demux_state(uint32_t state)
+{
+	return (enum hca_state)(state & 0xff);
+}
+static inline enum demux_error demux_error(uint32_t state)
+{
+	return (enum demux_error)(state >> 8);
+}
 
 /* One a guest.  Masks have bit n for guest ISC n.
  *
@@ -137,6 +148,10 @@ enum demux_host {
 	DEMUX_HOST_N
 };
 
+/* The ring of type 1 holds more than may be pending, two events a CQ, and
+ * DEMUX_GROUP more, so what is taken stays there until it is forwarded. */
+#define DEMUX_GROUP 32u
+
 struct demux_host_queue {
 	uint32_t eq; /* adapter's handle; 0: not there */
 	uint32_t entries;
@@ -166,14 +181,14 @@ struct demux_taker {
 	_Atomic uint64_t forwarded; /* of those */
 	_Atomic uint64_t geqcb;     /* handle; 0: nothing in hand */
 	_Atomic uint64_t next;      /* of the GEQCB, before */
-	_Atomic uint64_t event[4];  /* struct hca_eqe but for its mark */
+	_Atomic uint64_t event[3];  /* token; handle and event; detail */
 	_Atomic uint32_t busy;      /* odd: it reads entries */
-	uint32_t rsvd0[15];
+	uint32_t rsvd0[17];
 };
 _Static_assert(sizeof(struct demux_taker) == 128, "taker");
 _Static_assert(offsetof(struct demux_taker, geqcb) == 16, "taker");
 _Static_assert(offsetof(struct demux_taker, event) == 32, "taker");
-_Static_assert(offsetof(struct demux_taker, busy) == 64, "taker");
+_Static_assert(offsetof(struct demux_taker, busy) == 56, "taker");
 
 /* What the firmware counts, for the partition. */
 struct demux_counts {
@@ -286,6 +301,37 @@ struct demux_memory {
 	uint64_t changes;
 };
 
+/* A guest's EQ that was checked, as it lies here. */
+struct demux_eq {
+	uint64_t handle; /* of the GEQCB; 0: none */
+	uint64_t first;
+	struct hca_eqe *ring;
+	_Atomic uint8_t *asb; /* or NULL */
+	uint64_t gisa;
+	uint64_t changes; /* of the memory */
+	uint32_t entries;
+	uint32_t isc;
+	uint32_t version; /* of the GEQCB */
+	uint32_t rsvd0;
+};
+
+/* Look at the EQ of a handle that demux_geqcb() knows; else what is wrong with
+ * it, and *eq is untouched. */
+enum demux_error demux_eq_look(struct demux_eq *eq,
+			       const struct demux_tables *t,
+			       const struct demux_memory *memory,
+			       uint64_t geqcb);
+/* Whether it still is what the tables say. */
+static inline bool demux_eq_is_current(const struct demux_eq *eq,
+				       const struct demux_geqcb *geqcb,
+				       const struct demux_memory *memory,
+				       uint64_t handle)
+{
+	return eq->handle == handle && eq->changes == memory->changes &&
+	       eq->version == atomic_load_explicit(&geqcb->version,
+						   memory_order_acquire);
+}
+
 enum demux_signal {
 	DEMUX_QUIET,     /* the guest will look, or does not want to be told */
 	DEMUX_INTERRUPT, /* interrupt the guest */
@@ -297,22 +343,38 @@ struct demux_result {
 	int err; /* 0: the guest has it; -ENOENT: no such handle, or its EQ
 		  * does not run; -EIO: the EQ is in error by it */
 	enum demux_signal signal; /* also with -EIO */
-	uint32_t gisa;            /* index, of the guest to interrupt */
+	uint32_t gisa;            /* index, of the guest */
 	uint32_t isc;             /* its */
-	uint32_t geqcb;           /* index, of the EQ */
+	uint64_t number;          /* of the entry, counted from 1 */
 };
 
 /* Put an event in a guest's EQ: take the next entry (1706), fill it, mark it,
- * set the ASB (1712) and what follows (1714, 1716).  For type 2 events of level
- * 2, and by demux_forward().  The event is in host order, its token the
- * guest's own. */
+ * set the ASB (1712), then its ISC is pending (1714) and maybe signalled (1716).
+ * The event is in host order, its token the guest's own.  Level 2 does so with
+ * type 2 events. */
 struct demux_result demux_put(const struct demux_tables *t, enum demux_who who,
 			      const struct demux_memory *memory, uint64_t geqcb,
 			      const struct hca_eqe *event);
+/* The same in an EQ that was looked at and is current. */
+struct demux_result demux_eq_put(const struct demux_eq *eq,
+				 const struct demux_tables *t,
+				 enum demux_who who,
+				 const struct hca_eqe *event);
+/* The GEQCB is in error from now on, and its guest is told to look. */
+struct demux_result demux_fail(const struct demux_tables *t,
+			       struct demux_geqcb *geqcb,
+			       enum demux_error error);
 /* Who comes after one who is dead: end what that one had in hand, so that the
- * guest's EQ goes on. */
+ * guest's EQ goes on.  -ENOENT: it had nothing. */
 struct demux_result demux_take_over(const struct demux_tables *t,
 				    enum demux_who who,
 				    const struct demux_memory *memory);
+
+/* An entry of an EQ by how many were taken before it. */
+static inline struct hca_eqe *demux_eq_slot(const struct demux_eq *eq,
+					    uint64_t before)
+{
+	return &eq->ring[(before - eq->first) & (eq->entries - 1)];
+}
 
 #endif

@@ -82,7 +82,7 @@ static bool add(struct hca_eq *eq, const struct hca_eqe *from)
 	eqe->handle = htole32(from->handle);
 	eqe->event = htole32(from->event);
 	eqe->detail = htole64(from->detail);
-	eqe->rsvd = 0;
+	eqe->number = 0;
 	/* R1: seq_cst, pairs with K3 in hca_take_event() */
 	atomic_store_explicit(&eqe->valid, htole32(1), memory_order_seq_cst);
 	eq->ring.written++;

@@ -227,13 +227,20 @@ struct hca_eqe {
 	uint32_t handle; /* of the resource; 0: partition */
 	uint32_t event;  /* enum hca_event */
 	uint64_t detail;
-	uint32_t rsvd;
-	_Atomic uint32_t valid;
+	union {
+		struct {
+			uint32_t number; /* of an entry that was forwarded
+					  * (demux.h); else 0 */
+			_Atomic uint32_t valid;
+		};
+		_Atomic uint64_t mark; /* both, when they are set at once */
+	};
 };
 _Static_assert(sizeof(struct hca_eqe) == 32, "EQE");
 _Static_assert(offsetof(struct hca_eqe, handle) == 8, "EQE");
 _Static_assert(offsetof(struct hca_eqe, event) == 12, "EQE");
 _Static_assert(offsetof(struct hca_eqe, detail) == 16, "EQE");
+_Static_assert(offsetof(struct hca_eqe, number) == 24, "EQE");
 _Static_assert(offsetof(struct hca_eqe, valid) == 28, "EQE");
 
 #endif

@@ -53,6 +53,10 @@ suite() {
 	suite demux
 }
 
+@test "the forwarder, rule by rule" {
+	suite demux_forward
+}
+
 @test "ether" {
 	suite ether
 }

@@ -17,6 +17,7 @@ static const struct unit_suite *const suites[] = {
 	&copy_suite,
 	&config_overlay_suite,
 	&control_suite,
+	&demux_forward_suite,
 	&demux_suite,
 	&ether_suite,
 	&event_log_suite,

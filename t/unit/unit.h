@@ -23,6 +23,7 @@ extern const struct unit_suite complaint_suite;
 extern const struct unit_suite copy_suite;
 extern const struct unit_suite config_overlay_suite;
 extern const struct unit_suite control_suite;
+extern const struct unit_suite demux_forward_suite;
 extern const struct unit_suite demux_suite;
 extern const struct unit_suite ether_suite;
 extern const struct unit_suite event_log_suite;
