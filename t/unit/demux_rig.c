@@ -1,4 +1,4 @@
-/* demux_rig.c */
+/* demux_rig.c - tables, queues and guests in this process's memory. */
 #include <config.h>
 
 #include "t/unit/demux_rig.h"
