@@ -28,6 +28,13 @@ fake_programs() {
 			--ready-fd=*) fd=${word#*=} ;;
 			--exit=*) exit "${word#*=}" ;;
 			--never) exec sleep 1000 ;;
+			--meet=*)
+				mkdir -p "${word#*=}"
+				touch "${word#*=}/$name"
+				until (($(ls "${word#*=}" | wc -l) >= 16)); do
+					sleep 0.05
+				done
+				;;
 			--once) once=1 ;;
 			--deaf) trap '' TERM ;;
 			--ask=*) ask=${word#*=} ;;
@@ -150,6 +157,44 @@ assert_refused() {
 		"power.stop bridge"
 		"program.gone bridge"
 	END
+}
+
+@test "the programs of a line with a range start together and end together" {
+	fake_programs
+	# Each gets ready when it sees sixteen of them; more are not started.
+	machine_start <<-END
+		bridge: rootbridge
+		g[1-20]: guestd --meet=$T/met --say=%i
+		x: /bin/sleep 1000
+	END
+	assert_equal "$(events 'select(.ev == "program.ready" and
+		.name != "bridge") | .name' | tail -n 1)" '"x"'
+	run -0 log bmc
+	assert_line "g20: 20"
+	machine_stop
+	run -0 events 'select(.ev | IN("power.stop", "program.gone")) |
+		"\(.ev) \(.name)"'
+	assert_equal "$(head -n 18 <<<"$output")" "$(
+		echo '"power.stop x"'
+		echo '"program.gone x"'
+		seq -f '"power.stop g%.0f"' 20 -1 5
+	)"
+	assert_equal "$(tail -n 2 <<<"$output")" "$(
+		echo '"power.stop bridge"'
+		echo '"program.gone bridge"'
+	)"
+}
+
+@test "bmc raises its own limit of descriptors, and says when it does not do" {
+	fake_programs
+	machine_file <<-'END'
+		bridge: rootbridge
+		g[1-20]: guestd
+	END
+	run -0 bash -c "ulimit -Sn 100 && bmc '$T/machine' -- bash -c 'ulimit -n'"
+	assert_output 100
+	run -70 bash -c "ulimit -n 100 && bmc '$T/machine'"
+	assert_output "bmc: 21 programs need 127 descriptors, and 100 are allowed (ulimit -Hn)"
 }
 
 @test "a program has a name, a group of its own, and no descriptors but its own" {

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "cmd/bmc/machine_range.h"
 #include "libcore/function_name.h"
 
 /* The programs that a machine is made of, by plain name. */
@@ -154,37 +155,54 @@ static int add_word(struct cursor *in, struct machine_line *line)
 	return 0;
 }
 
-/* "nic0:" at the start of a line. */
-static int read_name(struct cursor *in, const struct machine_file *f,
-		     struct machine_line *line)
+/* Name a program; `name` may be longer than is allowed. */
+static int set_name(struct cursor *in, struct machine_line *line,
+		    const char *name)
 {
-	const char *from = in->p;
-	size_t size;
-	char name[64];
-	unsigned i;
-
-	while (peek(in) != -1 && !strchr(": \t\n", peek(in)))
-		in->p++;
-	size = (size_t)(in->p - from);
-	snprintf(name, sizeof(name), "%.*s", (int)(size > 40 ? 40 : size),
-		 from);
-	if (peek(in) != ':')
-		return WRONG(in, "no colon after the name '%s'", name);
-	in->p++;
-	if (memchr(from, '\0', size) || size >= sizeof(line->name) ||
-	    !name_is_valid(name))
+	if (strlen(name) >= sizeof(line->name) || !name_is_valid(name))
 		return WRONG(in,
-			     "bad name '%s': a small letter, then up to 15 "
+			     "bad name '%.40s': a small letter, then up to 15 "
 			     "of a-z 0-9 _ -",
 			     name);
 	if (!strcmp(name, "bmc"))
 		return WRONG(in, "the name 'bmc' is the board controller's");
-	for (i = 0; i < f->n; i++)
-		if (!strcmp(f->line[i].name, name))
-			return WRONG(in, "second program named '%s' (line %u)",
-				     name, f->line[i].number);
-	memcpy(line->name, name, size + 1);
+	strcpy(line->name, name);
 	return 0;
+}
+
+/* "nic0:" or "guest[1-8]:" at the start of a line; of the latter the line gets
+ * the name of the last program.  *stem is what stands before the range. */
+static int read_name(struct cursor *in, struct machine_line *line,
+		     struct machine_range *range, char stem[64])
+{
+	const char *from = in->p;
+	char name[80];
+	size_t size;
+	int err;
+
+	while (peek(in) != -1 && !strchr(": \t\n", peek(in)))
+		in->p++;
+	size = (size_t)(in->p - from);
+	if (peek(in) != ':')
+		return WRONG(in, "no colon after the name '%.*s'",
+			     (int)(size > 40 ? 40 : size), from);
+	in->p++;
+	line->many = machine_range_is_in(from, size);
+	if (line->many) {
+		err = machine_range_parse(range, from, &size, in->c);
+		if (err)
+			return complain_at(in->c, err, "%s:%u", in->label,
+					   in->start);
+	}
+	if (memchr(from, '\0', size))
+		size = 0;
+	/* What is cut off here is too long anyway. */
+	snprintf(stem, 64, "%.*s", (int)(size > 40 ? 40 : size), from);
+	if (line->many)
+		snprintf(name, sizeof(name), "%s%u", stem, range->last);
+	else
+		strlcpy(name, stem, sizeof(name));
+	return set_name(in, line, name);
 }
 
 /* Whether the word is an option, NAME=..., in capital letters. */
@@ -249,24 +267,97 @@ static int read_words(struct cursor *in, struct machine_line *line)
 	return 0;
 }
 
+static void free_words(struct machine_line *line)
+{
+	unsigned i;
+
+	for (i = 0; i < line->argc; i++)
+		free(line->argv[i]);
+	free(line->argv);
+}
+
+/* Takes the words of the line. */
+static int add_program(struct cursor *in, struct machine_file *f,
+		       struct machine_line *line)
+{
+	struct machine_line *grown;
+	unsigned i;
+
+	grown = reallocarray(f->line, f->n + 1, sizeof(*grown));
+	if (!grown) {
+		free_words(line);
+		return complain(in->c, ENOMEM, "out of memory");
+	}
+	f->line = grown;
+	grown[f->n++] = *line;
+	if (f->n > MACHINE_FILE_PROGRAMS)
+		return WRONG(in, "more than %u programs",
+			     MACHINE_FILE_PROGRAMS);
+	for (i = 0; i + 1 < f->n; i++)
+		if (!strcmp(grown[i].name, line->name))
+			return WRONG(in, "second program named '%s' (line %u)",
+				     line->name, grown[i].number);
+	return 0;
+}
+
+/* The program of that number, of a line with a range. */
+static int add_numbered(struct cursor *in, struct machine_file *f,
+			const struct machine_line *line,
+			const struct machine_range *range, const char *stem,
+			unsigned number)
+{
+	struct machine_line one = *line;
+	char name[80];
+	unsigned i;
+	int err = 0;
+
+	snprintf(name, sizeof(name), "%s%u", stem, number);
+	strlcpy(one.name, name, sizeof(one.name));
+	one.argc = 0;
+	one.argv = calloc(line->argc + 1, sizeof(*one.argv));
+	if (!one.argv)
+		return complain(in->c, ENOMEM, "out of memory");
+	for (i = 0; !err && i < line->argc; i++) {
+		err = machine_range_expand(range, number, line->argv[i],
+					   &one.argv[i], in->c);
+		one.argc += !err;
+	}
+	if (err == -EINVAL)
+		complain_at(in->c, err, "%s:%u", in->label, in->start);
+	if (!err)
+		return add_program(in, f, &one);
+	free_words(&one);
+	return err;
+}
+
+static int add_range(struct cursor *in, struct machine_file *f,
+		     const struct machine_line *line,
+		     const struct machine_range *range, const char *stem)
+{
+	unsigned i;
+	int err = 0;
+
+	for (i = range->first; !err && i <= range->last; i++)
+		err = add_numbered(in, f, line, range, stem, i);
+	return err;
+}
+
 static int read_line(struct cursor *in, struct machine_file *f)
 {
-	struct machine_line *line;
+	struct machine_line line = { .number = in->start };
+	struct machine_range range = { 0 };
+	char stem[64];
 	int err;
 
-	if (f->n == MACHINE_FILE_LINES)
-		return WRONG(in, "more than %u programs", MACHINE_FILE_LINES);
-	line = reallocarray(f->line, f->n + 1, sizeof(*line));
-	if (!line)
-		return complain(in->c, ENOMEM, "out of memory");
-	f->line = line;
-	line += f->n;
-	memset(line, 0, sizeof(*line));
-	line->number = in->start;
-	err = read_name(in, f, line);
-	/* From here on machine_file_fini() frees the words. */
-	f->n++;
-	return err ? err : read_words(in, line);
+	err = read_name(in, &line, &range, stem);
+	if (!err)
+		err = read_words(in, &line);
+	if (!err && !line.many)
+		return add_program(in, f, &line);
+	if (!err)
+		err = add_range(in, f, &line, &range, stem);
+	free_words(&line);
+	return err;
 }
 
 int machine_file_parse(struct machine_file *f, const char *label,
@@ -302,13 +393,10 @@ int machine_file_parse(struct machine_file *f, const char *label,
 
 void machine_file_fini(struct machine_file *f)
 {
-	unsigned i, j;
+	unsigned i;
 
-	for (i = 0; i < f->n; i++) {
-		for (j = 0; j < f->line[i].argc; j++)
-			free(f->line[i].argv[j]);
-		free(f->line[i].argv);
-	}
+	for (i = 0; i < f->n; i++)
+		free_words(&f->line[i]);
 	free(f->line);
 	memset(f, 0, sizeof(*f));
 }

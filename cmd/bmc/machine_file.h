@@ -3,6 +3,9 @@
  *
  *	name: [RESTART=no|on-failure|always] program [argument]...
  *
+ * A name that ends in a range, guest[1-1000], makes a program of each number
+ * (machine_range.h).
+ *
  * Words are separated and quoted as sh does it, a backslash at the end of a
  * line continues it, # begins a comment; nothing is expanded.
  */
@@ -14,10 +17,10 @@
 
 #include "libcore/complaint.h"
 
-#define MACHINE_FILE_MAX     (64u << 10) /* bytes */
-#define MACHINE_FILE_LINES   1024u       /* programs */
-#define MACHINE_FILE_WORDS   512u        /* of one program */
-#define MACHINE_FILE_NAMELEN 17u
+#define MACHINE_FILE_MAX      (64u << 10) /* bytes */
+#define MACHINE_FILE_PROGRAMS 4608u       /* 4095 guests, and what they need */
+#define MACHINE_FILE_WORDS    512u        /* of one program */
+#define MACHINE_FILE_NAMELEN  17u
 
 enum restart {
 	RESTART_NO,
@@ -29,6 +32,7 @@ enum restart {
 /* One program of the machine. */
 struct machine_line {
 	unsigned number; /* of the line in the file, from 1 */
+	bool many;       /* others have this line, too: they start together */
 	char name[MACHINE_FILE_NAMELEN];
 	enum restart restart;
 	bool foreign; /* has a slash: not one of ours */

@@ -1,8 +1,10 @@
 /* power.c - the machine's power: on in line order, off in reverse.
  *
- * Theory of operation.  Programs start one after the other, each when the one
- * before is ready; then COMMAND, if there is one.  Off means COMMAND first,
- * then the programs in reverse, each when the one above is gone.  Without a
+ * Theory of operation.  Programs start one line after the other, each when the
+ * one before is ready; then COMMAND, if there is one.  Off means COMMAND first,
+ * then the lines in reverse, each when the one below it is gone.  The programs
+ * of one line start and end together, a bounded number at a time: a thousand
+ * at once would all be late.  Without a
  * root bridge there is no machine: power is lost, those who notice end by
  * themselves (71) and the rest is killed.  actions[state][event] says what
  * each event means in each state.
@@ -21,6 +23,8 @@
 #include "cmd/bmc/bmc.h"
 #include "cmd/bmc/restart.h"
 
+/* Programs of one line that are awaited at a time. */
+#define TOGETHER 16u
 /* How long after a loss of power programs may go on. */
 #define LOST_GRACE_NS (1 * NS_PER_S)
 
@@ -168,71 +172,122 @@ static void all_ready(void *arg)
 			  b->captive.argv[0], strerror(-err));
 }
 
+static void go_on(struct bmc *b);
+
 static void start_this(void *arg)
 {
 	struct bmc *b = arg;
-	struct process *p = &b->process[b->power.next];
+	struct process *p = &b->process[b->power.next++];
 	int err = process_start(p);
 
+	p->awaited = true;
+	b->power.n_awaited++;
 	if (err)
 		power_off(b, STATUS_INTERNAL, "%s: cannot start it: %s",
 			  p->line->name, strerror(-err));
+	go_on(b);
 }
 
-static void start_at(struct bmc *b)
+static bool same_line(const struct process *p, const struct process *q)
 {
-	struct power *w = &b->power;
+	return p->line->number == q->line->number;
+}
+
+/* The next one's turn: all before it are ready but some of its own line. */
+static bool is_turn(const struct bmc *b)
+{
+	const struct process *p = &b->process[b->power.next];
+
+	return !b->power.n_awaited ||
+	       (same_line(p, p - 1) && b->power.n_awaited < TOGETHER);
+}
+
+static void start_next(struct bmc *b)
+{
+	struct process *p = &b->process[b->power.next];
 	enum point_verdict verdict;
 
-	if (w->next == b->n) {
-		verdict = point(points(b), POINT_POWER_UP, &w->hold, all_ready,
-				b, NULL);
-		if (verdict == POINT_GO)
-			all_ready(b);
-		else if (verdict == POINT_FAIL)
-			power_off(b, STATUS_INTERNAL, "power.up failed");
-		return;
-	}
-	verdict = point(points(b), POINT_POWER_START, &w->hold, start_this, b,
-			"s:s", "name", b->process[w->next].line->name);
+	verdict = point(points(b), POINT_POWER_START, &b->power.hold,
+			start_this, b, "s:s", "name", p->line->name);
 	if (verdict == POINT_GO)
 		start_this(b);
 	else if (verdict == POINT_FAIL)
 		power_off(b, STATUS_INTERNAL, "%s: power.start failed",
-			  b->process[w->next].line->name);
+			  p->line->name);
 }
 
-static void start_above(void *arg)
+/* One that is ready, and not yet taken for it; NULL: none. */
+static struct process *arrived(struct bmc *b)
 {
-	struct bmc *b = arg;
+	unsigned left = b->power.n_awaited, i;
+	struct process *p;
 
-	b->power.next++;
-	start_at(b);
+	for (i = b->power.next; left; i--) {
+		p = &b->process[i - 1];
+		if (p->awaited && p->arrived)
+			return p;
+		left -= p->awaited;
+	}
+	return NULL;
 }
 
-/* A program is ready: the next one's turn, if it is the one waited for. */
-static void start_next(struct bmc *b, struct process *p)
+static void take_arrived(void *arg)
+{
+	struct process *p = arg;
+
+	p->awaited = false;
+	p->bmc->power.n_awaited--;
+	go_on(p->bmc);
+}
+
+static void welcome(struct bmc *b, struct process *p)
 {
 	enum point_verdict verdict;
 
-	if (p != &b->process[b->power.next] || b->power.hold.points)
-		return;
-	verdict =
-		point(points(b), POINT_POWER_READY, &b->power.hold, start_above,
-		      b, "s:s, s:i", "name", p->line->name, "pid", (int)p->pid);
+	verdict = point(points(b), POINT_POWER_READY, &b->power.hold,
+			take_arrived, p, "s:s, s:i", "name", p->line->name,
+			"pid", (int)p->pid);
 	if (verdict == POINT_GO)
-		start_above(b);
+		take_arrived(p);
 	else if (verdict == POINT_FAIL)
 		power_off(b, STATUS_INTERNAL, "%s: power.ready failed",
 			  p->line->name);
+}
+
+static void come_up(struct bmc *b)
+{
+	enum point_verdict verdict;
+
+	verdict = point(points(b), POINT_POWER_UP, &b->power.hold, all_ready, b,
+			NULL);
+	if (verdict == POINT_GO)
+		all_ready(b);
+	else if (verdict == POINT_FAIL)
+		power_off(b, STATUS_INTERNAL, "power.up failed");
+}
+
+/* Each step goes on from where it got to, until somebody is waited for. */
+static void go_on(struct bmc *b)
+{
+	struct process *p;
+
+	if (b->power.state != POWER_STARTING || b->power.hold.points)
+		return;
+	p = arrived(b);
+	if (p)
+		welcome(b, p);
+	else if (b->power.next < b->n && is_turn(b))
+		start_next(b);
+	else if (b->power.next == b->n && !b->power.n_awaited)
+		come_up(b);
 }
 
 /* It may be a soft reset's turn as well. */
 static void ready_starting(struct bmc *b, struct process *p)
 {
 	soft_reset_ready(b, p);
-	if (b->power.state == POWER_STARTING)
-		start_next(b, p);
+	p->arrived = true;
+	go_on(b);
 }
 
 static void ready_up(struct bmc *b, struct process *p)
@@ -242,7 +297,7 @@ static void ready_up(struct bmc *b, struct process *p)
 
 static void start_first(void *arg)
 {
-	start_at(arg);
+	go_on(arg);
 }
 
 void power_on(struct bmc *b)
@@ -252,7 +307,7 @@ void power_on(struct bmc *b)
 	verdict = point(points(b), POINT_POWER_ON, &b->power.hold, start_first,
 			b, "s:s, s:i", "file", b->label, "programs", (int)b->n);
 	if (verdict == POINT_GO)
-		start_at(b);
+		go_on(b);
 	else if (verdict == POINT_FAIL)
 		power_off(b, STATUS_INTERNAL, "power.on failed");
 }
@@ -313,7 +368,7 @@ static void start_failed(void *arg)
 
 static void gone_starting(struct bmc *b, struct process *p)
 {
-	bool awaited = p == &b->process[b->power.next] && !p->was_ready;
+	bool awaited = p->awaited && !p->arrived;
 	bool again = p->ending ? p->again : restart_applies(p);
 
 	if (state_area_cause(b->program.state))
@@ -365,21 +420,34 @@ static void all_gone(struct bmc *b)
 
 static void stop_this(void *arg)
 {
-	struct bmc *b = arg;
-	struct process *p = &b->process[b->power.next - 1];
+	struct process *p = arg;
 
 	/* It may have ended while this was held. */
-	if (process_runs(p))
-		process_end(p);
-	else
-		stop_next(b, NULL);
+	process_end(p);
+	stop_next(p->bmc, NULL);
 }
 
-/* COMMAND or a program is gone: the next one below. */
+/* Of the last line that still runs one that was not told to end; NULL: they all
+ * are, or enough of them. */
+static struct process *to_stop(struct bmc *b)
+{
+	struct process *top = &b->process[b->power.next - 1], *p;
+	unsigned ending = 0;
+
+	for (p = top; ending < TOGETHER && same_line(p, top); p--) {
+		if (process_runs(p) && !p->ending)
+			return p;
+		ending += process_runs(p);
+		if (p == b->process)
+			break;
+	}
+	return NULL;
+}
+
+/* COMMAND or a program is gone: those before it. */
 static void stop_next(struct bmc *b, struct process *p)
 {
 	struct power *w = &b->power;
-	struct process *top;
 
 	(void)p;
 	if (captive_runs(&b->captive) || w->hold.points)
@@ -390,13 +458,11 @@ static void stop_next(struct bmc *b, struct process *p)
 		all_gone(b);
 		return;
 	}
-	top = &b->process[w->next - 1];
-	if (top->ending)
-		return;
-	if (point(points(b), POINT_POWER_STOP, &w->hold, stop_this, b,
-		  "s:s, s:i", "name", top->line->name, "pid",
-		  (int)top->pid) != POINT_HELD)
-		stop_this(b);
+	p = to_stop(b);
+	if (p && point(points(b), POINT_POWER_STOP, &w->hold, stop_this, p,
+		       "s:s, s:i", "name", p->line->name, "pid",
+		       (int)p->pid) != POINT_HELD)
+		stop_this(p);
 }
 
 static void off_now(void *arg)

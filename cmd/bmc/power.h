@@ -13,7 +13,7 @@ struct bmc;
 struct process;
 
 enum power_state {
-	POWER_STARTING, /* one program after the other */
+	POWER_STARTING, /* one line after the other */
 	POWER_UP,       /* all were ready once */
 	POWER_STOPPING, /* COMMAND, then the programs in reverse order */
 	POWER_LOST,     /* no root bridge: all end, in any order */
@@ -23,7 +23,9 @@ enum power_state {
 
 struct power {
 	enum power_state state;
-	unsigned next; /* STARTING: being started; STOPPING: one above */
+	/* STARTING: the next to start, and how many before it are awaited;
+	 * STOPPING: one above what still runs. */
+	unsigned next, n_awaited;
 	struct point_hold hold;
 	struct loop_timer timer; /* LOST: until those left are killed */
 	int status;              /* bmc's; -1: COMMAND's, or 0 */

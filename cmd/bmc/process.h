@@ -58,8 +58,10 @@ struct process {
 	struct stop_reasons stop;
 	struct restart_limit limit;
 	unsigned restarts;
-	bool ending; /* it was asked to end */
-	bool again;  /* and is started again then */
+	bool awaited; /* by the power on, until it said that it is ready */
+	bool arrived; /* it was ready since then */
+	bool ending;  /* it was asked to end */
+	bool again;   /* and is started again then */
 	/* Why it is stopped from its next start on, and by whom; empty: it is
 	 * not. */
 	char born_reason[STOP_REASON_MAX];

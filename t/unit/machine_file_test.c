@@ -140,9 +140,79 @@ static void bad_names(void)
 		  -EINVAL);
 }
 
+static void range(void)
+{
+	struct complaint c = { "" };
+	struct machine_file f;
+
+	if (!CHECK_INT(parse(&f,
+			     "bridge: rootbridge %i\n"
+			     "guest[9-11]: RESTART=always guestd --vm %i "
+			     "'--x=%n/%i0 %%'\n",
+			     &c),
+		       0))
+		return;
+	CHECK_INT(f.n, 4);
+	CHECK(!f.line[0].many);
+	CHECK_STR(f.line[0].argv[1], "%i");
+	CHECK_STR(f.line[1].name, "guest9");
+	CHECK_STR(f.line[3].name, "guest11");
+	CHECK_INT(f.line[1].number, 2);
+	CHECK_INT(f.line[3].number, 2);
+	CHECK(f.line[3].many);
+	CHECK_INT(f.line[3].restart, RESTART_ALWAYS);
+	CHECK_INT(f.line[3].argc, 4);
+	CHECK_STR(f.line[3].argv[2], "11");
+	CHECK_STR(f.line[3].argv[3], "--x=3/110 %");
+	CHECK(!f.line[3].argv[4]);
+	machine_file_fini(&f);
+	CHECK_INT(parse(&f, "g[0-0]: guestd\n", &c), 0);
+	CHECK_INT(f.n, 1);
+	machine_file_fini(&f);
+}
+
+static void bad_range(void)
+{
+	static const char *const bad[] = {
+		"g[]",     "g[1]",    "g[1-]",  "g[-1]",       "g[1-2",
+		"g[1-2]x", "g[01-2]", "g[1-b]", "g[1-100000]", "g[1-2][3-4]",
+	};
+	char text[64], words[160];
+	unsigned i;
+
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		snprintf(text, sizeof(text), "%s: guestd\n", bad[i]);
+		snprintf(words, sizeof(words),
+			 "two-nics:1: bad range in '%s': NAME[FIRST-LAST], "
+			 "numbers from 0 to 99999",
+			 bad[i]);
+		check_wrong(text, words);
+	}
+	check_wrong("g[5-2]: guestd\n",
+		    "two-nics:1: range [5-2] ends before it begins");
+	check_wrong("g[1-4609]: guestd\n",
+		    "two-nics:1: more than 4608 programs");
+	check_wrong("abcdefghijklmno[9-10]: guestd\n",
+		    "two-nics:1: bad name 'abcdefghijklmno10': a small letter, "
+		    "then up to 15 of a-z 0-9 _ -");
+	check_wrong("[1-2]: guestd\n",
+		    "two-nics:1: bad name '2': a small letter, then up to 15 "
+		    "of a-z 0-9 _ -");
+	check_wrong("g[1-3]: guestd\ng2: guestd\n",
+		    "two-nics:2: second program named 'g2' (line 1)");
+	check_wrong("g[1-2]: guestd --vm %d\n",
+		    "two-nics:1: '%d' in a line with a range: %i (number), %n "
+		    "(how manieth), or %%");
+	check_wrong("g[1-2]: guestd 5%\n",
+		    "two-nics:1: '%' in a line with a range: %i (number), %n "
+		    "(how manieth), or %%");
+}
+
 static const struct unit_case cases[] = {
-	{ "programs", programs },   { "quoting", quoting }, { "wrong", wrong },
-	{ "bad_names", bad_names }, { NULL, NULL },
+	{ "programs", programs }, { "quoting", quoting },
+	{ "wrong", wrong },       { "bad_names", bad_names },
+	{ "range", range },       { "bad_range", bad_range },
+	{ NULL, NULL },
 };
 
 const struct unit_suite machine_file_suite = { "machine_file", cases };
