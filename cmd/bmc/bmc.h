@@ -3,6 +3,7 @@
 #define BMC_BMC_H
 
 #include <limits.h>
+#include <sys/resource.h>
 
 #include "cmd/bmc/captive.h"
 #include "cmd/bmc/machine_file.h"
@@ -34,6 +35,7 @@ struct bmc {
 	char bindir[PATH_MAX];     /* where bmc and the other programs lie */
 	uint64_t start_timeout_ns; /* 0: none */
 	int lock_fd;
+	struct rlimit fd_limit;  /* as it was: the programs', and COMMAND's */
 	struct process *process; /* file.n of them, in line order */
 	unsigned n;
 	struct power power;

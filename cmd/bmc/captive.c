@@ -37,6 +37,7 @@ int captive_start(struct captive *c, struct bmc *b)
 	struct spawn s = {
 		.path = c->argv[0],
 		.argv = c->argv,
+		.fd_limit = &b->fd_limit,
 		.foreground = true,
 	};
 	int status[2], err;

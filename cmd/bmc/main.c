@@ -9,7 +9,10 @@
 #include <unistd.h>
 
 #include "cmd/bmc/bmc.h"
+#include "libcore/fd_limit.h"
 #include "libcore/units.h"
+
+#define OWN_FDS 64u /* that bmc has open besides */
 
 static const struct point_desc points[BMC_POINT_N] = {
 	[POINT_POWER_ON] = { "power.on", "the machine file is read" },
@@ -221,6 +224,21 @@ static int read_file(struct bmc *b, const struct options *o)
 	return err == -ENOMEM ? STATUS_INTERNAL : STATUS_DATA;
 }
 
+/* Of each program a pidfd, its standard error, and while it starts a pipe. */
+static int take_fds(struct bmc *b)
+{
+	struct complaint c;
+	char programs[32];
+	int err;
+
+	fd_limit_raise(&b->fd_limit);
+	snprintf(programs, sizeof(programs), "%u programs", b->file.n);
+	err = fd_limit_check(3 * b->file.n + OWN_FDS, programs, &c);
+	if (err)
+		complain_about(c.text);
+	return err ? STATUS_INTERNAL : STATUS_OK;
+}
+
 /* Power on and stay until power is off; a status. */
 static int run(struct bmc *b)
 {
@@ -266,6 +284,9 @@ int main(int argc, char **argv)
 	argp_parse(&parser, argc, argv, 0, NULL, &o);
 	status = read_file(b, &o);
 	if (status || o.check)
+		goto out;
+	status = take_fds(b);
+	if (status)
 		goto out;
 	b->start_timeout_ns = o.start_timeout_ns;
 	b->captive.argv = o.command;

@@ -193,6 +193,7 @@ static int start_with(struct process *p, int status_fd, int stderr_fd)
 	struct spawn s = {
 		.path = word,
 		.argv = argv,
+		.fd_limit = &p->bmc->fd_limit,
 		.status_fd = status_fd,
 		.keep_status = !p->line->foreign,
 		.stderr_fd = stderr_fd,

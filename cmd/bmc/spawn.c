@@ -42,6 +42,7 @@ static _Noreturn void run_child(const struct spawn *s, const struct loop *loop,
 		_exit(STATUS_NOT_EXECUTABLE);
 	signal(SIGPIPE, SIG_DFL);
 	loop_unblock_signals(loop);
+	setrlimit(RLIMIT_NOFILE, s->fd_limit);
 	if (!s->foreground) {
 		setpgid(0, 0);
 		background_fds(s);

@@ -3,6 +3,7 @@
 #define BMC_SPAWN_H
 
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "libcore/loop.h"
@@ -17,6 +18,7 @@
 struct spawn {
 	const char *path; /* in the foreground looked up in PATH */
 	char *const *argv;
+	const struct rlimit *fd_limit; /* how many descriptors it may have */
 	int status_fd;    /* write end: closed by exec, or kept for readiness */
 	bool stopped;     /* it stands before it is executed, until SIGCONT */
 	bool keep_status; /* exec leaves it open, as SPAWN_READY_FD */

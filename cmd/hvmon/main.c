@@ -9,6 +9,7 @@
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/hvmon_points.h"
 #include "cmd/hvmon/reset_procedure.h"
+#include "libcore/fd_limit.h"
 #include "libcore/program.h"
 #include "libcore/units.h"
 
@@ -207,6 +208,7 @@ int main(int argc, char **argv)
 	argp_program_version_hook = program_version_hook;
 	argp_parse(&argp, argc, argv, 0, NULL, NULL);
 
+	fd_limit_raise(NULL);
 	status = program_start(program, &desc, &self.options);
 	if (!status) {
 		err = hvmon_start(&self.hv, &c);

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -17,6 +16,7 @@
 #include "cmd/iovdev/direct.h"
 #include "cmd/iovdev/nic_rx.h"
 #include "cmd/iovdev/nic_tx.h"
+#include "libcore/fd_limit.h"
 #include "libcore/guest_memory.h"
 
 void nic_update_traced(struct nic *nic)
@@ -134,17 +134,6 @@ static int take_options(struct nic *nic, struct complaint *c)
 	return 0;
 }
 
-/* A function needs up to eight descriptors. */
-static void raise_limits(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= 4096)
-		return;
-	limit.rlim_cur = limit.rlim_max < 4096 ? limit.rlim_max : 4096;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 /* What a device can be told and asked. */
 static void add_controls(struct nic *nic)
 {
@@ -172,7 +161,7 @@ int nic_start(struct nic *nic, struct program *program,
 	nic->options = options;
 	nic->loop = program->loop;
 	nic->log = program->log;
-	raise_limits();
+	fd_limit_raise(NULL);
 	err = guest_memory_guard();
 	if (err)
 		return complain(c, -err, "SIGBUS: %s", strerror(-err));

@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 
+#include "libcore/fd_limit.h"
 #include "libcore/guest_memory.h"
 #include "libcore/units.h"
 
@@ -236,17 +236,6 @@ static const struct argp argp = {
 	.children = children,
 };
 
-/* Sockets and memory of many VMs are many descriptors. */
-static void raise_fd_limit(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static void bridge_init(struct bridge *b)
 {
 	b->loop = b->program.loop;
@@ -321,7 +310,7 @@ int main(int argc, char **argv)
 	argp_program_version_hook = program_version_hook;
 	program_argp_desc = &desc;
 	argp_parse(&argp, argc, argv, 0, NULL, &parse);
-	raise_fd_limit();
+	fd_limit_raise(NULL);
 	if (!program_start(p, &desc, &parse.program)) {
 		bridge_init(&self);
 		tables_add(&self);
