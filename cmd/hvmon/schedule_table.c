@@ -23,8 +23,11 @@ void schedule_table_fini(struct schedule_table *table)
 
 struct schedule_row *schedule_find(struct schedule_table *table, uint32_t vm)
 {
+	uint32_t likely = vm - 1; /* without a schedule they come in order */
 	unsigned i;
 
+	if (likely < table->n && table->row[likely].vm == vm)
+		return &table->row[likely];
 	for (i = 0; i < table->n; i++)
 		if (table->row[i].vm == vm)
 			return &table->row[i];

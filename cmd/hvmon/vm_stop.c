@@ -25,7 +25,6 @@ struct wish {
 };
 
 struct vm_stop {
-	TAILQ_ENTRY(vm_stop) entry;
 	struct vm_stops *stops;
 	uint32_t vm, pid;
 	struct wish wish[VM_STOP_REASON_N];
@@ -43,7 +42,6 @@ void vm_stops_init(struct vm_stops *stops, struct hvmon *hv, loop_fn *changed,
 		   loop_fn *lost)
 {
 	memset(stops, 0, sizeof(*stops));
-	TAILQ_INIT(&stops->list);
 	stops->hv = hv;
 	stops->changed = changed;
 	stops->lost = lost;
@@ -51,14 +49,15 @@ void vm_stops_init(struct vm_stops *stops, struct hvmon *hv, loop_fn *changed,
 
 void vm_stops_fini(struct vm_stops *stops)
 {
-	struct vm_stop *s;
+	uint32_t vm;
 
 	rpc_client_close(stops->bmc);
 	stops->bmc = NULL;
-	while ((s = TAILQ_FIRST(&stops->list))) {
-		TAILQ_REMOVE(&stops->list, s, entry);
-		free(s);
-	}
+	for (vm = 0; vm < stops->n; vm++)
+		free(stops->of_vm[vm]);
+	free(stops->of_vm);
+	stops->of_vm = NULL;
+	stops->n = 0;
 }
 
 static void on_gone(void *arg)
@@ -83,14 +82,25 @@ int vm_stops_connect(struct vm_stops *stops)
 		on_gone, stops);
 }
 
+static void grow(struct vm_stops *stops, uint32_t n)
+{
+	stops->of_vm = reallocarray(stops->of_vm, n, sizeof(*stops->of_vm));
+	if (!stops->of_vm)
+		abort();
+	for (; stops->n < n; stops->n++)
+		stops->of_vm[stops->n] = NULL;
+}
+
 static struct vm_stop *get(struct vm_stops *stops, uint32_t vm)
 {
 	struct vm_stop *s;
 	unsigned i;
 
-	TAILQ_FOREACH (s, &stops->list, entry)
-		if (s->vm == vm)
-			return s;
+	if (vm >= stops->n)
+		grow(stops, vm + 1);
+	s = stops->of_vm[vm];
+	if (s)
+		return s;
 	s = calloc(1, sizeof(*s));
 	if (!s)
 		abort();
@@ -98,7 +108,7 @@ static struct vm_stop *get(struct vm_stops *stops, uint32_t vm)
 	s->vm = vm;
 	for (i = 0; i < VM_STOP_REASON_N; i++)
 		s->wish[i] = (struct wish){ .stop = s, .reason = i };
-	TAILQ_INSERT_TAIL(&stops->list, s, entry);
+	stops->of_vm[vm] = s;
 	return s;
 }
 

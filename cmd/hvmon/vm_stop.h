@@ -11,7 +11,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/queue.h>
 
 #include "libcore/loop.h"
 #include "libcore/rpc_client.h"
@@ -31,7 +30,8 @@ struct vm_stops {
 	struct rpc_client *bmc; /* NULL: not connected */
 	loop_fn *changed;       /* with hv, when an answer came */
 	loop_fn *lost;          /* with hv: bmc hung up */
-	TAILQ_HEAD(, vm_stop) list;
+	struct vm_stop **of_vm; /* [n], by its number; NULL: nothing yet */
+	uint32_t n;
 };
 
 void vm_stops_init(struct vm_stops *stops, struct hvmon *hv, loop_fn *changed,
