@@ -246,6 +246,8 @@ struct bridge {
 	unsigned n_buses;      /* given out; 0 is the bridge's */
 	struct function *walk; /* supervisor.c: the last one, and its number */
 	unsigned walk_next;    /* plus 1 */
+	struct protection_cursor rows; /* likewise, of the rows */
+	unsigned rows_next;
 	int inotify_fd, dev_wd;
 	struct loop_watch inotify;
 

@@ -119,15 +119,20 @@ static bool read_vm(struct bridge *b, unsigned i, void *entry)
 
 static bool read_row(struct bridge *b, unsigned i, void *entry)
 {
-	struct protection_cursor cursor = { 0 };
 	struct protection_row row;
 	struct sup_row *sup = entry;
 	uint32_t vm;
 
+	if (!b->rows_next || i != b->rows_next) {
+		memset(&b->rows, 0, sizeof(b->rows));
+		b->rows_next = 0;
+	}
 	do {
-		if (!protection_next(&b->protection, &cursor, &vm, &row))
+		if (!protection_next(&b->protection, &b->rows, &vm, &row)) {
+			b->rows_next = 0;
 			return false;
-	} while (i--);
+		}
+	} while (b->rows_next++ < i);
 	*sup = (struct sup_row){ .vm = vm,
 				 .flag = row.flag,
 				 .first = row.first,
@@ -364,7 +369,7 @@ static void read_array(struct bridge *b, unsigned kind, uint64_t offset,
 	unsigned i = (unsigned)(offset / size);
 
 	_Static_assert(sizeof(entry) >= sizeof(struct sup_row), "entry");
-	b->walk_next = 0; /* there may be new ones */
+	b->walk_next = b->rows_next = 0; /* there may be new ones */
 	for (; count && kinds[kind].read(b, i, entry); i++) {
 		part = size - skip < count ? size - skip : count;
 		memcpy(data, entry + skip, part);
