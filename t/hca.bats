@@ -110,6 +110,28 @@ be_vm3() {
 	machine_stop
 }
 
+only_one_eq() {
+	[[ $(of partitions 1 eqs) == 1 ]]
+}
+
+@test "hca: queue pairs with event queues of their own: each event comes by the right one" {
+	local n
+	power_on
+	# The peer is not there yet: the queues can be looked at.
+	start vm1 guestd --vm 1 --exchange=to=2,count=200,queues=8,depth=8,eqs=own
+	wait_until "$PATIENCE" more_than 8 partitions 1 eqs
+	assert_equal "$(of partitions 1 eqs)" 9
+	start vm2 guestd --vm 2 --exchange=to=1,count=200,queues=8,depth=8,eqs=own
+	for n in 1 2; do
+		await workload.done ".src == \"vm$n\""
+		content "$n" "$((3 - n))/1: received 1600, written 0"
+		rpc "vm$n" show '["cards"]' |
+			jq -e '.rows[0] | .events >= 8 and .stray == 0'
+	done
+	wait_until "$PATIENCE" only_one_eq
+	machine_stop
+}
+
 @test "hca: requests and their responses" {
 	power_on
 	start vm1 guestd --vm 1 --exchange=to=2,way=request,count=300,write=3
@@ -211,6 +233,33 @@ be_vm3() {
 	machine_stop
 }
 
+# exchanged N MORE: each of vm N's queue pairs had so many messages.
+exchanged() {
+	rpc "vm$1" report | jq -e ".workloads[0].least > $2" >/dev/null
+}
+
+@test "hca: a guest that is killed and comes back: the other makes its queue pairs anew" {
+	local n
+	power_on
+	start vm1 guestd --vm 1 --exchange=to=2,queues=4,rate=2000,eqs=own,again=10ms
+	start vm2 guestd --vm 2 --exchange=to=1,queues=4,rate=2000,eqs=own,again=10ms
+	wait_until "$PATIENCE" exchanged 1 10
+	kill -KILL "${PIDS[vm2]}"
+	finish vm2 137
+	await vm.reset '.vm == "vm2"'
+	n=$(rpc vm1 report | jq .workloads[0].least)
+	start vm2 guestd --vm 2 --exchange=to=1,queues=4,rate=2000,eqs=own,again=10ms
+	wait_until "$PATIENCE" exchanged 1 $((n + 200))
+	wait_until "$PATIENCE" exchanged 2 10
+	for n in 1 2; do
+		rpc "vm$n" report | jq -e '.workloads[0] | .errors == 0 and
+			.lost == 0 and .reopened >= (4 * (2 - '$n'))'
+		run -0 rpc "vm$n" show '["cards"]'
+		assert_output --partial '"stray":0'
+	done
+	machine_stop
+}
+
 @test "hca: guests do not notice that the hypervisor was killed" {
 	power_on
 	guest 1 --exchange=to=2,count=2000,rate=2000
@@ -233,7 +282,8 @@ be_vm3() {
 	assert_output --partial "has 30 at most"
 	run -64 iovdev --type hca --lan sink
 	for bad in count=1 to=0 to=31 to=2/0 to=2,depth=3 to=2,delay=2s \
-		to=2,way=back to=2,queues=2049 to=2,service=65535,queues=2 to=2,poll; do
+		to=2,way=back to=2,again=1s,count=5 to=2,eqs=none \
+		to=2,queues=2049 to=2,service=65535,queues=2 to=2,poll; do
 		run -64 guestd --vm 1 --exchange "$bad"
 	done
 }

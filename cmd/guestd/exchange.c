@@ -7,6 +7,9 @@
  * one follows the response to the last.  A port is done when it sent and received
  * `count` messages; queue pairs lose nothing and keep the order, so anything else
  * is an error.
+ *
+ * With `again` a port that fails is closed and opened anew after a while, both
+ * sides then count from 0: what the peer took with it when it died is not lost.
  */
 #include <config.h>
 
@@ -30,9 +33,11 @@ struct exchange_port {
 	struct hca_port *port; /* NULL: not made, or closed */
 	uint8_t own[MAC_SIZE], peer[MAC_SIZE];
 	uint64_t next, came;   /* messages */
+	uint64_t before;       /* messages that came until it was opened */
 	uint64_t posted, sent; /* entries */
 	bool wrote;            /* for `next` */
-	uint64_t asked_ns;     /* the last request */
+	struct loop_timer again;
+	uint64_t asked_ns; /* the last request */
 	bool over;
 };
 
@@ -43,7 +48,9 @@ struct exchange {
 	struct pacer pacer;
 	uint64_t rng;
 	uint64_t sent, received, written;
-	uint64_t misdelivered, reordered, corrupted;
+	uint64_t lost, misdelivered, reordered, corrupted;
+	uint64_t reopened;
+	unsigned turn;         /* whose port's is next, when there is a rate */
 	struct histogram time; /* of requests */
 	uint64_t start_ns, end_ns;
 	struct loop_timer timer;
@@ -56,6 +63,7 @@ static struct exchange *of(struct workload *w)
 }
 
 static void open_next(struct exchange *x);
+static void open_again(void *arg);
 
 /* As a frame's address: 02:69:68, partition, service. */
 static void address(uint8_t mac[MAC_SIZE], unsigned partition, uint32_t service)
@@ -72,11 +80,16 @@ static void address(uint8_t mac[MAC_SIZE], unsigned partition, uint32_t service)
 
 /* The end. */
 
+static uint64_t errors(const struct exchange *x)
+{
+	return x->lost + x->misdelivered + x->reordered + x->corrupted;
+}
+
 static void on_end(void *arg)
 {
 	struct exchange *x = arg;
 
-	x->w.bad = x->misdelivered || x->reordered || x->corrupted;
+	x->w.bad = errors(x);
 	workload_done(&x->w);
 }
 
@@ -172,18 +185,41 @@ static bool may_send(const struct exchange_port *ep)
 	return true;
 }
 
-/* False: the rate says later. */
-static bool pump(struct exchange_port *ep, uint64_t now_ns)
+/* What it may, with a rate one entry: the others want their turn.  How many, or
+ * -1: the rate says later. */
+static int pump(struct exchange_port *ep, uint64_t now_ns)
 {
 	struct exchange *x = ep->x;
+	int n = 0;
 
-	while (may_send(ep) && hca_port_room(ep->port)) {
+	while (may_send(ep) && hca_port_room(ep->port) &&
+	       (!n || !x->w.spec.rate)) {
 		if (!pacer_due(&x->pacer, now_ns))
-			return false;
+			return -1;
 		post(ep);
+		n++;
 	}
 	if (ep->port)
 		hca_port_ring(ep->port);
+	return n;
+}
+
+/* A turn of each; false: the rate says later. */
+static bool pump_all(struct exchange *x, uint64_t now_ns, bool *any)
+{
+	unsigned i;
+	int n;
+
+	*any = false;
+	for (i = 0; i < x->opened && x->w.state == WORKLOAD_RUNNING; i++) {
+		if (x->turn >= x->opened)
+			x->turn = 0;
+		n = pump(&x->port[x->turn], now_ns);
+		if (n < 0)
+			return false;
+		*any |= n > 0;
+		x->turn++;
+	}
 	return true;
 }
 
@@ -198,11 +234,11 @@ static void on_go_on(void *arg)
 {
 	struct exchange *x = arg;
 	uint64_t now_ns = clock_now_ns();
-	bool due = true;
-	unsigned i;
+	bool due, any;
 
-	for (i = 0; i < x->opened && x->w.state == WORKLOAD_RUNNING; i++)
-		due &= pump(&x->port[i], now_ns);
+	do {
+		due = pump_all(x, now_ns, &any);
+	} while (due && any && x->w.spec.rate);
 	if (!due)
 		loop_timer_at(x->w.guest->program.loop, &x->timer,
 			      pacer_next_ns(&x->pacer, now_ns), on_timer, x);
@@ -249,7 +285,12 @@ static void on_message(void *arg, const uint8_t *data, uint32_t size)
 	} else if (!is_mine(ep, data)) {
 		x->misdelivered++;
 	} else {
-		x->reordered += info.sequence != ep->came;
+		/* What follows a gap is in order again. */
+		if (info.sequence > ep->came) {
+			x->lost += info.sequence - ep->came;
+			ep->came = info.sequence;
+		}
+		x->reordered += info.sequence < ep->came;
 		if (is_written(x, info.sequence))
 			check_window(ep, info.sequence);
 	}
@@ -273,9 +314,15 @@ static void on_sent(void *arg)
 static void on_failed(void *arg, const char *why)
 {
 	struct exchange_port *ep = arg;
+	const struct workload_spec *spec = &ep->x->w.spec;
 
 	/* What its peer ends when all is done is no failure. */
-	if (!ep->over)
+	if (ep->over)
+		return;
+	if (spec->again_ns)
+		loop_timer_in(ep->x->w.guest->program.loop, &ep->again,
+			      spec->again_ns, open_again, ep);
+	else
 		workload_failed(&ep->x->w, STATUS_NOT, "port %u: %s",
 				(unsigned)(ep - ep->x->port), why);
 }
@@ -285,9 +332,11 @@ static void on_failed(void *arg, const char *why)
 static void on_up(void *arg)
 {
 	struct exchange_port *ep = arg;
+	struct exchange *x = ep->x;
 
-	go_on(ep->x);
-	open_next(ep->x);
+	go_on(x);
+	if (ep == &x->port[x->opened - 1])
+		open_next(x);
 }
 
 static const struct hca_port_ops port_ops = {
@@ -297,11 +346,11 @@ static const struct hca_port_ops port_ops = {
 	.failed = on_failed,
 };
 
-static void open_next(struct exchange *x)
+static int open_port(struct exchange_port *ep)
 {
+	struct exchange *x = ep->x;
 	const struct workload_spec *spec = &x->w.spec;
-	struct exchange_port *ep = &x->port[x->opened];
-	uint32_t i = x->opened;
+	uint32_t i = (uint32_t)(ep - x->port);
 	const struct hca_port_spec port = {
 		.service = spec->service + i,
 		.peer = hca_address(spec->partition, spec->peer_service + i),
@@ -309,20 +358,48 @@ static void open_next(struct exchange *x)
 		.size = spec->size_max > WRITE_BYTES ? spec->size_max
 						     : WRITE_BYTES,
 		.window = places(x) * WRITE_BYTES,
+		.own_eq = spec->own_eq,
+		.delay_ns = spec->delay_ns,
 	};
-	int err;
 
-	if (x->opened == spec->queues)
-		return;
-	ep->x = x;
 	address(ep->own, hca_partition_of(x->w.card), port.service);
 	address(ep->peer, spec->partition, spec->peer_service + i);
-	err = hca_port_open(x->w.card, &port, &port_ops, ep, &ep->port);
+	return hca_port_open(x->w.card, &port, &port_ops, ep, &ep->port);
+}
+
+static void open_next(struct exchange *x)
+{
+	struct exchange_port *ep = &x->port[x->opened];
+	int err;
+
+	if (x->opened == x->w.spec.queues)
+		return;
+	ep->x = x;
+	err = open_port(ep);
 	if (err)
 		workload_failed(&x->w, STATUS_INTERNAL, "port %u: %s",
-				(unsigned)i, strerror(-err));
+				x->opened, strerror(-err));
 	else
 		x->opened++;
+}
+
+/* Its failure is some time ago: the adapter has let go of most by now.  What it
+ * has not makes the new one fail, which is tried again. */
+static void open_again(void *arg)
+{
+	struct exchange_port *ep = arg;
+	struct exchange *x = ep->x;
+	struct hca_port *port = ep->port;
+
+	ep->port = NULL;
+	if (port)
+		hca_port_close(port);
+	ep->before += ep->came;
+	ep->next = ep->came = ep->posted = ep->sent = 0;
+	ep->wrote = false;
+	x->reopened++;
+	if (open_port(ep))
+		on_failed(ep, "no memory");
 }
 
 static void exchange_start(struct workload *w)
@@ -353,6 +430,7 @@ static void exchange_stop(struct workload *w)
 	loop_defer_cancel(&x->end);
 	for (i = 0; i < x->opened; i++) {
 		port = x->port[i].port;
+		loop_timer_cancel(&x->port[i].again);
 		x->port[i].port = NULL;
 		if (port)
 			hca_port_close(port);
@@ -365,6 +443,18 @@ static void exchange_fini(struct workload *w)
 	free(of(w)->port);
 }
 
+/* Messages of the port that had the fewest. */
+static uint64_t least(const struct exchange *x)
+{
+	uint64_t n = x->opened == x->w.spec.queues ? UINT64_MAX : 0;
+	unsigned i;
+
+	for (i = 0; i < x->opened && x->port; i++)
+		if (x->port[i].before + x->port[i].came < n)
+			n = x->port[i].before + x->port[i].came;
+	return n;
+}
+
 static void exchange_report(const struct workload *w, json_t *row)
 {
 	const struct exchange *x = (const struct exchange *)w;
@@ -373,9 +463,11 @@ static void exchange_report(const struct workload *w, json_t *row)
 	json_t *more;
 
 	more = json_pack(
-		"{s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+		"{s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I, "
+		"s:I, s:I, s:I}",
 		"done", (json_int_t)x->sent, "of", (json_int_t)of_all, "errors",
-		(json_int_t)(x->misdelivered + x->reordered + x->corrupted),
+		(json_int_t)errors(x), "lost", (json_int_t)x->lost, "reopened",
+		(json_int_t)x->reopened, "least", (json_int_t)least(x),
 		"detail",
 		json_sprintf("%u/%u: received %llu, written %llu, "
 			     "misdelivered %llu, reordered %llu, "

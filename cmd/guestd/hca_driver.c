@@ -1,11 +1,12 @@
 /* hca_driver.c - the driver of a partition of the host channel adapter that
  * this guest uses directly.
  *
- * Theory of operation.  One event queue with a summary byte serves all ports.
- * An interrupt clears the byte, then empties the queue; an event's token is
- * the port's number, and the port empties its completion queue.  What the
- * adapter adds afterwards interrupts anew (hca_record.c), so nothing is left
- * behind and nothing is polled.
+ * Theory of operation.  One event queue with a summary byte serves all ports but
+ * those with a queue of their own.  All summary bytes stand in a row.  An
+ * interrupt looks at them; one that is set is cleared, then its queue emptied;
+ * an event's token is the port's number, and the port empties its completion
+ * queue.  What the adapter adds afterwards interrupts anew (hca_record.c), so
+ * nothing is left behind and nothing is polled.
  */
 #include <config.h>
 
@@ -20,8 +21,9 @@
 
 #define EVENTS      4096u /* entries of the event queue */
 #define EVENT_BYTES (EVENTS * (uint32_t)sizeof(struct hca_eqe))
-#define BYTES       (EVENT_BYTES + 64u)
 #define PORTS_MAX   2048u /* two kinds of events of each at a time */
+#define ASB_BYTES   (1u + PORTS_MAX)
+#define BYTES       (EVENT_BYTES + ASB_BYTES)
 
 static struct hca_driver *of(struct card *card)
 {
@@ -87,48 +89,93 @@ int hca_driver_add(struct hca_driver *d, struct hca_port *port)
 	return 0;
 }
 
+static void remember_freed(struct hca_driver *d, uint64_t handle)
+{
+	if (handle)
+		d->freed[d->n_freed++ % HCA_FREED] = (uint32_t)handle;
+}
+
 void hca_driver_remove(struct hca_driver *d, struct hca_port *port)
 {
 	d->port[port->number] = NULL;
+	remember_freed(d, port->cq);
+	remember_freed(d, port->qp);
+}
+
+uint64_t hca_driver_asb(const struct hca_driver *d, const struct hca_port *port)
+{
+	return d->gpa + EVENT_BYTES + 1 + port->number;
 }
 
 /* Events. */
 
-/* The port that the event's token means, if the event is its. */
-static struct hca_port *port_of(struct hca_driver *d, const struct hca_eqe *eqe)
+static bool was_freed(const struct hca_driver *d, uint32_t handle)
+{
+	unsigned i;
+
+	for (i = 0; i < HCA_FREED; i++)
+		if (d->freed[i] == handle)
+			return true;
+	return false;
+}
+
+/* The port that the event's token means, if the event is its and came by the
+ * queue that it should: `own` of a port, or NULL. */
+static struct hca_port *port_of(struct hca_driver *d, const struct hca_eqe *eqe,
+				const struct hca_port *own)
 {
 	struct hca_port *port =
 		eqe->token < d->n_ports ? d->port[eqe->token] : NULL;
 
-	if (port && (eqe->handle == port->cq || eqe->handle == port->qp))
+	if (port && (own ? own == port : !port->spec.own_eq) &&
+	    (eqe->handle == port->cq || eqe->handle == port->qp))
 		return port;
 	return NULL;
 }
 
-static void dispatch(struct hca_driver *d, const struct hca_eqe *eqe)
+static void dispatch(struct hca_driver *d, const struct hca_eqe *eqe,
+		     const struct hca_port *own)
 {
 	struct hca_port *port;
 
 	d->taken++;
-	if (eqe->event == HCA_EVENT_REFUSED) {
+	if (eqe->event == HCA_EVENT_REFUSED && !own) {
 		d->refused++;
 		return;
 	}
-	port = port_of(d, eqe);
+	port = port_of(d, eqe, own);
 	if (port)
 		hca_port_event(port, eqe);
+	else if (was_freed(d, eqe->handle))
+		d->late++;
 	else
 		d->stray++;
+}
+
+static void take_all(struct hca_driver *d, struct hca_reader *events,
+		     const struct hca_port *own)
+{
+	struct hca_eqe eqe = { 0 };
+
+	while (d->card.state == CARD_UP && hca_take_event(events, &eqe))
+		dispatch(d, &eqe, own);
 }
 
 static void driver_interrupt(struct card *card)
 {
 	struct hca_driver *d = of(card);
-	struct hca_eqe eqe = { 0 };
+	struct hca_port *port;
+	unsigned i;
 
+	/* One that is closed meanwhile is freed later, not here. */
+	for (i = 0; i < d->n_ports; i++) {
+		port = d->port[i];
+		if (port && port->spec.own_eq && port->eq &&
+		    hca_summary_take(&d->asb[1 + i]))
+			take_all(d, &port->events, port);
+	}
 	(void)hca_summary_take(d->asb);
-	while (card->state == CARD_UP && hca_take_event(&d->events, &eqe))
-		dispatch(d, &eqe);
+	take_all(d, &d->events, NULL);
 }
 
 /* Set-up. */
@@ -253,11 +300,11 @@ static void driver_report(const struct card *card, json_t *row)
 	const struct hca_driver *d = (const struct hca_driver *)card;
 	json_t *more;
 
-	more = json_pack("{s:o, s:I, s:I, s:I}", "detail",
+	more = json_pack("{s:o, s:I, s:I, s:I, s:I}", "detail",
 			 json_sprintf("partition %u", hca_partition_of(card)),
-			 "events", (json_int_t)d->taken, "stray",
-			 (json_int_t)d->stray, "refused",
-			 (json_int_t)d->refused);
+			 "events", (json_int_t)d->taken, "late",
+			 (json_int_t)d->late, "stray", (json_int_t)d->stray,
+			 "refused", (json_int_t)d->refused);
 	json_object_update(row, more);
 	json_decref(more);
 }

@@ -11,18 +11,24 @@
 #include "cmd/guestd/hca_verbs.h"
 #include "libcore/hca_consumer.h"
 
+/* So many handles that were freed are known: events of them may be on their
+ * way still. */
+#define HCA_FREED 1024u
+
 struct hca_port;
 
 struct hca_driver {
 	struct card card;
 	struct hca_verbs verbs, delay;
 	uint64_t eq, id, partition; /* handle; registers */
-	uint64_t gpa;               /* of the event queue, then the ASB */
+	uint64_t gpa;               /* of the event queue, then the ASBs */
 	struct hca_reader events;
-	_Atomic uint8_t *asb;
+	_Atomic uint8_t *asb;   /* [0] of `events`; [1 + n] of port n's own */
 	struct hca_port **port; /* by number; NULL: none */
 	unsigned n_ports;
-	uint64_t taken, stray, refused;
+	uint32_t freed[HCA_FREED]; /* handles of ports that are gone */
+	unsigned n_freed;          /* runs freely */
+	uint64_t taken, late, stray, refused;
 };
 
 /* The partition's number. */
@@ -34,5 +40,8 @@ void hca_set_delay(struct card *card, uint64_t delay_ns);
 int hca_driver_add(struct hca_driver *d, struct hca_port *port)
 	__attribute__((warn_unused_result));
 void hca_driver_remove(struct hca_driver *d, struct hca_port *port);
+/* Where the summary byte of the port's own event queue lies. */
+uint64_t hca_driver_asb(const struct hca_driver *d,
+			const struct hca_port *port);
 
 #endif

@@ -23,6 +23,8 @@
 
 #define ENTRY ((uint64_t)sizeof(struct hca_wqe))
 #define ROUND 64u
+/* Of its own event queue: one of each kind at a time, a power of two. */
+#define EVENTS 4u
 
 /* Memory: the rings, then the buffers, then the window. */
 
@@ -40,7 +42,8 @@ static void lay_out(struct hca_port *p)
 	p->send_at = 0;
 	p->receive_at = p->send_at + round_up(n * ENTRY);
 	p->cq_at = p->receive_at + round_up(n * ENTRY);
-	p->out_at = p->cq_at + round_up(2 * n * ENTRY);
+	p->eq_at = p->cq_at + round_up(2 * n * ENTRY);
+	p->out_at = p->eq_at + round_up(EVENTS * sizeof(struct hca_eqe));
 	p->in_at = p->out_at + buffers;
 	p->window_at = p->in_at + buffers;
 	p->bytes = p->window_at + round_up(p->spec.window);
@@ -62,6 +65,10 @@ static int take_memory(struct hca_port *p)
 	memset(p->hva, 0, p->out_at);
 	p->completions = (struct hca_reader){ .entries = p->hva + p->cq_at,
 					      .n = 2 * p->spec.depth };
+	p->events = (struct hca_reader){ .entries = p->hva + p->eq_at,
+					 .n = EVENTS };
+	atomic_store_explicit(&p->d->asb[1 + p->number], 0,
+			      memory_order_relaxed);
 	return 0;
 }
 
@@ -99,6 +106,8 @@ static void let_go(struct hca_port *p)
 		hca_verbs_do(&p->verbs, HCA_FREE, 0, (uint32_t)p->qp, 0, NULL);
 	if (p->cq)
 		hca_verbs_do(&p->verbs, HCA_FREE, 0, (uint32_t)p->cq, 0, NULL);
+	if (p->eq)
+		hca_verbs_do(&p->verbs, HCA_FREE, 0, (uint32_t)p->eq, 0, NULL);
 	hca_verbs_end(&p->verbs);
 }
 
@@ -119,7 +128,7 @@ static void fail(struct hca_port *p, const char *why)
 
 void hca_port_forget(struct hca_port *p)
 {
-	p->cq = p->qp = 0;
+	p->cq = p->qp = p->eq = 0;
 	fail(p, "the adapter was reset");
 }
 
@@ -319,22 +328,40 @@ static void begin(struct hca_port *p, hca_verbs_fn *done)
 	hca_verbs_begin(&p->verbs, &p->d->card.bar, done, p);
 }
 
+/* Its own event queue runs; returns the handle. */
+static uint32_t run_eq(struct hca_port *p)
+{
+	uint64_t delay_us = p->spec.delay_ns / NS_PER_US;
+	struct hca_verbs *v = &p->verbs;
+	uint32_t eq = (uint32_t)p->eq;
+
+	hca_verbs_store(v, eq, HCA_BASE, p->gpa + p->eq_at);
+	hca_verbs_store(v, eq, HCA_ENTRIES, EVENTS);
+	hca_verbs_store(v, eq, HCA_ASB, hca_driver_asb(p->d, p));
+	hca_verbs_store(v, eq, HCA_ISC, 0);
+	hca_verbs_store(v, eq, HCA_DELAY, delay_us);
+	hca_verbs_store(v, eq, HCA_IMMEDIATE, !delay_us);
+	hca_verbs_store(v, eq, HCA_STATE, HCA_RUNNING);
+	return eq;
+}
+
 static void on_allocated(void *arg, int err, enum hca_status status)
 {
 	struct hca_port *p = arg;
-	uint32_t cq = (uint32_t)p->cq, qp = (uint32_t)p->qp;
+	uint32_t cq = (uint32_t)p->cq, qp = (uint32_t)p->qp, eq;
 	struct hca_verbs *v = &p->verbs;
 
 	if (!batch_over(p, err, status))
 		return;
 	begin(p, on_running);
+	eq = p->spec.own_eq ? run_eq(p) : (uint32_t)p->d->eq;
 	hca_verbs_store(v, cq, HCA_BASE, p->gpa + p->cq_at);
 	hca_verbs_store(v, cq, HCA_ENTRIES, 2 * p->spec.depth);
 	hca_verbs_store(v, cq, HCA_TOKEN, p->number);
-	hca_verbs_store(v, cq, HCA_EVENT_QUEUE, p->d->eq);
+	hca_verbs_store(v, cq, HCA_EVENT_QUEUE, eq);
 	hca_verbs_store(v, cq, HCA_STATE, HCA_RUNNING);
 	hca_verbs_store(v, qp, HCA_TOKEN, p->number);
-	hca_verbs_store(v, qp, HCA_EVENT_QUEUE, p->d->eq);
+	hca_verbs_store(v, qp, HCA_EVENT_QUEUE, eq);
 	hca_verbs_store(v, qp, HCA_SEND_BASE, p->gpa + p->send_at);
 	hca_verbs_store(v, qp, HCA_SEND_ENTRIES, p->spec.depth);
 	hca_verbs_store(v, qp, HCA_RECEIVE_BASE, p->gpa + p->receive_at);
@@ -373,6 +400,8 @@ int hca_port_open(struct card *card, const struct hca_port_spec *spec,
 		return err;
 	}
 	begin(p, on_allocated);
+	if (spec->own_eq)
+		hca_verbs_do(&p->verbs, HCA_ALLOCATE, HCA_EQ, 0, 0, &p->eq);
 	hca_verbs_do(&p->verbs, HCA_ALLOCATE, HCA_CQ, 0, 0, &p->cq);
 	hca_verbs_do(&p->verbs, HCA_ALLOCATE, HCA_QP, 0, 0, &p->qp);
 	hca_verbs_end(&p->verbs);

@@ -20,11 +20,13 @@ struct hca_port_ops {
 };
 
 struct hca_port_spec {
-	uint32_t service; /* its number */
-	uint64_t peer;    /* hca_address() */
-	uint32_t depth;   /* entries of each queue, a power of two */
-	uint32_t size;    /* bytes of a buffer */
-	uint32_t window;  /* bytes that the peer may write */
+	uint32_t service;  /* its number */
+	uint64_t peer;     /* hca_address() */
+	uint32_t depth;    /* entries of each queue, a power of two */
+	uint32_t size;     /* bytes of a buffer */
+	uint32_t window;   /* bytes that the peer may write */
+	bool own_eq;       /* it has an event queue of its own */
+	uint64_t delay_ns; /* of that one's interrupts; 0: at once */
 };
 
 enum hca_port_state {
@@ -44,11 +46,12 @@ struct hca_port {
 	struct hca_verbs verbs;
 	bool verbs_run;
 	uint64_t cq, qp;     /* handles */
+	uint64_t eq;         /* its own; 0: the driver's */
 	uint64_t gpa, bytes; /* all that follows */
 	uint8_t *hva;
-	uint64_t send_at, receive_at, cq_at, out_at, in_at,
+	uint64_t send_at, receive_at, cq_at, eq_at, out_at, in_at,
 		window_at; /* in it */
-	struct hca_reader completions;
+	struct hca_reader completions, events;
 	uint32_t sent, done, received; /* indexes of the queues */
 	bool ring_send, ring_receive, ringing;
 	struct loop_deferred freeing;

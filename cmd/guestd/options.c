@@ -109,7 +109,8 @@ static const struct argp_option options[] = {
 	{ "exchange", OPT_EXCHANGE,
 	  "to=PARTITION[/SERVICE][,way=both|request|respond][,service=N]"
 	  "[,queues=N][,depth=N][,rate=R]"
-	  "[,size=S|A-B][,count=N][,write=N][,delay=TIME][,seed=N][,vf=SLOT]",
+	  "[,size=S|A-B][,count=N][,write=N][,delay=TIME][,eqs=shared|own]"
+	  "[,again=TIME][,seed=N][,vf=SLOT]",
 	  0,
 	  "send numbered messages between queue pairs of an adapter and those "
 	  "of another guest, and check what comes",

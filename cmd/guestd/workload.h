@@ -81,6 +81,8 @@ struct workload_spec {
 	uint32_t partition, peer_service, service, queues;
 	uint32_t write_every; /* 0: never */
 	uint64_t delay_ns;    /* of interrupts */
+	uint64_t again_ns; /* when a port that failed is made anew; 0: never */
+	bool own_eq;       /* each port has an event queue of its own */
 	enum exchange_role {
 		EXCHANGE_BOTH, /* both sides send as they like */
 		EXCHANGE_REQUEST,

@@ -247,6 +247,15 @@ static int parse_exchange(struct workload_spec *spec, const char *key,
 		return parse_u32(value, 1, QUEUES_MAX, &spec->queues, c);
 	if (!strcmp(key, "write"))
 		return parse_u32(value, 1, UINT32_MAX, &spec->write_every, c);
+	if (!strcmp(key, "eqs")) {
+		spec->own_eq = !strcmp(value, "own");
+		if (spec->own_eq || !strcmp(value, "shared"))
+			return 0;
+		return complain(c, EINVAL, "eqs '%s' is not shared or own",
+				value);
+	}
+	if (!strcmp(key, "again"))
+		return units_duration(value, &spec->again_ns, c);
 	if (!strcmp(key, "delay"))
 		return units_duration(value, &spec->delay_ns, c);
 	if (!strcmp(key, "size"))
@@ -271,6 +280,10 @@ static int check_exchange(const struct workload_spec *spec, const char *text,
 	    spec->peer_service + spec->queues - 1 > SERVICE_MAX)
 		return complain(c, EINVAL, "service numbers end at %u",
 				SERVICE_MAX);
+	if (spec->again_ns && (spec->count || spec->role != EXCHANGE_BOTH))
+		return complain(c, EINVAL,
+				"'%s': again goes with both ways and no count",
+				text);
 	if (spec->delay_ns > HCA_DELAY_MAX * NS_PER_US)
 		return complain(c, EINVAL, "the delay is longer than 1 s");
 	return 0;
@@ -306,7 +319,7 @@ static const struct {
 	[WORKLOAD_TTY] = { parse_port, "mode, divisor, poll, loop, vf" },
 	[WORKLOAD_EXCHANGE] = { parse_exchange,
 				"to, way, service, queues, depth, rate, size, "
-				"count, write, delay, seed, vf" },
+				"count, write, delay, eqs, again, seed, vf" },
 	[WORKLOAD_BYTES] = { parse_port, "way, count, seed, mode, divisor, "
 					 "poll, loop, vf" },
 };
