@@ -21,8 +21,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PAGE_BYTES   4096u
-#define GUARD_RANGES 8192u
+#define PAGE_BYTES 4096u
+#define ROOM_FIRST 4u /* maps; most have one */
 
 /* end is written last and cleared first: 0 is a free place. */
 struct guard {
@@ -31,7 +31,7 @@ struct guard {
 	_Atomic bool *lost;
 };
 
-static struct guard guards[GUARD_RANGES];
+static struct guard guards[GUEST_MEMORY_MAPS];
 static _Atomic unsigned guards_used; /* high water mark */
 
 static struct guard *guard_find(uintptr_t at)
@@ -79,10 +79,10 @@ int guest_memory_guard_add(void *hva, size_t size, _Atomic bool *lost)
 {
 	unsigned i;
 
-	for (i = 0; i < GUARD_RANGES; i++)
+	for (i = 0; i < GUEST_MEMORY_MAPS; i++)
 		if (!atomic_load_explicit(&guards[i].end, memory_order_relaxed))
 			break;
-	if (i == GUARD_RANGES)
+	if (i == GUEST_MEMORY_MAPS)
 		return -ENOSPC;
 	guards[i].start = (uintptr_t)hva;
 	guards[i].lost = lost;
@@ -119,14 +119,14 @@ int guest_memory_create(const char *name, uint64_t size)
 	return fd;
 }
 
-/* Place in mem->map of the first map that ends after gpa. */
+/* Index in mem->place of the first map that ends at gpa or after it. */
 static unsigned place_of(const struct guest_memory *mem, uint64_t gpa)
 {
 	unsigned low = 0, high = mem->n, middle;
 
 	while (low < high) {
 		middle = (low + high) / 2;
-		if (mem->map[middle]->gpa + mem->map[middle]->size - 1 < gpa)
+		if (mem->place[middle].last < gpa)
 			low = middle + 1;
 		else
 			high = middle;
@@ -144,10 +144,8 @@ static int check_place(const struct guest_memory *mem, uint64_t gpa,
 	    offset + size > INT64_MAX)
 		return -EINVAL;
 	i = place_of(mem, gpa);
-	if (i < mem->n && mem->map[i]->gpa <= gpa + (size - 1))
+	if (i < mem->n && mem->place[i].map->gpa <= gpa + (size - 1))
 		return -EEXIST;
-	if (mem->n == GUEST_MEMORY_MAPS)
-		return -ENOSPC;
 	return 0;
 }
 
@@ -167,6 +165,21 @@ static void map_free(struct guest_map *map)
 	free(map);
 }
 
+static int make_room(struct guest_memory *mem)
+{
+	unsigned room = mem->room ? 2 * mem->room : ROOM_FIRST;
+	struct guest_place *place;
+
+	if (mem->n < mem->room)
+		return 0;
+	place = reallocarray(mem->place, room, sizeof(*place));
+	if (!place)
+		return -ENOMEM;
+	mem->place = place;
+	mem->room = room;
+	return 0;
+}
+
 int guest_memory_map(struct guest_memory *mem, uint64_t gpa, uint64_t size,
 		     unsigned prot, int fd, uint64_t offset)
 {
@@ -178,6 +191,8 @@ int guest_memory_map(struct guest_memory *mem, uint64_t gpa, uint64_t size,
 	err = check_place(mem, gpa, size, offset);
 	if (!err)
 		err = check_file(fd, offset + size);
+	if (!err)
+		err = make_room(mem);
 	if (err)
 		return err;
 	map = calloc(1, sizeof(*map));
@@ -199,9 +214,9 @@ int guest_memory_map(struct guest_memory *mem, uint64_t gpa, uint64_t size,
 	if (err)
 		goto out_hva;
 	i = place_of(mem, gpa);
-	memmove(&mem->map[i + 1], &mem->map[i],
-		(mem->n - i) * sizeof(mem->map[0]));
-	mem->map[i] = map;
+	memmove(&mem->place[i + 1], &mem->place[i],
+		(mem->n - i) * sizeof(mem->place[0]));
+	mem->place[i] = (struct guest_place){ gpa + (size - 1), map };
 	mem->n++;
 	return 0;
 out_hva:
@@ -215,19 +230,25 @@ int guest_memory_unmap(struct guest_memory *mem, uint64_t gpa, uint64_t size)
 {
 	unsigned i = place_of(mem, gpa);
 
-	if (i == mem->n || mem->map[i]->gpa != gpa || mem->map[i]->size != size)
+	if (i == mem->n || mem->place[i].map->gpa != gpa ||
+	    mem->place[i].map->size != size)
 		return -ENOENT;
-	map_free(mem->map[i]);
+	map_free(mem->place[i].map);
 	mem->n--;
-	memmove(&mem->map[i], &mem->map[i + 1],
-		(mem->n - i) * sizeof(mem->map[0]));
+	memmove(&mem->place[i], &mem->place[i + 1],
+		(mem->n - i) * sizeof(mem->place[0]));
+	if (!mem->n)
+		guest_memory_clear(mem);
 	return 0;
 }
 
 void guest_memory_clear(struct guest_memory *mem)
 {
 	while (mem->n)
-		map_free(mem->map[--mem->n]);
+		map_free(mem->place[--mem->n].map);
+	free(mem->place);
+	mem->place = NULL;
+	mem->room = 0;
 }
 
 void *guest_memory_at(const struct guest_memory *mem, uint64_t gpa,
@@ -239,7 +260,7 @@ void *guest_memory_at(const struct guest_memory *mem, uint64_t gpa,
 
 	if (i == mem->n || !size)
 		return NULL;
-	map = mem->map[i];
+	map = mem->place[i].map;
 	into = gpa - map->gpa;
 	if (gpa < map->gpa || size > map->size || into > map->size - size)
 		return NULL;
@@ -256,7 +277,7 @@ struct guest_window guest_memory_window(const struct guest_memory *mem,
 
 	if (!mem->n)
 		return (struct guest_window){ 0 };
-	map = mem->map[0];
+	map = mem->place[0].map;
 	if ((map->prot & prot) != prot ||
 	    atomic_load_explicit(&map->lost, memory_order_acquire))
 		return (struct guest_window){ 0 };
@@ -268,7 +289,7 @@ bool guest_memory_lost(const struct guest_memory *mem)
 	unsigned i;
 
 	for (i = 0; i < mem->n; i++)
-		if (atomic_load_explicit(&mem->map[i]->lost,
+		if (atomic_load_explicit(&mem->place[i].map->lost,
 					 memory_order_acquire))
 			return true;
 	return false;

@@ -14,7 +14,8 @@
 
 #include "libcore/complaint.h"
 
-#define GUEST_MEMORY_MAPS 64u
+/* Of a program in all, other ranges that it guards included. */
+#define GUEST_MEMORY_MAPS 8192u
 
 enum {
 	GUEST_READ = 1,
@@ -29,10 +30,16 @@ struct guest_map {
 	_Atomic bool lost;
 };
 
+/* Where a map ends; a look-up reads nothing of the maps that it passes. */
+struct guest_place {
+	uint64_t last;
+	struct guest_map *map;
+};
+
 /* What one function (or VM) may reach.  Maps do not overlap. */
 struct guest_memory {
-	struct guest_map *map[GUEST_MEMORY_MAPS]; /* sorted by gpa */
-	unsigned n;
+	struct guest_place *place; /* [n], sorted */
+	unsigned n, room;
 };
 
 /* A new memfd of `size` bytes sealed against shrinking, growing and further
@@ -40,7 +47,8 @@ struct guest_memory {
 int guest_memory_create(const char *name, uint64_t size)
 	__attribute__((warn_unused_result));
 /* Map fd (stays the caller's) at gpa.  -EEXIST: overlaps a map; -EINVAL: not
- * page aligned or empty; -EFBIG: the file is shorter; -ENOSPC: too many. */
+ * page aligned or empty; -EFBIG: the file is shorter; -ENOSPC: too many;
+ * -ENOMEM. */
 int guest_memory_map(struct guest_memory *mem, uint64_t gpa, uint64_t size,
 		     unsigned prot, int fd, uint64_t offset)
 	__attribute__((warn_unused_result));

@@ -31,13 +31,15 @@
  * granted for it. */
 #define PLATFORM_REGION_WINDOW (PLATFORM_REGION_SHARED + PLATFORM_SHARED_VMS)
 #define PLATFORM_TLB_ENTRIES   16u
-#define PLATFORM_REGION_N      (PLATFORM_REGION_WINDOW + PLATFORM_TLB_ENTRIES)
-#define PLATFORM_SHARED_VMS    256u
-#define PLATFORM_SHARED_SIZE   0x10000u
+/* Main memory of another VM that this one may reach (SUP_MAPS). */
+#define PLATFORM_REGION_GUEST (PLATFORM_REGION_WINDOW + PLATFORM_TLB_ENTRIES)
+#define PLATFORM_REGION_N     (PLATFORM_REGION_GUEST + PLATFORM_VM_MAX)
+#define PLATFORM_SHARED_VMS   256u
+#define PLATFORM_SHARED_SIZE  0x10000u
 
-#define PLATFORM_VM_MAX        4096u
-#define PLATFORM_VM_NONE       0xffffffffu
-#define PLATFORM_HYPERVISOR    0u /* vm0 */
+#define PLATFORM_VM_MAX       4096u
+#define PLATFORM_VM_NONE      0xffffffffu
+#define PLATFORM_HYPERVISOR   0u /* vm0 */
 
 /* A VM's interrupts: vectors of index VFU_IRQ_MSIX on its bus socket.  0 is
  * the platform's (a function came, went, was reset: look at config space);

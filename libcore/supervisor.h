@@ -45,6 +45,7 @@ enum sup_kind {
 	SUP_SHARES,     /* read, write: struct sup_share */
 	SUP_WATCH,      /* write: struct sup_watch */
 	SUP_WINDOWS,    /* read, write: struct sup_window; vm0 only */
+	SUP_MAPS,       /* read, write: struct sup_map */
 	SUP_KIND_N
 };
 #define SUP_SHIFT        24
@@ -225,6 +226,25 @@ struct sup_window {
 	uint64_t page; /* offset in BAR 0 */
 };
 _Static_assert(sizeof(struct sup_window) == 32, "sup_window");
+
+/* A VM's memory, all of it, is reached by somebody who would not reach it
+ * otherwise: a function at an IOVA, beside the memory of the VM that it is
+ * assigned to, which has IOVA 0; or, with bdf 0 (the root bridge), the
+ * processors of VM `by`, as region PLATFORM_REGION_GUEST + vm.  After
+ * SUP_VM_RESET it is the new memory, and the region has to be mapped anew.
+ * Giving what is given already changes nothing.  EEXIST: overlaps what the
+ * function reaches; ENOENT: no such function or VM, or not given; EINVAL: iova
+ * no multiple of a page, or of processors not 0.  Answered when the device has
+ * followed. */
+struct sup_map {
+	uint16_t bdf;
+	uint16_t on; /* 1; 0: take it back, and when read: end of the array */
+	uint32_t vm; /* whose memory */
+	uint32_t by; /* of a function 0 */
+	uint32_t rsvd0;
+	uint64_t iova;
+};
+_Static_assert(sizeof(struct sup_map) == 24, "sup_map");
 
 /* What a guest's CPU writes to PLATFORM_TRANSLATIONS, which the supervisor
  * gets as an exception. */

@@ -50,7 +50,7 @@ static void test_overlap(void)
 	CHECK_INT(guest_memory_map(&mem, 12 * PAGE, PAGE, RW, fd, 0), 0);
 	CHECK_INT(guest_memory_map(&mem, 7 * PAGE, PAGE, GUEST_READ, fd, 0), 0);
 	CHECK_INT(mem.n, 3);
-	CHECK_INT(mem.map[0]->gpa, 7 * PAGE);
+	CHECK_INT(mem.place[0].map->gpa, 7 * PAGE);
 	CHECK_INT(guest_memory_unmap(&mem, 8 * PAGE, PAGE), -ENOENT);
 	CHECK_INT(guest_memory_unmap(&mem, 8 * PAGE, 4 * PAGE), 0);
 	CHECK_INT(guest_memory_unmap(&mem, 8 * PAGE, 4 * PAGE), -ENOENT);
@@ -64,7 +64,6 @@ static void test_bad_maps(void)
 {
 	struct guest_memory mem = { .n = 0 };
 	int fd = plain_memfd(4 * PAGE);
-	unsigned i;
 
 	CHECK_INT(guest_memory_map(&mem, 0, 0, RW, fd, 0), -EINVAL);
 	CHECK_INT(guest_memory_map(&mem, 1, PAGE, RW, fd, 0), -EINVAL);
@@ -78,11 +77,61 @@ static void test_bad_maps(void)
 	CHECK_INT(guest_memory_map(&mem, 0, 2 * PAGE, RW, fd, 3 * PAGE),
 		  -EFBIG);
 	CHECK_INT(mem.n, 0);
-	for (i = 0; i < GUEST_MEMORY_MAPS; i++)
-		CHECK_INT(guest_memory_map(&mem, 2 * i * PAGE, PAGE, RW, fd, 0),
+	guest_memory_clear(&mem);
+	close(fd);
+}
+
+#define MANY 4096u
+
+/* Map k of them, in no order: k * 1001 % MANY runs through all. */
+static uint64_t place_of(unsigned k)
+{
+	return 2ull * (k * 1001u % MANY) * PAGE;
+}
+
+static void test_many(void)
+{
+	struct guest_memory mem = { .n = 0 };
+	int fd = plain_memfd(4 * PAGE);
+	unsigned k;
+
+	for (k = 0; k < MANY; k++)
+		CHECK_INT(guest_memory_map(&mem, place_of(k), PAGE, RW, fd,
+					   k % 4 * PAGE),
 			  0);
-	CHECK_INT(guest_memory_map(&mem, 2 * i * PAGE, PAGE, RW, fd, 0),
-		  -ENOSPC);
+	CHECK_INT(guest_memory_map(&mem, place_of(77), PAGE, RW, fd, 0),
+		  -EEXIST);
+	for (k = 0; k < 4; k++)
+		*(unsigned *)guest_memory_at(&mem, place_of(k), 4, RW) = k;
+	for (k = 0; k < MANY; k++) {
+		CHECK_INT(
+			*(unsigned *)guest_memory_at(&mem, place_of(k), 4, RW),
+			k % 4);
+		CHECK(!guest_memory_at(&mem, place_of(k) + PAGE, 1, RW));
+		CHECK(!guest_memory_at(&mem, place_of(k), PAGE + 1, RW));
+	}
+	for (k = 0; k < MANY; k += 2)
+		CHECK_INT(guest_memory_unmap(&mem, place_of(k), PAGE), 0);
+	for (k = 0; k < MANY; k++)
+		CHECK(!guest_memory_at(&mem, place_of(k), 1, RW) == !(k % 2));
+	for (k = 1; k < MANY; k += 2)
+		CHECK_INT(guest_memory_unmap(&mem, place_of(k), PAGE), 0);
+	CHECK(!mem.place);
+	close(fd);
+}
+
+/* As many as the program guards, and no more. */
+static void test_too_many(void)
+{
+	struct guest_memory mem = { .n = 0 };
+	int fd = plain_memfd(PAGE), err = 0;
+	uint64_t gpa;
+
+	for (gpa = 0; !err && gpa < 2ull * GUEST_MEMORY_MAPS * PAGE;
+	     gpa += PAGE)
+		err = guest_memory_map(&mem, gpa, PAGE, RW, fd, 0);
+	CHECK_INT(err, -ENOSPC);
+	CHECK(mem.n > GUEST_MEMORY_MAPS / 2);
 	guest_memory_clear(&mem);
 	close(fd);
 }
@@ -193,7 +242,8 @@ static void test_other_guard(void)
 
 static const struct unit_case cases[] = {
 	{ "create", test_create },           { "overlap", test_overlap },
-	{ "bad_maps", test_bad_maps },       { "limits", test_limits },
+	{ "bad_maps", test_bad_maps },       { "many", test_many },
+	{ "too_many", test_too_many },       { "limits", test_limits },
 	{ "window", test_window },           { "truncated", test_truncated },
 	{ "other_guard", test_other_guard }, { NULL, NULL },
 };
