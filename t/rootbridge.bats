@@ -434,6 +434,76 @@ timeout_of() {
 		'.function == "nic0/vf1" and .dma == null'
 }
 
+@test "memory of another VM is reached where the supervisor says" {
+	machine
+	# vm3's, by the function of vm1, and by vm2's processors.
+	say 0 'reach 0x101 3 0x10000000' 'reach 0 3 2' wait
+	expect 0 'reach: ok'
+	vm 3
+	say 3 memory
+	expect 3 memory
+	say 1 'write 0x10870 0001001000000000' wait
+	expect 1 'write 0x10870: ok'
+	say 2 'map 291' wait 'memory 0x100 8' 'memory 0x200 =77' \
+		'read 0x200 1 291'
+	expect 2 'memory 0x100: 696f766b69742100' 'read 0x200: 77'
+	say 3 'memory 0x200 1'
+	expect 3 'memory 0x200: 77'
+	# Nobody else finds it, and what is given already changes nothing.
+	say 1 'read 0 1 291'
+	expect 1 'read 0: error'
+	say 0 'reach 0x101 3 0x10000000' 'reach 0x101 2 0x10001000' \
+		'reach 0x101 2 0x1000' 'reach 0x101 2 0x20000001' \
+		'reach 0x101 9 0x20000000' 'reach 0x1ff 3 0' 'reach 0 3 3' \
+		'reach 0x101 2 0xfffffffffffff000' \
+		'reach 0x101 2 0x10000000 off' wait 'assign 0x101 none' \
+		'reach 0x101 3 0x1000' wait 'read 0 4 9'
+	expect 0 'read 0: 56537570'
+	wait_until "$PATIENCE" rows_are functions 1 \
+		'.function == "nic0/vf1" and .dma == null'
+	run sed -n 's/^reach: //p' "$T/vm0"
+	assert_output "$(printf '%s\n' ok ok ok 'error EEXIST' 'error EEXIST' \
+		'error EINVAL' 'error ENOENT' 'error ENOENT' 'error EINVAL' \
+		'error EINVAL' 'error ENOENT' ok)"
+	rows_are maps 3 .mapped
+	# The function's own memory has to have room.
+	say 0 'assign 0x101 1' wait 'reach 0x101 3 0x1000 off' wait \
+		'assign 0x101 1' wait 'read 4 4 9'
+	expect 0 'assign: error EEXIST' 'read 4: 01000000'
+	wait_until "$PATIENCE" rows_are functions 1 \
+		'.function == "nic0/vf1" and .dma == "vm1"'
+}
+
+@test "a VM whose memory a device reaches is reset by the supervisor only" {
+	machine
+	say 0 channels 'reach 0x101 3 0x10000000' 'reach 0 3 0' wait
+	expect 0 'channels: ok' 'reach: ok'
+	vm 3
+	say 3 memory wait 'memory 0x100 =5a'
+	expect 3 memory
+	say 0 'map 291' wait 'memory 0x100 1'
+	kill_vm 3
+	expect 0 'memory 0x100: 5a' 'exception lost vm3'
+	vm 3
+	say 0 'reset 3' wait 'map 291' wait 'memory 0x100 8'
+	expect 0 'reset: ok' 'memory 0x100: 0{16}'
+	expect 3 ready
+	# The new memory, at the old place.
+	say 1 'write 0x10870 0001001000000000' wait
+	expect 1 'write 0x10870: ok'
+	say 3 memory wait 'memory 0x100 8'
+	expect 3 'memory 0x100: 696f766b69742100'
+	# What is taken back is not reached any more; the rest is.
+	say 0 'reach 0x101 3 0x10000000 off' wait
+	expect 0 'reach: ok'
+	say 1 memory wait 'write 0x10870 0004001000000000' wait \
+		'write 0x10870 0005000000000000' wait 'memory 0x500 8'
+	expect 1 'memory 0x500: 696f766b69742100'
+	say 3 'memory 0x400 8'
+	expect 3 'memory 0x400: 0{16}'
+	rows_are maps 1
+}
+
 @test "a device that does not give memory back is hung up on" {
 	device 1 no-unmap
 	start rootbridge rootbridge --vms 2 --dma-timeout 100ms

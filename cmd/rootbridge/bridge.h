@@ -100,6 +100,12 @@ struct doorbell {
 	int fd;
 };
 
+/* A VM's memory that a device reaches. */
+struct dma_map {
+	uint64_t iova, size;
+	uint32_t vm, incarnation;
+};
+
 struct window_grant;
 struct change;
 struct change_wait {
@@ -145,10 +151,11 @@ struct function {
 
 	struct window_grant *window; /* windows.c; NULL: none */
 
-	/* DMA (dma.c): whose memory it shall reach, and reaches. */
+	/* DMA (dma.c): whose it is, and what the device has mapped. */
 	uint32_t vm;
-	uint32_t mapped_vm, mapped_incarnation;
-	uint64_t mapped_size;
+	struct dma_map *mapped; /* [n_mapped], sorted by iova */
+	unsigned n_mapped;
+	unsigned dma_at; /* index in it of what is under way */
 	bool dma_busy;
 	struct loop_timer dma_timer;
 	SLIST_HEAD(, change_wait) dma_waits;
@@ -239,6 +246,8 @@ struct bridge {
 	unsigned n_successors;
 	struct share *shares;
 	unsigned n_shares;
+	struct sup_map *maps; /* sorted by who reaches it, and where */
+	unsigned n_maps;
 	LIST_HEAD(, watch) watches;
 
 	LIST_HEAD(, device) devices;
@@ -405,6 +414,20 @@ int shares_write(struct bridge *b, const struct sup_share *sup, size_t n)
 int shares_fd(const struct vm *vm, uint32_t other);
 void shares_fini(struct bridge *b);
 
+/* maps.c: SUP_MAPS. */
+bool maps_read(struct bridge *b, unsigned i, void *entry);
+int maps_write(struct vm *vm, const struct sup_map *maps, size_t n,
+	       struct change *change) __attribute__((warn_unused_result));
+/* Those of the function, sorted by iova; how many. */
+unsigned maps_of(const struct function *f, const struct sup_map **first);
+/* Whether it reaches the VM's memory by one of them. */
+bool maps_reach(const struct function *f, const struct vm *vm);
+/* Whether none is in the way of the VM's memory at IOVA 0. */
+bool maps_leave_room(const struct function *f, uint32_t vm);
+/* The memory of the other VM, if vm may reach it; -errno. */
+int maps_fd(const struct vm *vm, uint32_t other);
+json_t *maps_rows(void *bridge);
+
 /* windows.c: SUP_WINDOWS. */
 bool windows_read(struct bridge *b, unsigned i, void *entry);
 int windows_write(struct vm *vm, const struct sup_window *windows, size_t n,
@@ -455,6 +478,9 @@ void dma_assign(struct function *f, uint32_t vm, struct change *change);
 void dma_update(struct function *f, struct change *change);
 /* The connection is gone, and the maps with it. */
 void dma_gone(struct function *f);
+/* Whether the device has the VM's memory mapped; something at the iova. */
+bool dma_maps(const struct function *f, const struct vm *vm);
+bool dma_has(const struct function *f, uint64_t iova);
 
 /* interrupts.c */
 /* SET_IRQS of a VM.  0: req is answered when the devices have followed. */

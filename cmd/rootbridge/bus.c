@@ -42,6 +42,9 @@ static void access_region(void *arg, struct vfu_request *req)
 		vm_memory_access(
 			shares_fd(vm, req->region - PLATFORM_REGION_SHARED),
 			req);
+	else if (req->region >= PLATFORM_REGION_GUEST)
+		vm_memory_access(
+			maps_fd(vm, req->region - PLATFORM_REGION_GUEST), req);
 	else
 		vfu_request_fail(req, EINVAL);
 }
@@ -78,6 +81,19 @@ static void shared_info(const struct vm *vm, struct vfu_region_info *info,
 	info->size = PLATFORM_SHARED_SIZE;
 }
 
+static void guest_info(const struct vm *vm, struct vfu_region_info *info,
+		       int *fd)
+{
+	uint32_t other = info->index - PLATFORM_REGION_GUEST;
+
+	*fd = maps_fd(vm, other);
+	if (*fd < 0)
+		return;
+	info->flags =
+		VFU_REGION_READABLE | VFU_REGION_WRITEABLE | VFU_REGION_MMAP;
+	info->size = vm->bridge->vms[other].memory_size;
+}
+
 static int region_info(void *arg, struct vfu_region_info *info,
 		       struct vfu_sparse_area areas[4], unsigned *n_areas,
 		       int *fd)
@@ -101,7 +117,9 @@ static int region_info(void *arg, struct vfu_region_info *info,
 		supervisor_info(vm, info, areas, n_areas, fd);
 		return 0;
 	}
-	if (info->index >= PLATFORM_REGION_WINDOW)
+	if (info->index >= PLATFORM_REGION_GUEST)
+		guest_info(vm, info, fd);
+	else if (info->index >= PLATFORM_REGION_WINDOW)
 		windows_info(vm, info, fd);
 	else if (info->index >= PLATFORM_REGION_SHARED)
 		shared_info(vm, info, fd);

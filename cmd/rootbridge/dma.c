@@ -1,10 +1,10 @@
 /* dma.c - which VM's memory a function reaches.
  *
  * Theory of operation.  The supervisor assigns a function to a VM; the device
- * then gets DMA_MAP of that VM's memory and of nothing else, at IOVA 0.  A
- * function has a wish (vm, and that VM's incarnation) and a state (what the
+ * then gets DMA_MAP of that VM's memory at IOVA 0, and of what SUP_MAPS adds.  A
+ * function has wishes (VMs, with their incarnation) and a state (what the
  * device has mapped).  One step at a time, unmap before map, leads from the
- * state to the wish; whoever waits for it is answered when they agree.
+ * state to the wishes; whoever waits for it is answered when they agree.
  *
  * DMA_UNMAP is answered when the device no longer touches the memory.  One
  * that does not answer in time cannot be trusted with memory at all: it is
@@ -15,6 +15,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cmd/rootbridge/bridge.h"
 
@@ -31,23 +32,83 @@ static void dma_settle(struct function *f, int err)
 	}
 }
 
-static struct vm *wanted_vm(const struct function *f)
+static bool is_reachable(const struct function *f, uint32_t vm)
 {
-	if (f->vm == PLATFORM_VM_NONE || f->contained)
-		return NULL;
-	if (f->bridge->vms[f->vm].unmapped)
-		return NULL;
-	return &f->bridge->vms[f->vm];
+	return vm != PLATFORM_VM_NONE && !f->contained &&
+	       !f->bridge->vms[vm].unmapped;
 }
 
-static bool dma_agrees(const struct function *f)
+static bool is_wished(const struct dma_map *wish, const struct dma_map *map)
 {
-	const struct vm *vm = wanted_vm(f);
+	return wish->iova == map->iova && wish->vm == map->vm &&
+	       wish->incarnation == map->incarnation;
+}
 
-	if (!vm || f->mapped_vm == PLATFORM_VM_NONE)
-		return !vm && f->mapped_vm == PLATFORM_VM_NONE;
-	return f->mapped_vm == vm->number &&
-	       f->mapped_incarnation == vm->incarnation;
+/* What it shall reach: its VM's memory, then SUP_MAPS. */
+struct wishes {
+	const struct function *f;
+	const struct sup_map *map;
+	unsigned left;
+	bool begun;
+};
+
+/* The next one, by iova; false: that was all. */
+static bool next_wish(struct wishes *w, struct dma_map *wish)
+{
+	const struct function *f = w->f;
+	uint64_t iova = 0;
+	uint32_t vm;
+
+	do {
+		if (w->begun && !w->left)
+			return false;
+		if (!w->begun) {
+			w->begun = true;
+			w->left = maps_of(f, &w->map);
+			vm = f->vm;
+		} else {
+			vm = w->map->vm;
+			iova = w->map->iova;
+			w->map++;
+			w->left--;
+		}
+	} while (!is_reachable(f, vm));
+	*wish = (struct dma_map){ iova, f->bridge->vms[vm].memory_size, vm,
+				  f->bridge->vms[vm].incarnation };
+	return true;
+}
+
+/* The first difference: what is mapped at index *at and not wished (true), or
+ * *wish, which belongs there and is not mapped (false); *agrees when there is
+ * none.  All that is not wished comes before all that is not mapped. */
+static bool differs(const struct function *f, unsigned *at,
+		    struct dma_map *wish, bool *agrees)
+{
+	struct wishes w = { .f = f };
+	bool missing = false;
+	struct dma_map next;
+	unsigned i = 0;
+
+	while (next_wish(&w, &next)) {
+		if (i < f->n_mapped && f->mapped[i].iova < next.iova)
+			break;
+		if (i < f->n_mapped && is_wished(&next, &f->mapped[i])) {
+			i++;
+			continue;
+		}
+		if (i < f->n_mapped && f->mapped[i].iova == next.iova)
+			break;
+		if (!missing) {
+			*wish = next;
+			*at = i;
+		}
+		missing = true;
+	}
+	*agrees = !missing && i == f->n_mapped;
+	if (i == f->n_mapped)
+		return false;
+	*at = i;
+	return true;
 }
 
 static void dma_late(void *arg)
@@ -85,6 +146,13 @@ static void dma_refused(struct function *f, const char *what, int err)
 	dma_settle(f, err);
 }
 
+static void forget(struct function *f, unsigned at)
+{
+	f->n_mapped--;
+	memmove(f->mapped + at, f->mapped + at + 1,
+		(f->n_mapped - at) * sizeof(*f->mapped));
+}
+
 static void unmapped(void *arg, const struct vfu_reply *reply)
 {
 	struct function *f = arg;
@@ -92,7 +160,7 @@ static void unmapped(void *arg, const struct vfu_reply *reply)
 	if (reply->err == -ENOTCONN)
 		return; /* dma_gone() follows */
 	dma_replied(f);
-	f->mapped_vm = PLATFORM_VM_NONE;
+	forget(f, f->dma_at);
 	if (reply->err)
 		dma_refused(f, "unmap", reply->err);
 	dma_step(f);
@@ -106,55 +174,84 @@ static void mapped(void *arg, const struct vfu_reply *reply)
 		return;
 	dma_replied(f);
 	if (reply->err) {
-		f->mapped_vm = PLATFORM_VM_NONE;
+		forget(f, f->dma_at);
 		dma_refused(f, "map", reply->err);
 		return;
 	}
 	dma_step(f);
 }
 
-static void dma_map(struct function *f)
+static bool remember(struct function *f, unsigned at, const struct dma_map *map)
 {
-	struct vm *vm = wanted_vm(f);
-	int err, fd = vm_memory(vm);
+	struct dma_map *all =
+		reallocarray(f->mapped, f->n_mapped + 1u, sizeof(*all));
+
+	if (!all)
+		return false;
+	f->mapped = all;
+	memmove(all + at + 1, all + at, (f->n_mapped - at) * sizeof(*all));
+	all[at] = *map;
+	f->n_mapped++;
+	f->dma_at = at;
+	return true;
+}
+
+static void dma_map(struct function *f, unsigned at, const struct dma_map *map)
+{
+	int err, fd = vm_memory(&f->bridge->vms[map->vm]);
 
 	if (fd < 0) {
 		dma_refused(f, "memory", fd);
 		return;
 	}
-	err = vfu_client_dma_map(f->client, 0, vm->memory_size,
+	if (!remember(f, at, map)) {
+		dma_refused(f, "map", -ENOMEM);
+		return;
+	}
+	err = vfu_client_dma_map(f->client, map->iova, map->size,
 				 VFU_DMA_READABLE | VFU_DMA_WRITEABLE, fd, 0,
 				 mapped, f);
 	if (err < 0) {
+		forget(f, at);
 		dma_refused(f, "map", err);
 		return;
 	}
-	f->mapped_vm = vm->number;
-	f->mapped_incarnation = vm->incarnation;
-	f->mapped_size = vm->memory_size;
 	dma_sent(f);
 }
 
-static void dma_step(struct function *f)
+static void dma_unmap(struct function *f, unsigned at)
 {
+	const struct dma_map *map = &f->mapped[at];
 	int err;
 
-	if (f->dma_busy)
-		return;
-	/* Without a connection nothing is mapped; attach begins anew. */
-	if (!f->present || dma_agrees(f)) {
-		dma_settle(f, 0);
-		return;
-	}
-	if (f->mapped_vm == PLATFORM_VM_NONE) {
-		dma_map(f);
-		return;
-	}
-	err = vfu_client_dma_unmap(f->client, 0, f->mapped_size, unmapped, f);
+	f->dma_at = at;
+	err = vfu_client_dma_unmap(f->client, map->iova, map->size, unmapped,
+				   f);
 	if (err < 0)
 		dma_refused(f, "unmap", err);
 	else
 		dma_sent(f);
+}
+
+static void dma_step(struct function *f)
+{
+	struct dma_map wish;
+	unsigned at = 0;
+	bool agrees;
+
+	if (f->dma_busy)
+		return;
+	/* Without a connection nothing is mapped; attach begins anew. */
+	if (!f->present) {
+		dma_settle(f, 0);
+		return;
+	}
+	if (differs(f, &at, &wish, &agrees))
+		dma_unmap(f, at);
+	else if (agrees)
+		dma_settle(f, 0);
+	else
+		dma_map(f, at, &wish);
 }
 
 void dma_update(struct function *f, struct change *change)
@@ -190,7 +287,26 @@ void dma_assign(struct function *f, uint32_t vm, struct change *change)
 void dma_gone(struct function *f)
 {
 	f->dma_busy = false;
-	f->mapped_vm = PLATFORM_VM_NONE;
+	f->n_mapped = 0;
 	loop_timer_cancel(&f->dma_timer);
 	dma_settle(f, 0);
+}
+
+bool dma_maps(const struct function *f, const struct vm *vm)
+{
+	unsigned i;
+
+	for (i = 0; i < f->n_mapped; i++)
+		if (f->mapped[i].vm == vm->number)
+			return true;
+	return false;
+}
+
+bool dma_has(const struct function *f, uint64_t iova)
+{
+	unsigned i;
+
+	for (i = 0; i < f->n_mapped && f->mapped[i].iova < iova; i++)
+		;
+	return i < f->n_mapped && f->mapped[i].iova == iova;
 }

@@ -99,7 +99,8 @@ void doorbells_answer(struct vm *vm, struct vfu_request *req, uint32_t region)
 	else if (region == PLATFORM_REGION_SUPERVISOR && vm->bridge->channels &&
 		 vm->number == PLATFORM_HYPERVISOR)
 		answer_supervisor(vm->bridge, req);
-	else if (region >= PLATFORM_REGION_WINDOW)
+	else if (region >= PLATFORM_REGION_WINDOW &&
+		 region < PLATFORM_REGION_GUEST)
 		windows_tell(vm, req, region - PLATFORM_REGION_WINDOW);
 	else
 		vfu_request_io_fds(req, NULL, 0, NULL, 0);

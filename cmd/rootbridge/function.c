@@ -36,7 +36,6 @@ struct function *function_new(struct device *d, unsigned vf)
 	f->vf = vf;
 	f->bdf = (uint16_t)(d->bus << 8);
 	f->vm = PLATFORM_VM_NONE;
-	f->mapped_vm = PLATFORM_VM_NONE;
 	f->retry_ns = BRIDGE_RETRY_MIN_NS;
 	inflight_init(&f->inflight);
 	TAILQ_INIT(&f->waiting);
@@ -53,6 +52,7 @@ void function_free(struct function *f)
 	relay_abort(f);
 	loop_timer_cancel(&f->retry);
 	loop_timer_cancel(&f->held_timer);
+	free(f->mapped);
 	free(f->config);
 	free(f);
 }

@@ -285,6 +285,7 @@ static void bridge_stop(struct bridge *b)
 	protection_fini(&b->protection);
 	free(b->routes);
 	free(b->successors);
+	free(b->maps);
 	shares_fini(b);
 	free(b->vms);
 }

@@ -263,7 +263,9 @@ static int assign_check(struct vm *vm, const struct sup_assign *assign)
 		return -EINVAL;
 	if (assign->vm != PLATFORM_VM_NONE && assign->vm >= b->n_vms)
 		return -ENOENT;
-	return ownership_fenced(vm, f) ? -EPERM : 0;
+	if (ownership_fenced(vm, f))
+		return -EPERM;
+	return maps_leave_room(f, assign->vm) ? 0 : -EEXIST;
 }
 
 static int write_assign(struct vm *vm, const void *entries, size_t n,
@@ -329,6 +331,12 @@ static int write_windows(struct vm *vm, const void *entries, size_t n,
 	return windows_write(vm, entries, n, change);
 }
 
+static int write_maps(struct vm *vm, const void *entries, size_t n,
+		      struct change *change)
+{
+	return maps_write(vm, entries, n, change);
+}
+
 static const struct {
 	entry_fn *read;
 	size_t read_size;
@@ -358,6 +366,8 @@ static const struct {
 	[SUP_WATCH] = { NULL, 0, write_watch, sizeof(struct sup_watch) },
 	[SUP_WINDOWS] = { windows_read, sizeof(struct sup_window),
 			  write_windows, sizeof(struct sup_window) },
+	[SUP_MAPS] = { maps_read, sizeof(struct sup_map), write_maps,
+		       sizeof(struct sup_map) },
 };
 
 /* count bytes of the array from byte offset on; what is past it is zero. */

@@ -34,6 +34,14 @@ static const char *function_state(const struct function *f)
 	return f->client ? "attaching" : "gone";
 }
 
+/* Whose memory the device has at IOVA 0. */
+static json_t *dma_json(const struct function *f)
+{
+	if (!f->n_mapped || f->mapped[0].iova)
+		return json_null();
+	return json_string(f->bridge->vms[f->mapped[0].vm].name);
+}
+
 static json_t *rows_functions(void *arg)
 {
 	json_t *rows = json_array();
@@ -49,9 +57,8 @@ static json_t *rows_functions(void *arg)
 				  "s:o, s:s, s:i, s:i}",
 				  "function", f->name, "bdf", bdf_json(f->bdf),
 				  "state", function_state(f), "vm",
-				  vm_json(b, f->vm), "dma",
-				  vm_json(b, f->mapped_vm), "in_flight",
-				  (int)f->inflight.n, "epoch",
+				  vm_json(b, f->vm), "dma", dma_json(f),
+				  "in_flight", (int)f->inflight.n, "epoch",
 				  (int)f->device->epoch, "pid", (int)f->pid,
 				  "owner",
 				  f->device->owner
@@ -331,6 +338,10 @@ static const struct control_column cols_windows[] = {
 	{ "state", "STATE" },
 	{ NULL },
 };
+static const struct control_column cols_maps[] = {
+	{ "by", "BY" },     { "vm", "VM" },         { "iova", "IOVA" },
+	{ "size", "SIZE" }, { "mapped", "MAPPED" }, { NULL },
+};
 static const struct control_column cols_counters[] = {
 	{ "function", "FUNCTION" },
 	{ "reads", "READS" },
@@ -361,6 +372,7 @@ static const struct control_table tables[] = {
 	  rows_routes },
 	{ "windows", "windows through which VMs reach registers directly",
 	  cols_windows, windows_rows },
+	{ "maps", "memory of VMs that others reach", cols_maps, maps_rows },
 	{ "counters", "what passed, by function", cols_counters,
 	  rows_counters },
 	{ NULL },

@@ -57,23 +57,24 @@ int vm_memory(struct vm *vm)
 	return vm->memory_fd;
 }
 
+/* Whether a device may write to its memory. */
 static bool vm_has_functions(const struct vm *vm)
 {
 	struct function *f = NULL;
 
 	while ((f = bridge_next_function(vm->bridge, f)))
-		if (f->vm == vm->number)
+		if (f->vm == vm->number || maps_reach(f, vm))
 			return true;
 	return false;
 }
 
-/* The DMA maps of its functions follow what is wanted. */
+/* The DMA maps of functions that reach it follow what is wanted. */
 static void vm_follow(struct vm *vm, struct change *change)
 {
 	struct function *f = NULL;
 
 	while ((f = bridge_next_function(vm->bridge, f)))
-		if (f->vm == vm->number)
+		if (f->vm == vm->number || maps_reach(f, vm))
 			dma_update(f, change);
 }
 
@@ -183,7 +184,7 @@ static bool vm_is_mapped(const struct vm *vm)
 	struct function *f = NULL;
 
 	while ((f = bridge_next_function(vm->bridge, f)))
-		if (f->mapped_vm == vm->number)
+		if (dma_maps(f, vm))
 			return true;
 	return false;
 }

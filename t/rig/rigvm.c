@@ -7,6 +7,7 @@
  *	inject VM IRQ			claim BDF EPOCH | release BDF EPOCH
  *	successor BDF VM ORDER		share VM VM
  *	watch BDF			unmap VM
+ *	reach BDF VM IOVA [off]		reach 0 VM BY [off]
  *	reset VM			irq INDEX VECTOR | irq INDEX VECTOR off
  *	channels			verdict SERIAL done|fail|ones|again [HEX]
  *	doorbells			ring N
@@ -264,6 +265,19 @@ static void do_watch(struct rig *rig, char **w)
 	struct sup_watch watch = { .bdf = (uint16_t)number(w[1]) };
 
 	supervise(rig, SUP_WATCH, "watch", &watch, sizeof(watch));
+}
+
+static void do_reach(struct rig *rig, char **w)
+{
+	struct sup_map map = { .bdf = (uint16_t)number(w[1]),
+			       .vm = (uint32_t)number(w[2]),
+			       .on = !w[4] };
+
+	if (map.bdf)
+		map.iova = number(w[3]);
+	else
+		map.by = (uint32_t)number(w[3]);
+	supervise(rig, SUP_MAPS, "reach", &map, sizeof(map));
 }
 
 static void do_unmap(struct rig *rig, char **w)
@@ -530,6 +544,8 @@ static void command(struct rig *rig, char *line)
 		do_share(rig, w);
 	else if (!strcmp(w[0], "watch"))
 		do_watch(rig, w);
+	else if (!strcmp(w[0], "reach"))
+		do_reach(rig, w);
 	else if (!strcmp(w[0], "unmap"))
 		do_unmap(rig, w);
 	else if (!strcmp(w[0], "reset"))
