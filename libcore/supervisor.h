@@ -46,6 +46,15 @@ enum sup_kind {
 	SUP_WATCH,      /* write: struct sup_watch */
 	SUP_WINDOWS,    /* read, write: struct sup_window; vm0 only */
 	SUP_MAPS,       /* read, write: struct sup_map */
+	/* A VM that is another one's supervisor (spec 04) finds region 9 with
+	 * channels of its own, for exceptions and notices of its guests.  It
+	 * reads SUP_INFO, SUP_FUNCTIONS, SUP_VMS, SUP_MAPS and
+	 * SUP_SUPERVISORS, and writes, about its guests only, SUP_ROWS (whose
+	 * offset leads to its own guest-physical addresses), SUP_INJECT,
+	 * SUP_VM_RESET and SUP_MAPS (to functions assigned to it, and to
+	 * itself); else EPERM.  What its guests ask while it is not there
+	 * waits for the next one, until the exception timeout. */
+	SUP_SUPERVISORS, /* read, write: struct sup_supervisor; vm0 only */
 	SUP_KIND_N
 };
 #define SUP_SHIFT        24
@@ -245,6 +254,17 @@ struct sup_map {
 	uint64_t iova;
 };
 _Static_assert(sizeof(struct sup_map) == 24, "sup_map");
+
+/* Who decides about a VM's exceptions: vm0, or another VM whose supervisor vm0
+ * is.  EINVAL: a VM would be its own, or a supervisor's supervisor would be
+ * another than vm0; EBUSY: the VM is connected, or the supervisor is and was
+ * none.  A supervisor's process may end and the next one finds its memory and
+ * functions as they were. */
+struct sup_supervisor {
+	uint32_t vm; /* 0 when read: end of the array */
+	uint32_t supervisor;
+};
+_Static_assert(sizeof(struct sup_supervisor) == 8, "sup_supervisor");
 
 /* What a guest's CPU writes to PLATFORM_TRANSLATIONS, which the supervisor
  * gets as an exception. */

@@ -504,6 +504,94 @@ timeout_of() {
 	rows_are maps 1
 }
 
+# machine_of_two_levels: vm1 decides about vm3.
+machine_of_two_levels() {
+	machine
+	say 0 channels
+	kill_vm 1
+	expect 0 'exception lost vm1'
+	say 0 'supervisor 3 1' wait 'reset 1' wait
+	expect 0 'supervisor: ok' 'reset: ok'
+	vm 1
+	say 1 channels memory
+	expect 1 'channels: ok' memory
+	vm 3
+	expect 1 'exception started vm3'
+}
+
+# trapped N: the serial number of the last access that VM N was told of.
+trapped() {
+	awk '/^exception access/ { n = $3 } END { print n }' "$T/vm$1"
+}
+
+@test "a VM decides about another one, within what it has itself" {
+	machine_of_two_levels
+	# Rows lead to its own addresses, memory to its own function.
+	say 1 'row set 3 0x20000 0x20fff -0x10000 allowed' \
+		'reach 0x101 3 0x10000000' 'reach 0 3 1' wait 'map 291'
+	expect 1 'row: ok' 'reach: ok'
+	say 3 'write 0x20870 0001001000000000' wait
+	expect 3 'write 0x20870: ok'
+	say 1 'memory 0x100 8'
+	expect 1 'memory 0x100: 696f766b69742100'
+	say 3 'read 0x30000 4'
+	expect 1 'exception access [0-9]+ vm3 read 0x30000 4'
+	say 1 "verdict $(trapped 1) done 12345678"
+	expect 3 'read 0x30000: 12345678'
+	run ! grep -E 'exception (access|started).*vm3' "$T/vm0"
+	# Nothing else is its.
+	say 1 'row set 3 0x40000 0x40fff 0 allowed' \
+		'row set 2 0x40000 0x40fff -0x30000 allowed' \
+		'row set 3 0x40000 0x40fff -0x30000 owner' 'inject 2 0' \
+		'inject 0 0' 'reset 2' 'unmap 3' 'assign 0x101 3' \
+		'route 0x101 0 3 0' 'claim 0x100 0' 'share 1 3' \
+		'supervisor 2 1' 'reach 0x101 2 0x20000000' \
+		'reach 0x102 3 0x20000000' 'reach 0 3 2' 'reach 0 2 1' \
+		'inject 3 0' 'read 0 4 9'
+	expect 1 'inject: ok' 'read 0: 56537570'
+	assert_equal "$(grep -c EPERM "$T/vm1")" 16
+	rows_are maps 2 .mapped
+	say 0 'supervisor 1 3' 'supervisor 2 3' 'supervisor 1 1' \
+		'supervisor 9 1' 'supervisor 2 1' wait 'read 0 4 9'
+	expect 0 'read 0: 56537570'
+	run sed -n 's/^supervisor: //p' "$T/vm0"
+	assert_output "$(printf '%s\n' ok 'error EINVAL' 'error EINVAL' \
+		'error EINVAL' 'error ENOENT' 'error EBUSY')"
+}
+
+@test "a supervisor that dies finds all again, and what its VMs asked meanwhile" {
+	local serial
+	machine_of_two_levels
+	say 1 'row set 3 0x20000 0x20fff -0x10000 allowed' 'memory 0 =5a' \
+		'reach 0x101 3 0x10000000' wait
+	expect 1 'row: ok' 'reach: ok'
+	say 3 'read 0x30000 4'
+	expect 1 'exception access'
+	serial=$(trapped 1)
+	kill_vm 1
+	await vm.lost '.vm == "vm1" and (.has_functions | not)'
+	# What has a row goes on, the rest waits.
+	say 3 'write 0x20870 0001001000000000' 'read 0x30004 4'
+	expect 3 'write 0x20870: ok'
+	wait_until "$PATIENCE" rows_are parked 2
+	vm 1
+	say 1 memory channels
+	expect 1 'channels: ok' 'exception access.* 0x30000 4' \
+		'exception access.* 0x30004 4'
+	assert_equal "$(awk '/0x30000/ { print $3 }' "$T/vm1")" "$serial"
+	say 1 'memory 0 1' "verdict $serial done 01020304" \
+		"verdict $(trapped 1) ones"
+	expect 1 'memory 0: 5a'
+	expect 3 'read 0x30000: 01020304' 'read 0x30004: ffffffff'
+	# Its guest is lost to it, and its to reset.
+	kill_vm 3
+	expect 1 'exception lost vm3'
+	vm 3
+	say 1 'reset 3' wait
+	expect 1 'reset: ok' 'exception started vm3'
+	expect 3 ready
+}
+
 @test "a device that does not give memory back is hung up on" {
 	device 1 no-unmap
 	start rootbridge rootbridge --vms 2 --dma-timeout 100ms

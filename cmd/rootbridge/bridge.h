@@ -106,6 +106,20 @@ struct dma_map {
 	uint32_t vm, incarnation;
 };
 
+/* A VM that decides about others, and its channels (exceptions.c). */
+struct supervisor {
+	struct vm *vm;
+	struct sup_channels *channels; /* NULL while it is not there */
+	int channels_fd, verdict_fd;
+	struct loop_watch verdict_watch;
+	struct operations trapped;  /* in order of arrival */
+	struct operation *unpushed; /* the first not in the ring; or NULL */
+	STAILQ_HEAD(, notice) notices;
+	struct loop_timer push_timer, exception_timer;
+	struct loop_deferred ring;
+	unsigned n_guests;
+};
+
 struct window_grant;
 struct change;
 struct change_wait {
@@ -202,7 +216,9 @@ struct vm {
 	int memory_fd; /* -1: not made yet */
 	int irq_fd[PLATFORM_IRQS];
 	bool irq_pending[PLATFORM_IRQS]; /* injected while there was no fd */
-	int req_fd;                      /* vm0: VFU_IRQ_REQ */
+	int req_fd;                      /* a supervisor: VFU_IRQ_REQ */
+	struct supervisor *supervisor;   /* of this VM */
+	struct supervisor *decides; /* it is one, or was; NULL: it is none */
 	bool paused;
 	unsigned n_kept;
 	uint64_t kept_bytes;
@@ -266,22 +282,13 @@ struct bridge {
 	bool shutting_down;
 	struct point_hold timeout_hold;
 
-	/* The supervisor's channels (exceptions.c). */
-	struct sup_channels *channels; /* NULL while no supervisor is there */
-	int channels_fd, verdict_fd;
-	struct loop_watch verdict_watch;
 	struct operations parked; /* parking.c; in order of arrival */
 	struct loop_timer park_timer;
 	struct loop_deferred rerun;
 	struct change *settling; /* vm_settle() */
 	struct vm *settles;
 	struct loop_timer settle_timer;
-	struct operations trapped;  /* in order of arrival */
-	struct operation *unpushed; /* the first not in the ring; or NULL */
-	uint64_t last_serial;
-	STAILQ_HEAD(, notice) notices;
-	struct loop_timer push_timer, exception_timer;
-	struct loop_deferred ring;
+	uint64_t last_serial; /* of a trapped access */
 	uint64_t stale_verdicts;
 };
 
@@ -370,18 +377,39 @@ void completion_timeout_set(struct bridge *b, uint64_t timeout_ns);
 void contain(struct function *f, const struct operation *op, const char *why);
 void uncontain(struct function *f);
 
-/* exceptions.c: the supervisor's channels. */
-int exceptions_open(struct bridge *b) __attribute__((warn_unused_result));
-void exceptions_close(struct bridge *b);
+/* exceptions.c: supervisors' channels. */
+/* Make the VM a supervisor, unless it is one.  -ENOMEM. */
+int exceptions_supervisor(struct vm *vm) __attribute__((warn_unused_result));
+void exceptions_fini(struct bridge *b);
+/* It is there, and gone. */
+int exceptions_open(struct supervisor *s) __attribute__((warn_unused_result));
+void exceptions_close(struct supervisor *s);
 /* a820: the access waits for a verdict, or is answered at once. */
 void exceptions_trap(struct operation *op, const uint8_t *data);
+/* Tell vm0. */
 void exceptions_notify(struct bridge *b, enum sup_exception_type type,
 		       uint32_t vm, uint16_t bdf);
+/* Tell the VM's supervisor. */
+void exceptions_notify_of(struct vm *vm, enum sup_exception_type type);
 /* SUP_ROW_OPEN: what waits for a verdict in these ranges runs by itself. */
-void exceptions_open_rows(struct bridge *b, const struct sup_row *rows,
+void exceptions_open_rows(struct supervisor *s, const struct sup_row *rows,
 			  size_t n);
 /* The VM's process is gone: forget its trapped accesses. */
 void exceptions_forget(struct vm *vm);
+
+/* supervisors.c: SUP_SUPERVISORS. */
+bool supervisors_read(struct bridge *b, unsigned i, void *entry);
+int supervisors_write(struct bridge *b, const struct sup_supervisor *sup,
+		      size_t n) __attribute__((warn_unused_result));
+/* Whether the VM decides about others; vm0 does. */
+bool supervisors_has(const struct vm *vm);
+bool supervisors_may(const struct vm *vm, unsigned kind, bool write);
+/* Whether it decides about VM number `guest`. */
+bool supervisors_decides(const struct vm *vm, uint32_t guest);
+/* Rows of its guests, whose offsets lead to addresses of vm, as they lead to
+ * machine-physical ones.  -EPERM: no guest of it, or where it has no row. */
+int supervisors_rows(const struct vm *vm, struct sup_row *rows, size_t n)
+	__attribute__((warn_unused_result));
 
 /* parking.c: what a fence stopped waits here until it is taken away. */
 void parking_add(struct operation *op, const uint8_t *data);

@@ -1,7 +1,8 @@
 /* bus.c - each VM's view of the chipset: a vfio-user server at bus/vmN.sock.
  *
  * Region 0 is the VM's guest-physical I/O space, region 1 its main memory,
- * region 9 of vm0 and of its successors the supervisor interface.
+ * region 9 of vm0, of its successors and of other supervisors the supervisor
+ * interface.
  */
 #include <config.h>
 
@@ -49,25 +50,25 @@ static void access_region(void *arg, struct vfu_request *req)
 		vfu_request_fail(req, EINVAL);
 }
 
-/* The channels are the hypervisor's alone, and gone when it is fenced. */
+/* The channels are a supervisor's alone, and gone when it is fenced. */
 static void supervisor_info(const struct vm *vm, struct vfu_region_info *info,
 			    struct vfu_sparse_area *area, unsigned *n_areas,
 			    int *fd)
 {
-	bool drives = vm->number == PLATFORM_HYPERVISOR;
+	const struct supervisor *s = vm->decides;
 
-	if (drives ? !vm->bridge->channels && !vm->any_fenced
-		   : !successors_listed(vm))
+	if (supervisors_has(vm) ? !s->channels && !vm->any_fenced
+				: !successors_listed(vm))
 		return;
 	info->flags = VFU_REGION_READABLE | VFU_REGION_WRITEABLE;
 	info->size = SUP_REGION_SIZE;
-	if (!drives || !vm->bridge->channels)
+	if (!s || !s->channels)
 		return;
 	info->flags |= VFU_REGION_MMAP;
 	*area = (struct vfu_sparse_area){ SUP_OFFSET(SUP_CHANNELS),
 					  SUP_CHANNELS_SIZE };
 	*n_areas = 1;
-	*fd = vm->bridge->channels_fd;
+	*fd = s->channels_fd;
 }
 
 static void shared_info(const struct vm *vm, struct vfu_region_info *info,
@@ -214,6 +215,12 @@ int bus_start(struct bridge *b, struct complaint *c)
 		return complain(c, ENOMEM, "no memory for %u VMs", b->n_vms);
 	for (i = 0; i < b->n_vms; i++)
 		vm_init(&b->vms[i], b, i);
+	err = exceptions_supervisor(&b->vms[PLATFORM_HYPERVISOR]);
+	if (err < 0)
+		return complain(c, -err, "%s", strerror(-err));
+	for (i = 0; i < b->n_vms; i++)
+		b->vms[i].supervisor = b->vms[PLATFORM_HYPERVISOR].decides;
+	b->vms[PLATFORM_HYPERVISOR].decides->n_guests = b->n_vms;
 	for (i = 0; i < b->n_vms; i++) {
 		err = bus_serve(&b->vms[i], c);
 		if (err < 0)
@@ -239,7 +246,7 @@ void bus_stop(struct bridge *b)
 		vfu_server_free(vm->server);
 		vm->server = NULL;
 	}
-	exceptions_close(b);
+	exceptions_fini(b);
 	parking_supervisor_gone(b);
 	vm_settle_cancel(b);
 	watch_forget(b, NULL);

@@ -81,7 +81,8 @@ static void answer_io(struct vm *vm, struct vfu_request *req)
 }
 
 /* The supervisor rings this one after it pushed a verdict. */
-static void answer_supervisor(struct bridge *b, struct vfu_request *req)
+static void answer_supervisor(const struct supervisor *s,
+			      struct vfu_request *req)
 {
 	struct vfu_io_fd sub = { .offset = SUP_OFFSET(SUP_CHANNELS) +
 					   offsetof(struct sup_channels,
@@ -89,16 +90,16 @@ static void answer_supervisor(struct bridge *b, struct vfu_request *req)
 				 .size = 8,
 				 .type = VFU_IO_FD_IOEVENTFD };
 
-	vfu_request_io_fds(req, &sub, 1, &b->verdict_fd, 1);
+	vfu_request_io_fds(req, &sub, 1, &s->verdict_fd, 1);
 }
 
 void doorbells_answer(struct vm *vm, struct vfu_request *req, uint32_t region)
 {
 	if (region == PLATFORM_REGION_IO)
 		answer_io(vm, req);
-	else if (region == PLATFORM_REGION_SUPERVISOR && vm->bridge->channels &&
-		 vm->number == PLATFORM_HYPERVISOR)
-		answer_supervisor(vm->bridge, req);
+	else if (region == PLATFORM_REGION_SUPERVISOR && vm->decides &&
+		 vm->decides->channels)
+		answer_supervisor(vm->decides, req);
 	else if (region >= PLATFORM_REGION_WINDOW &&
 		 region < PLATFORM_REGION_GUEST)
 		windows_tell(vm, req, region - PLATFORM_REGION_WINDOW);

@@ -31,7 +31,7 @@ unsigned interrupts_count(const struct vm *vm, uint32_t index)
 {
 	if (index == VFU_IRQ_MSIX)
 		return PLATFORM_IRQS;
-	return index == VFU_IRQ_REQ && vm->number == PLATFORM_HYPERVISOR;
+	return index == VFU_IRQ_REQ && supervisors_has(vm);
 }
 
 static void raise_irq(int fd)

@@ -241,13 +241,11 @@ static void bridge_init(struct bridge *b)
 	b->loop = b->program.loop;
 	b->log = b->program.log;
 	b->n_vms = b->options.n_guests + 1;
-	b->channels_fd = b->verdict_fd = b->inotify_fd = -1;
+	b->inotify_fd = -1;
 	LIST_INIT(&b->devices);
 	LIST_INIT(&b->watches);
 	TAILQ_INIT(&b->free_operations);
-	TAILQ_INIT(&b->trapped);
 	TAILQ_INIT(&b->parked);
-	STAILQ_INIT(&b->notices);
 }
 
 static int bridge_start(struct bridge *b)
@@ -272,6 +270,7 @@ static int bridge_start(struct bridge *b)
 static void bridge_stop(struct bridge *b)
 {
 	struct operation *op;
+	unsigned i;
 
 	/* The VMs hang up first: what is in flight is not answered. */
 	bus_stop(b);
@@ -287,6 +286,8 @@ static void bridge_stop(struct bridge *b)
 	free(b->successors);
 	free(b->maps);
 	shares_fini(b);
+	for (i = 0; b->vms && i < b->n_vms; i++)
+		free(b->vms[i].decides);
 	free(b->vms);
 }
 

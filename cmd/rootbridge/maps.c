@@ -103,12 +103,27 @@ static int check_function(struct vm *vm, const struct sup_map *map)
 	return 0;
 }
 
+/* A supervisor gives its guests' memory to its functions, and itself. */
+static bool may(const struct vm *vm, const struct sup_map *map)
+{
+	const struct function *f;
+
+	if (vm->number == PLATFORM_HYPERVISOR)
+		return true;
+	if (!supervisors_decides(vm, map->vm))
+		return false;
+	f = map->bdf ? device_function_at(vm->bridge, map->bdf) : NULL;
+	return map->bdf ? f && f->vm == vm->number : map->by == vm->number;
+}
+
 static int check(struct vm *vm, const struct sup_map *map)
 {
 	if (map->on > 1 || map->rsvd0)
 		return -EINVAL;
 	if (map->vm >= vm->bridge->n_vms)
 		return -ENOENT;
+	if (!may(vm, map))
+		return -EPERM;
 	if (map->bdf)
 		return check_function(vm, map);
 	if (map->by >= vm->bridge->n_vms)

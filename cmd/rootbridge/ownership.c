@@ -50,7 +50,7 @@ static void fence(struct device *d, struct vm *vm)
 	if (vm->number != PLATFORM_HYPERVISOR)
 		return;
 	/* Nor does it decide about anything any more. */
-	exceptions_close(b);
+	exceptions_close(vm->decides);
 	parking_supervisor_gone(b);
 }
 

@@ -61,6 +61,11 @@ static void due(void *arg)
 	arm(b);
 }
 
+static bool is_supervised(const struct bridge *b)
+{
+	return b->vms[PLATFORM_HYPERVISOR].decides->channels;
+}
+
 void parking_add(struct operation *op, const uint8_t *data)
 {
 	struct bridge *b = op->vm->bridge;
@@ -68,8 +73,8 @@ void parking_add(struct operation *op, const uint8_t *data)
 	op->state = OPERATION_NEW;
 	op->function = NULL;
 	op->arrival_ns = loop_now_ns(b->loop);
-	if (!b->channels || !relay_keep_data(op, data)) {
-		expire(op, b->channels ? "no memory" : "no supervisor");
+	if (!is_supervised(b) || !relay_keep_data(op, data)) {
+		expire(op, is_supervised(b) ? "no memory" : "no supervisor");
 		return;
 	}
 	op->state = OPERATION_PARKED;

@@ -1,6 +1,6 @@
 /* supervisor.c - region 9 of vm0: the supervisor's commands and the state that
- * it reads back (libcore/supervisor.h).  Successors have a small part of it
- * (successors.c). */
+ * it reads back (libcore/supervisor.h).  Successors (successors.c) and
+ * supervisors of some VMs (supervisors.c) have a small part of it. */
 #include <config.h>
 
 #include <errno.h>
@@ -14,7 +14,7 @@
 /* Fills entry i of the array; false past its end. */
 typedef bool entry_fn(struct bridge *b, unsigned i, void *entry);
 /* The whole array.  0 with the change put later, or -errno, nothing done. */
-typedef int command_fn(struct vm *vm, const void *entries, size_t n,
+typedef int command_fn(struct vm *vm, void *entries, size_t n,
 		       struct change *change);
 
 static unsigned count_functions(struct bridge *b)
@@ -170,7 +170,7 @@ static int check_unmap(const struct vm *vm, const struct sup_vm_op *op,
 	return 0;
 }
 
-static int write_vms(struct vm *vm, const void *entries, size_t n,
+static int write_vms(struct vm *vm, void *entries, size_t n,
 		     struct change *change)
 {
 	const struct sup_vm_op *op = entries;
@@ -179,12 +179,15 @@ static int write_vms(struct vm *vm, const void *entries, size_t n,
 
 	/* Resets one at a time: each has an end of its own to wait for. */
 	if (n == 1 && op->action == SUP_VM_RESET) {
-		if (vm->number != PLATFORM_HYPERVISOR)
-			return -EPERM;
 		if (op->vm >= b->n_vms)
 			return -ENOENT;
+		if (vm->number != PLATFORM_HYPERVISOR &&
+		    !supervisors_decides(vm, op->vm))
+			return -EPERM;
 		return vm_reset(&b->vms[op->vm], change);
 	}
+	if (vm->number != PLATFORM_HYPERVISOR && supervisors_has(vm))
+		return -EPERM;
 	err = check_unmap(vm, op, n);
 	if (err)
 		return err;
@@ -193,24 +196,27 @@ static int write_vms(struct vm *vm, const void *entries, size_t n,
 	return 0;
 }
 
-static int write_rows(struct vm *vm, const void *entries, size_t n,
+static int write_rows(struct vm *vm, void *entries, size_t n,
 		      struct change *change)
 {
 	struct bridge *b = vm->bridge;
-	int err;
+	int err = 0;
 
 	(void)change;
-	err = protection_apply(&b->protection, entries, n);
+	if (vm->number != PLATFORM_HYPERVISOR)
+		err = supervisors_rows(vm, entries, n);
+	if (!err)
+		err = protection_apply(&b->protection, entries, n);
 	if (err)
 		return err;
 	event(b->log, "protection.changed", "s:I, s:i", "changes",
 	      (json_int_t)n, "rows", (int)protection_count(&b->protection));
 	parking_rerun(b);
-	exceptions_open_rows(b, entries, n);
+	exceptions_open_rows(vm->decides, entries, n);
 	return 0;
 }
 
-static int write_contain(struct vm *vm, const void *entries, size_t n,
+static int write_contain(struct vm *vm, void *entries, size_t n,
 			 struct change *change)
 {
 	const struct sup_contain *contained = entries;
@@ -239,7 +245,7 @@ static int write_contain(struct vm *vm, const void *entries, size_t n,
 	return 0;
 }
 
-static int write_settle(struct vm *vm, const void *entries, size_t n,
+static int write_settle(struct vm *vm, void *entries, size_t n,
 			struct change *change)
 {
 	const struct sup_settle *settle = entries;
@@ -268,7 +274,7 @@ static int assign_check(struct vm *vm, const struct sup_assign *assign)
 	return maps_leave_room(f, assign->vm) ? 0 : -EEXIST;
 }
 
-static int write_assign(struct vm *vm, const void *entries, size_t n,
+static int write_assign(struct vm *vm, void *entries, size_t n,
 			struct change *change)
 {
 	const struct sup_assign *assign = entries;
@@ -286,55 +292,68 @@ static int write_assign(struct vm *vm, const void *entries, size_t n,
 	return 0;
 }
 
-static int write_routes(struct vm *vm, const void *entries, size_t n,
+static int write_routes(struct vm *vm, void *entries, size_t n,
 			struct change *change)
 {
 	return interrupts_route(vm->bridge, entries, n, change);
 }
 
-static int write_claim(struct vm *vm, const void *entries, size_t n,
+static int write_claim(struct vm *vm, void *entries, size_t n,
 		       struct change *change)
 {
 	return ownership_claim(vm, entries, n, change);
 }
 
-static int write_inject(struct vm *vm, const void *entries, size_t n,
+static int write_inject(struct vm *vm, void *entries, size_t n,
 			struct change *change)
 {
+	const struct sup_inject *inject = entries;
+	size_t i;
+
 	(void)change;
+	for (i = 0; vm->number != PLATFORM_HYPERVISOR && i < n; i++)
+		if (!supervisors_decides(vm, inject[i].vm))
+			return -EPERM;
 	return interrupts_inject(vm->bridge, entries, n);
 }
 
-static int write_successors(struct vm *vm, const void *entries, size_t n,
+static int write_successors(struct vm *vm, void *entries, size_t n,
 			    struct change *change)
 {
 	(void)change;
 	return successors_write(vm->bridge, entries, n);
 }
 
-static int write_shares(struct vm *vm, const void *entries, size_t n,
+static int write_shares(struct vm *vm, void *entries, size_t n,
 			struct change *change)
 {
 	(void)change;
 	return shares_write(vm->bridge, entries, n);
 }
 
-static int write_watch(struct vm *vm, const void *entries, size_t n,
+static int write_watch(struct vm *vm, void *entries, size_t n,
 		       struct change *change)
 {
 	return watch_start(vm->bridge, entries, n, change);
 }
 
-static int write_windows(struct vm *vm, const void *entries, size_t n,
+static int write_windows(struct vm *vm, void *entries, size_t n,
 			 struct change *change)
 {
 	return windows_write(vm, entries, n, change);
 }
 
-static int write_maps(struct vm *vm, const void *entries, size_t n,
+static int write_maps(struct vm *vm, void *entries, size_t n,
 		      struct change *change)
 {
 	return maps_write(vm, entries, n, change);
+}
+
+static int write_supervisors(struct vm *vm, void *entries, size_t n,
+			     struct change *change)
+{
+	(void)change;
+	return supervisors_write(vm->bridge, entries, n);
 }
 
 static const struct {
@@ -368,6 +387,9 @@ static const struct {
 			  write_windows, sizeof(struct sup_window) },
 	[SUP_MAPS] = { maps_read, sizeof(struct sup_map), write_maps,
 		       sizeof(struct sup_map) },
+	[SUP_SUPERVISORS] = { supervisors_read, sizeof(struct sup_supervisor),
+			      write_supervisors,
+			      sizeof(struct sup_supervisor) },
 };
 
 /* count bytes of the array from byte offset on; what is past it is zero. */
@@ -393,6 +415,7 @@ static void read_array(struct bridge *b, unsigned kind, uint64_t offset,
 static void supervisor_read(struct vm *vm, struct vfu_request *req)
 {
 	unsigned kind = (unsigned)(req->offset >> SUP_SHIFT);
+	const struct supervisor *s = vm->decides;
 	struct bridge *b = vm->bridge;
 	uint8_t *data;
 	int err = 0;
@@ -407,8 +430,9 @@ static void supervisor_read(struct vm *vm, struct vfu_request *req)
 	else if (kind != SUP_CHANNELS)
 		read_array(b, kind, req->offset - SUP_OFFSET(kind), data,
 			   req->count);
-	else if (!b->channels || pread(b->channels_fd, data, req->count,
-				       (off_t)req->offset) != req->count)
+	else if (!s || !s->channels ||
+		 pread(s->channels_fd, data, req->count, (off_t)req->offset) !=
+			 req->count)
 		err = EIO;
 	if (err)
 		vfu_request_fail(req, err);
@@ -447,7 +471,8 @@ static bool may(const struct vm *vm, unsigned kind, bool write)
 {
 	if (vm->number == PLATFORM_HYPERVISOR)
 		return !vm->any_fenced;
-	return successors_may(vm, kind, write);
+	return successors_may(vm, kind, write) ||
+	       supervisors_may(vm, kind, write);
 }
 
 static void refused(struct vm *vm, unsigned kind)

@@ -131,9 +131,13 @@ static json_t *rows_parked(void *arg)
 	json_t *rows = json_array();
 	struct bridge *b = arg;
 	struct operation *op;
+	unsigned i;
 
-	TAILQ_FOREACH (op, &b->trapped, queue)
-		json_array_append_new(rows, parked_row(b, op, "supervisor"));
+	for (i = 0; i < b->n_vms; i++)
+		if (b->vms[i].decides)
+			TAILQ_FOREACH (op, &b->vms[i].decides->trapped, queue)
+				json_array_append_new(
+					rows, parked_row(b, op, "supervisor"));
 	TAILQ_FOREACH (op, &b->parked, queue)
 		json_array_append_new(rows, parked_row(b, op, "fence"));
 	return rows;
@@ -201,7 +205,7 @@ static json_t *rows_vms(void *arg)
 		json_array_append_new(
 			rows,
 			json_pack("{s:s, s:s, s:i, s:I, s:o, s:I, s:I, "
-				  "s:i, s:b, s:I}",
+				  "s:i, s:b, s:I, s:s}",
 				  "vm", vm->name, "state", vm_state(vm),
 				  "incarnation", (int)vm->incarnation,
 				  "memory_bytes", (json_int_t)vm->memory_size,
@@ -211,7 +215,8 @@ static json_t *rows_vms(void *arg)
 				  "exceptions", (json_int_t)vm->exceptions,
 				  "kept", (int)vm->n_kept, "paused",
 				  (int)vm->paused, "refused",
-				  (json_int_t)vm->refused));
+				  (json_int_t)vm->refused, "supervisor",
+				  vm->supervisor->vm->name));
 	}
 	return rows;
 }
@@ -318,6 +323,7 @@ static const struct control_column cols_vms[] = {
 	{ "kept", "KEPT" },
 	{ "paused", "PAUSED" },
 	{ "refused", "REFUSED" },
+	{ "supervisor", "SUPERVISOR" },
 	{ NULL },
 };
 static const struct control_column cols_routes[] = {

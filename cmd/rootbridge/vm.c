@@ -5,6 +5,8 @@
  * may still write into its memory; the supervisor quiets them, then says
  * SUP_VM_RESET.  Without functions the bridge resets the VM by itself.
  *
+ * A supervisor's VM is never LOST: the next process adopts what it has.
+ *
  * Memory is abandoned, never taken back: a reset makes a new memfd, and the
  * old one lives as long as anybody maps it.
  */
@@ -89,14 +91,14 @@ void vm_attached(struct vm *vm, struct vfu_session *session)
 	vm->any_fenced = false;
 	memset(vm->fenced, 0, sizeof(vm->fenced));
 	err = vm_memory(vm);
-	if (err >= 0 && vm->number == PLATFORM_HYPERVISOR)
-		err = exceptions_open(b);
+	if (err >= 0 && supervisors_has(vm))
+		err = exceptions_open(vm->decides);
 	event(b->log, "vm.attached", "s:s, s:i, s:i", "vm", vm->name, "pid",
 	      (int)vm->pid, "incarnation", (int)vm->incarnation);
 	if (err < 0)
 		vfu_session_close(session, strerror(-err));
 	else if (vm->number != PLATFORM_HYPERVISOR)
-		exceptions_notify(b, SUP_EX_VM_STARTED, vm->number, 0);
+		exceptions_notify_of(vm, SUP_EX_VM_STARTED);
 	/* Nobody used its memory since, or it is the hypervisor's. */
 	if (vm->unmapped) {
 		vm->unmapped = false;
@@ -126,7 +128,8 @@ static void vm_renew(struct vm *vm)
 void vm_detached(struct vm *vm, const char *why)
 {
 	struct bridge *b = vm->bridge;
-	bool keeps = vm->number != PLATFORM_HYPERVISOR && vm_has_functions(vm);
+	bool decides = supervisors_has(vm);
+	bool keeps = !decides && vm_has_functions(vm);
 
 	event(b->log, "vm.lost", "s:s, s:i, s:s, s:b", "vm", vm->name, "pid",
 	      (int)vm->pid, "why", why ? why : "hung up", "has_functions",
@@ -135,22 +138,22 @@ void vm_detached(struct vm *vm, const char *why)
 	vm->pid = 0;
 	vm->paused = false;
 	ownership_detached(vm);
-	if (vm->number == PLATFORM_HYPERVISOR) {
-		exceptions_close(b);
+	if (vm->decides)
+		exceptions_close(vm->decides);
+	if (vm->number == PLATFORM_HYPERVISOR)
 		parking_supervisor_gone(b);
-	}
 	exceptions_forget(vm);
 	parking_forget(vm);
 	interrupts_detach(vm);
 	windows_forget(vm);
-	if (vm->number == PLATFORM_HYPERVISOR) {
+	if (decides) {
 		/* The next one adopts; its memory is what it was. */
 		vm->state = SUP_VM_EMPTY;
 		return;
 	}
 	vm->state = SUP_VM_LOST;
 	vfu_server_accept(vm->server, false);
-	exceptions_notify(b, SUP_EX_VM_LOST, vm->number, 0);
+	exceptions_notify_of(vm, SUP_EX_VM_LOST);
 	if (!keeps) {
 		vm_renew(vm);
 		vm_open(vm);

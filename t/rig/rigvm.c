@@ -8,6 +8,7 @@
  *	successor BDF VM ORDER		share VM VM
  *	watch BDF			unmap VM
  *	reach BDF VM IOVA [off]		reach 0 VM BY [off]
+ *	supervisor VM VM
  *	reset VM			irq INDEX VECTOR | irq INDEX VECTOR off
  *	channels			verdict SERIAL done|fail|ones|again [HEX]
  *	doorbells			ring N
@@ -258,6 +259,14 @@ static void do_share(struct rig *rig, char **w)
 				     (uint32_t)number(w[2]) } };
 
 	supervise(rig, SUP_SHARES, "share", &share, sizeof(share));
+}
+
+static void do_supervisor(struct rig *rig, char **w)
+{
+	struct sup_supervisor sup = { (uint32_t)number(w[1]),
+				      (uint32_t)number(w[2]) };
+
+	supervise(rig, SUP_SUPERVISORS, "supervisor", &sup, sizeof(sup));
 }
 
 static void do_watch(struct rig *rig, char **w)
@@ -542,6 +551,8 @@ static void command(struct rig *rig, char *line)
 		do_successor(rig, w);
 	else if (!strcmp(w[0], "share"))
 		do_share(rig, w);
+	else if (!strcmp(w[0], "supervisor"))
+		do_supervisor(rig, w);
 	else if (!strcmp(w[0], "watch"))
 		do_watch(rig, w);
 	else if (!strcmp(w[0], "reach"))
