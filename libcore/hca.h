@@ -121,6 +121,7 @@ struct hca_partition {
 	uint64_t value, verb, result;
 	enum hca_status status;
 	uint64_t bad_bells;
+	uint64_t completions; /* also of queues that are no more */
 };
 
 struct hca {

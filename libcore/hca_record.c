@@ -192,6 +192,7 @@ bool hca_complete(struct hca_cq *cq, const struct hca_cqe *from)
 	atomic_store_explicit(&cqe->valid, htole32(1), memory_order_seq_cst);
 	cq->ring.written++;
 	cq->completions++;
+	cq->object.hca->partition[cq->object.partition].completions++;
 	record_cq(cq, &cq->event, HCA_EVENT_COMPLETION, 0);
 	return true;
 }

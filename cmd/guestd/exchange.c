@@ -23,6 +23,7 @@
 #include "cmd/guestd/histogram.h"
 #include "cmd/guestd/pacer.h"
 #include "libcore/fault.h"
+#include "libcore/limiter.h"
 
 #define WRITE_BYTES 64u /* what is written, and its place in the window */
 
@@ -50,6 +51,7 @@ struct exchange {
 	uint64_t sent, received, written;
 	uint64_t lost, misdelivered, reordered, corrupted;
 	uint64_t reopened;
+	struct limiter told;   /* events of errors */
 	unsigned turn;         /* whose port's is next, when there is a rate */
 	struct histogram time; /* of requests */
 	uint64_t start_ns, end_ns;
@@ -257,6 +259,23 @@ static bool is_mine(const struct exchange_port *ep, const uint8_t *frame)
 	       !memcmp(frame + MAC_SIZE, ep->peer, MAC_SIZE);
 }
 
+/* Count what is not as it should be, and tell: it must outlive this process. */
+static void wrong(struct exchange_port *ep, uint64_t *counter, uint64_t count,
+		  const char *why, uint64_t number)
+{
+	struct exchange *x = ep->x;
+	struct guest *g = x->w.guest;
+	uint64_t suppressed;
+
+	*counter += count;
+	if (!limiter_pass(&x->told, loop_now_ns(g->program.loop), &suppressed))
+		return;
+	event(g->program.log, "exchange.error", "s:s, s:i, s:s, s:I, s:I, s:I",
+	      "workload", x->w.name, "port", (int)(ep - x->port), "why", why,
+	      "number", (json_int_t)number, "expected", (json_int_t)ep->came,
+	      "suppressed", (json_int_t)suppressed);
+}
+
 /* What the message's number says lies in the window. */
 static void check_window(struct exchange_port *ep, uint64_t number)
 {
@@ -266,11 +285,23 @@ static void check_window(struct exchange_port *ep, uint64_t number)
 
 	window += number % places(x) * WRITE_BYTES;
 	if (frames_parse(window, WRITE_BYTES, &info) != FRAMES_GOOD)
-		x->corrupted++;
+		wrong(ep, &x->corrupted, 1, "window corrupted", number);
 	else if (!is_mine(ep, window))
-		x->misdelivered++;
+		wrong(ep, &x->misdelivered, 1, "window misdelivered", number);
 	else if (info.sequence != number)
-		x->reordered++;
+		wrong(ep, &x->reordered, 1, "window reordered", info.sequence);
+}
+
+static void check_order(struct exchange_port *ep, uint64_t number)
+{
+	struct exchange *x = ep->x;
+
+	if (number < ep->came) {
+		wrong(ep, &x->reordered, 1, "reordered", number);
+	} else if (number > ep->came) {
+		wrong(ep, &x->lost, number - ep->came, "lost", number);
+		ep->came = number; /* what follows a gap is in order again */
+	}
 }
 
 static void on_message(void *arg, const uint8_t *data, uint32_t size)
@@ -281,16 +312,11 @@ static void on_message(void *arg, const uint8_t *data, uint32_t size)
 
 	x->received++;
 	if (frames_parse(data, size, &info) != FRAMES_GOOD) {
-		x->corrupted++;
+		wrong(ep, &x->corrupted, 1, "corrupted", 0);
 	} else if (!is_mine(ep, data)) {
-		x->misdelivered++;
+		wrong(ep, &x->misdelivered, 1, "misdelivered", info.sequence);
 	} else {
-		/* What follows a gap is in order again. */
-		if (info.sequence > ep->came) {
-			x->lost += info.sequence - ep->came;
-			ep->came = info.sequence;
-		}
-		x->reordered += info.sequence < ep->came;
+		check_order(ep, info.sequence);
 		if (is_written(x, info.sequence))
 			check_window(ep, info.sequence);
 	}

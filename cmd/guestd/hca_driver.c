@@ -133,6 +133,21 @@ static struct hca_port *port_of(struct hca_driver *d, const struct hca_eqe *eqe,
 	return NULL;
 }
 
+/* An event that is nobody's: another guest's, or of a wrong queue. */
+static void stray(struct hca_driver *d, const struct hca_eqe *eqe)
+{
+	struct guest *g = d->card.guest;
+	uint64_t suppressed;
+
+	d->stray++;
+	if (!limiter_pass(&d->told, loop_now_ns(g->program.loop), &suppressed))
+		return;
+	event(g->program.log, "card.stray", "s:s, s:I, s:I, s:i, s:I", "card",
+	      d->card.name, "token", (json_int_t)eqe->token, "handle",
+	      (json_int_t)eqe->handle, "event", (int)eqe->event, "suppressed",
+	      (json_int_t)suppressed);
+}
+
 static void dispatch(struct hca_driver *d, const struct hca_eqe *eqe,
 		     const struct hca_port *own)
 {
@@ -149,7 +164,7 @@ static void dispatch(struct hca_driver *d, const struct hca_eqe *eqe,
 	else if (was_freed(d, eqe->handle))
 		d->late++;
 	else
-		d->stray++;
+		stray(d, eqe);
 }
 
 static void take_all(struct hca_driver *d, struct hca_reader *events,

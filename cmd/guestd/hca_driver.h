@@ -10,6 +10,7 @@
 #include "cmd/guestd/card.h"
 #include "cmd/guestd/hca_verbs.h"
 #include "libcore/hca_consumer.h"
+#include "libcore/limiter.h"
 
 /* So many handles that were freed are known: events of them may be on their
  * way still. */
@@ -29,6 +30,7 @@ struct hca_driver {
 	uint32_t freed[HCA_FREED]; /* handles of ports that are gone */
 	unsigned n_freed;          /* runs freely */
 	uint64_t taken, late, stray, refused;
+	struct limiter told; /* events of strays */
 };
 
 /* The partition's number. */

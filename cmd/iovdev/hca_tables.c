@@ -125,14 +125,16 @@ static void partition_row(json_t *rows, const struct nic *nic,
 		n[hca_kind_of(o->handle)]++;
 	json_array_append_new(
 		rows,
-		json_pack("{s:s, s:i, s:b, s:i, s:i, s:i, s:I, s:I, s:I, s:I}",
-			  "function", f->name, "partition", (int)partition,
-			  "bme", (int)f->bme, "qps", (int)n[HCA_QP], "cqs",
-			  (int)n[HCA_CQ], "eqs", (int)n[HCA_EQ], "interrupts",
-			  (json_int_t)f->irq.fired, "bad_doorbells",
-			  (json_int_t)card->hca.partition[partition].bad_bells,
-			  "refused", (json_int_t)f->refused, "resets",
-			  (json_int_t)f->resets));
+		json_pack(
+			"{s:s, s:i, s:b, s:i, s:i, s:i, s:I, s:I, s:I, s:I, s:I}",
+			"function", f->name, "partition", (int)partition, "bme",
+			(int)f->bme, "qps", (int)n[HCA_QP], "cqs",
+			(int)n[HCA_CQ], "eqs", (int)n[HCA_EQ], "completions",
+			(json_int_t)card->hca.partition[partition].completions,
+			"interrupts", (json_int_t)f->irq.fired, "bad_doorbells",
+			(json_int_t)card->hca.partition[partition].bad_bells,
+			"refused", (json_int_t)f->refused, "resets",
+			(json_int_t)f->resets));
 }
 
 static json_t *partition_rows(void *arg)
@@ -202,6 +204,7 @@ static const struct control_column partition_columns[] = {
 	{ "qps", "QP" },
 	{ "cqs", "CQ" },
 	{ "eqs", "EQ" },
+	{ "completions", "COMPLETIONS" },
 	{ "interrupts", "INTERRUPTS" },
 	{ "bad_doorbells", "BAD DOORBELLS" },
 	{ "refused", "REFUSED" },
