@@ -71,6 +71,7 @@ scenario() {
 	result=$(tail -n 1 <<<"$output")
 	heading=$(grep -n ^MESSAGES/S <<<"$output" | cut -d: -f1)
 	sed -n "$((heading + 1)),$((heading + 4))p" <<<"$output" >"$T/rates"
+	# shellcheck disable=SC2016 # fields
 	run -0 awk '{ print $1, ($2 > 0) }' "$T/rates"
 	assert_output "$(printf '%s 1\n' 1000 10000 100000 max)"
 	# At once, and with the timer.  A busy computer makes its own of a rate.
