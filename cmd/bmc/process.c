@@ -154,14 +154,35 @@ static void on_status(void *arg, uint32_t events)
 		close_status(p);
 }
 
+static void on_grace_over(void *arg)
+{
+	struct process *p = arg;
+
+	event(program(p)->log, "program.kill", "s:s, s:i", "name",
+	      p->line->name, "pid", (int)p->pid);
+	process_signal(p, SIGKILL);
+}
+
+/* SIGTERM, and SIGKILL when that does not help in time. */
+static void terminate(struct process *p)
+{
+	process_signal(p, SIGTERM);
+	if (p->stop.state != STOP_RUNNING)
+		process_signal(p, SIGCONT);
+	loop_timer_in(program(p)->loop, &p->timer, PROCESS_GRACE_NS,
+		      on_grace_over, p);
+}
+
+/* It may tell what it waits for. */
 static void on_late(void *arg)
 {
 	struct process *p = arg;
 
 	p->late = true;
+	close_status(p);
 	event(program(p)->log, "program.late", "s:s, s:i", "name",
 	      p->line->name, "pid", (int)p->pid);
-	process_signal(p, SIGKILL);
+	terminate(p);
 }
 
 /* The words of the command; ours get a name and a place to say "ready". */
@@ -286,25 +307,12 @@ int process_signal(struct process *p, int signo)
 	return pidfd_send_signal(p->pidfd, signo, NULL, 0) ? -errno : 0;
 }
 
-static void on_grace_over(void *arg)
-{
-	struct process *p = arg;
-
-	event(program(p)->log, "program.kill", "s:s, s:i", "name",
-	      p->line->name, "pid", (int)p->pid);
-	process_signal(p, SIGKILL);
-}
-
 void process_end(struct process *p)
 {
 	if (!p->pid)
 		return;
 	p->ending = true;
-	process_signal(p, SIGTERM);
-	if (p->stop.state != STOP_RUNNING)
-		process_signal(p, SIGCONT);
-	loop_timer_in(program(p)->loop, &p->timer, PROCESS_GRACE_NS,
-		      on_grace_over, p);
+	terminate(p);
 }
 
 void process_reboot(struct process *p, const char *reason, pid_t holder,

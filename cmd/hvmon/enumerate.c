@@ -11,7 +11,6 @@
 #include "cmd/hvmon/enumerate.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "cmd/hvmon/adopt.h"
@@ -209,25 +208,6 @@ static bool wishes_have_vms(struct hvmon *hv)
 	return true;
 }
 
-/* A device may be plugged in later: hvmon waits for it, and says so. */
-static void tell_missing_devices(struct hvmon *hv)
-{
-	const struct vf_allocation *row;
-	char name[FUNCTION_NAME_MAX];
-
-	TAILQ_FOREACH (row, &hv->allocations.list, entry) {
-		if (!row->wished || device_find_name(hv, row->vf.device))
-			continue;
-		function_name_format(name, sizeof(name), &row->vf);
-		event(hv->program->log, "ready.waits", "s:s", "function", name);
-		fprintf(stderr,
-			"hvmon: %s: waits for %s of vm%u: no %s on the "
-			"bus yet\n",
-			hv->program->machine.name, name, row->vm,
-			row->vf.device);
-	}
-}
-
 static int scan_successors(struct procedure *p)
 {
 	step_successors(p);
@@ -266,7 +246,6 @@ static void scan_end(struct procedure *p)
 	deactivated_take(hv);
 	vm_reset_lost(hv);
 	bridge_link_listen(&hv->bridge);
-	tell_missing_devices(hv);
 	hvmon_check_ready(hv);
 }
 

@@ -4,7 +4,6 @@
 #include "cmd/hvmon/hvmon.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "cmd/hvmon/completion.h"
@@ -102,6 +101,20 @@ void hvmon_stop(struct hvmon *hv, int status, const char *fmt, ...)
 	vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
 	program_stop(hv->program, status, "%s", why);
+}
+
+void hvmon_tell_missing(const struct hvmon *hv, FILE *f)
+{
+	const struct vf_allocation *row;
+	char name[FUNCTION_NAME_MAX];
+
+	TAILQ_FOREACH (row, &hv->allocations.list, entry) {
+		if (!row->wished || row->ready)
+			continue;
+		function_name_format(name, sizeof(name), &row->vf);
+		fprintf(f, "hvmon: %s: waited for %s of vm%u\n",
+			hv->program->machine.name, name, row->vm);
+	}
 }
 
 void hvmon_check_ready(struct hvmon *hv)

@@ -3,6 +3,7 @@
 #define IOVKIT_HVMON_HVMON_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "cmd/hvmon/address_layout.h"
 #include "cmd/hvmon/bridge_link.h"
@@ -53,5 +54,7 @@ void hvmon_stop(struct hvmon *hv, int status, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Say ready once every wished function is set up. */
 void hvmon_check_ready(struct hvmon *hv);
+/* Print which ones are not, a line each; before hvmon_fini(). */
+void hvmon_tell_missing(const struct hvmon *hv, FILE *f);
 
 #endif

@@ -216,6 +216,8 @@ int main(int argc, char **argv)
 			hvmon_stop(&self.hv, program_status_of(err), "%s",
 				   c.text);
 		status = program_run(program);
+		if (!status && !program->is_ready)
+			hvmon_tell_missing(&self.hv, stderr);
 	}
 	hvmon_fini(&self.hv);
 	status = program_fini(program);
