@@ -41,6 +41,11 @@
 #define PLATFORM_VM_NONE      0xffffffffu
 #define PLATFORM_HYPERVISOR   0u /* vm0 */
 
+/* Where an interrupt as a message is written to (DMA_WRITE of 32 bits, its
+ * number), if the VM unmasked vector 0 of index VFU_IRQ_MSI: the platform's,
+ * unless it has an eventfd. */
+#define PLATFORM_MSI 0xfee00000ull
+
 /* A VM's interrupts: vectors of index VFU_IRQ_MSIX on its bus socket.  0 is
  * the platform's (a function came, went, was reset: look at config space);
  * then PLATFORM_IRQS_PER_SLOT for each of the VM's slots.  vm0 has one slot a

@@ -106,6 +106,10 @@ int vfu_client_io_fds(struct vfu_client *client, uint32_t region,
 int vfu_client_set_irqs(struct vfu_client *client, uint32_t index,
 			uint32_t start, uint32_t count, const int *fds,
 			unsigned n, vfu_reply_fn *fn, void *arg);
+/* Interrupts of these vectors may come. */
+int vfu_client_unmask_irqs(struct vfu_client *client, uint32_t index,
+			   uint32_t start, uint32_t count, vfu_reply_fn *fn,
+			   void *arg);
 int vfu_client_dma_map(struct vfu_client *client, uint64_t iova, uint64_t size,
 		       uint32_t flags, int fd, uint64_t offset,
 		       vfu_reply_fn *fn, void *arg);

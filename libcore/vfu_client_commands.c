@@ -250,6 +250,20 @@ int vfu_client_set_irqs(struct vfu_client *client, uint32_t index,
 	return ret;
 }
 
+int vfu_client_unmask_irqs(struct vfu_client *client, uint32_t index,
+			   uint32_t start, uint32_t count, vfu_reply_fn *fn,
+			   void *arg)
+{
+	const struct vfu_irq_set set = {
+		.flags = VFU_IRQ_DATA_NONE | VFU_IRQ_ACTION_UNMASK,
+		.index = index,
+		.start = start,
+		.count = count,
+	};
+
+	return send_irqs(client, set, NULL, 0, fn, arg);
+}
+
 /* DMA windows, reset. */
 
 int vfu_client_dma_map(struct vfu_client *client, uint64_t iova, uint64_t size,

@@ -3,10 +3,9 @@
 
 #include "cmd/guestd/bus_link.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "libcore/platform.h"
 #include "libcore/status.h"
@@ -24,17 +23,7 @@ static void link_failed(struct bus_link *link, int err, const char *what)
 			err == -EBADMSG ? STATUS_DATA : STATUS_MISSING, c.text);
 }
 
-static void on_platform(void *arg, uint32_t events)
-{
-	struct bus_link *link = arg;
-	uint64_t count;
-
-	(void)events;
-	if (read(link->platform_fd, &count, sizeof(count)) == sizeof(count))
-		link->ops->platform(link->arg);
-}
-
-static void on_irqs_set(void *arg, const struct vfu_reply *reply)
+static void on_unmasked(void *arg, const struct vfu_reply *reply)
 {
 	struct bus_link *link = arg;
 
@@ -46,20 +35,31 @@ static void on_irqs_set(void *arg, const struct vfu_reply *reply)
 		link->ops->up(link->arg);
 }
 
-static int wire_platform_irq(struct bus_link *link)
+/* The number of the interrupt that this message is; PLATFORM_IRQS: none. */
+static uint32_t interrupt_of(const struct vfu_msg *msg)
 {
-	int err;
+	struct vfu_dma_access access;
+	uint32_t irq;
 
-	link->platform_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (link->platform_fd < 0)
-		return -errno;
-	err = loop_watch_add(link->loop, &link->platform_watch,
-			     link->platform_fd, EPOLLIN, on_platform, link);
-	if (err < 0)
-		return err;
-	return vfu_client_set_irqs(link->client, VFU_IRQ_MSIX,
-				   PLATFORM_IRQ_PLATFORM, 1, &link->platform_fd,
-				   1, on_irqs_set, link);
+	if (msg->header.command != VFU_DMA_WRITE ||
+	    msg->size != sizeof(access) + sizeof(irq))
+		return PLATFORM_IRQS;
+	memcpy(&access, msg->payload, sizeof(access));
+	memcpy(&irq, msg->payload + sizeof(access), sizeof(irq));
+	if (access.address != PLATFORM_MSI || access.count != sizeof(irq))
+		return PLATFORM_IRQS;
+	return le32toh(irq);
+}
+
+static void on_command(void *arg, struct vfu_msg *msg)
+{
+	struct bus_link *link = arg;
+	bool known = interrupt_of(msg) == PLATFORM_IRQ_PLATFORM;
+
+	(void)vfu_client_answer(link->client, &msg->header, known ? 0 : ENOTSUP,
+				NULL, 0);
+	if (known)
+		link->ops->platform(link->arg);
 }
 
 static void on_memory_info(void *arg, const struct vfu_reply *reply)
@@ -87,9 +87,10 @@ static void on_memory_info(void *arg, const struct vfu_reply *reply)
 		return;
 	}
 	link->memory_size = info.size;
-	err = wire_platform_irq(link);
+	err = vfu_client_unmask_irqs(link->client, VFU_IRQ_MSI, 0, 1,
+				     on_unmasked, link);
 	if (err < 0)
-		link_failed(link, err, "cannot wire the platform interrupt");
+		link_failed(link, err, "cannot unmask the platform interrupt");
 }
 
 static void on_ready(void *arg, int err, const char *why)
@@ -121,6 +122,7 @@ static void on_closed(void *arg, int err, const char *why)
 static const struct vfu_client_ops client_ops = {
 	.ready = on_ready,
 	.closed = on_closed,
+	.command = on_command,
 };
 
 static void on_patience(void *arg)
@@ -162,9 +164,7 @@ int bus_link_init(struct bus_link *link, struct loop *loop, const char *path,
 {
 	int err;
 
-	*link = (struct bus_link){
-		.loop = loop, .ops = ops, .arg = arg, .platform_fd = -1
-	};
+	*link = (struct bus_link){ .loop = loop, .ops = ops, .arg = arg };
 	strlcpy(link->path, path, sizeof(link->path));
 	err = link_connect(link);
 	if (err < 0)
@@ -180,12 +180,8 @@ void bus_link_fini(struct bus_link *link)
 		return;
 	loop_timer_cancel(&link->retry);
 	loop_timer_cancel(&link->patience);
-	loop_watch_del(&link->platform_watch);
 	vfu_client_free(link->client);
 	link->client = NULL;
-	if (link->platform_fd >= 0)
-		close(link->platform_fd);
-	link->platform_fd = -1;
 	guest_memory_clear(&link->memory);
 }
 

@@ -14,7 +14,7 @@
 struct bus_link_ops {
 	/* Nobody answers: another process is this VM, or it is reset. */
 	void (*waits)(void *arg);
-	/* Memory is mapped, the platform's interrupt is wired. */
+	/* Memory is mapped, the platform's interrupt is unmasked. */
 	void (*up)(void *arg);
 	/* The link is over: exit status and why. */
 	void (*down)(void *arg, int status, const char *why);
@@ -30,8 +30,6 @@ struct bus_link {
 	struct vfu_client *client; /* NULL: not connected */
 	struct guest_memory memory;
 	uint64_t memory_size;
-	int platform_fd;
-	struct loop_watch platform_watch;
 	struct loop_timer retry, patience;
 };
 

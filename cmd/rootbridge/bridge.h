@@ -216,9 +216,12 @@ struct vm {
 	int memory_fd; /* -1: not made yet */
 	int irq_fd[PLATFORM_IRQS];
 	bool irq_pending[PLATFORM_IRQS]; /* injected while there was no fd */
-	int req_fd;                      /* a supervisor: VFU_IRQ_REQ */
-	struct supervisor *supervisor;   /* of this VM */
-	struct supervisor *decides; /* it is one, or was; NULL: it is none */
+	struct {
+		bool unmasked, sent, again;
+	} msi;                         /* msi.c */
+	int req_fd;                    /* a supervisor: VFU_IRQ_REQ */
+	struct supervisor *supervisor; /* of this VM */
+	struct supervisor *decides;    /* it is one, or was; NULL: it is none */
 	bool paused;
 	unsigned n_kept;
 	uint64_t kept_bytes;
@@ -321,6 +324,14 @@ void vm_unkeep(struct vm *vm, struct operation *op);
 void vm_pause(struct vm *vm);
 /* A connection drained: go on reading from those who feed it. */
 void vm_resume_all(struct bridge *b);
+
+/* msi.c: the platform's interrupt as a message.  False: the VM takes none. */
+bool msi_send(struct vm *vm);
+/* It was answered. */
+void msi_answered(struct vm *vm);
+/* SET_IRQS of VFU_IRQ_MSI.  -EINVAL. */
+int msi_set(struct vm *vm, uint32_t flags, struct vfu_request *req)
+	__attribute__((warn_unused_result));
 
 /* relay.c: an access on its way to the function and its reply back. */
 void relay_access(struct vm *vm, struct vfu_request *req);

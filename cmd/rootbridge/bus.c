@@ -147,6 +147,12 @@ static void io_fds(void *arg, struct vfu_request *req, uint32_t region)
 	doorbells_answer(arg, req, region);
 }
 
+static void reply(void *arg, struct vfu_session *session, struct vfu_msg *msg)
+{
+	(void)session, (void)msg;
+	msi_answered(arg);
+}
+
 static void refused(void *arg, struct vfu_session *session, const char *why)
 {
 	struct vm *vm = arg;
@@ -186,6 +192,7 @@ static const struct vfu_server_ops server_ops = {
 	.irq_count = irq_count,
 	.set_irqs = set_irqs,
 	.io_fds = io_fds,
+	.reply = reply,
 	.waiting = waiting,
 	.refused = refused,
 };

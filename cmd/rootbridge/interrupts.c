@@ -31,6 +31,8 @@ unsigned interrupts_count(const struct vm *vm, uint32_t index)
 {
 	if (index == VFU_IRQ_MSIX)
 		return PLATFORM_IRQS;
+	if (index == VFU_IRQ_MSI)
+		return 1;
 	return index == VFU_IRQ_REQ && supervisors_has(vm);
 }
 
@@ -199,6 +201,9 @@ int interrupts_set(struct vm *vm, const struct vfu_irq_set *set, int *fds,
 		return -EINVAL;
 	if (n_fds && n_fds != set->count)
 		return -EINVAL;
+	if (set->index == VFU_IRQ_MSI)
+		return n_fds || set->count != 1 ? -EINVAL
+						: msi_set(vm, set->flags, req);
 	switch (set->flags) {
 	case VFU_IRQ_DATA_EVENTFD | VFU_IRQ_ACTION_TRIGGER:
 		if (set->index == VFU_IRQ_REQ)
@@ -228,6 +233,7 @@ void interrupts_detach(struct vm *vm)
 	uint32_t irq;
 	int fd;
 
+	memset(&vm->msi, 0, sizeof(vm->msi));
 	for (irq = 0; irq < PLATFORM_IRQS; irq++) {
 		fd = vm->irq_fd[irq];
 		if (fd < 0)
@@ -365,7 +371,8 @@ int interrupts_inject(struct bridge *b, const struct sup_inject *inject,
 		vm = &b->vms[inject[i].vm];
 		if (vm->irq_fd[inject[i].irq] >= 0)
 			raise_irq(vm->irq_fd[inject[i].irq]);
-		else
+		else if (inject[i].irq != PLATFORM_IRQ_PLATFORM ||
+			 !msi_send(vm))
 			vm->irq_pending[inject[i].irq] = true;
 	}
 	return 0;

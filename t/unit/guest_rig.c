@@ -151,7 +151,7 @@ static int on_region_info(void *arg, struct vfu_region_info *info,
 static unsigned on_irq_count(void *arg, uint32_t index)
 {
 	(void)arg;
-	return index == VFU_IRQ_MSIX ? PLATFORM_IRQS : 0;
+	return index == VFU_IRQ_MSIX ? PLATFORM_IRQS : index == VFU_IRQ_MSI;
 }
 
 static void on_set_irqs(void *arg, struct vfu_request *req,
@@ -189,8 +189,15 @@ static void on_io_fds(void *arg, struct vfu_request *req, uint32_t region)
 
 static void on_attached(void *arg, struct vfu_session *session)
 {
+	((struct guest_rig *)arg)->session = session;
+}
+
+static void on_reply(void *arg, struct vfu_session *session,
+		     struct vfu_msg *msg)
+{
 	(void)arg;
 	(void)session;
+	CHECK_INT(msg->header.flags & VFU_FLAG_ERROR, 0);
 }
 
 static void on_detached(void *arg, struct vfu_session *session, const char *why)
@@ -208,6 +215,7 @@ static const struct vfu_server_ops server_ops = {
 	.irq_count = on_irq_count,
 	.set_irqs = on_set_irqs,
 	.io_fds = on_io_fds,
+	.reply = on_reply,
 };
 static const struct vfu_server_desc server_desc = {
 	.num_regions = PLATFORM_REGION_N,
@@ -324,9 +332,18 @@ struct vf *guest_rig_vf(struct guest_rig *rig)
 
 void guest_rig_interrupt(struct guest_rig *rig, uint32_t irq)
 {
+	struct vfu_dma_access access = { PLATFORM_MSI, sizeof(irq) };
+	struct iovec iov[] = { { &access, sizeof(access) },
+			       { &irq, sizeof(irq) } };
 	const uint64_t one = 1;
 
-	CHECK_INT(write(rig->irq_fd[irq], &one, sizeof(one)), sizeof(one));
+	if (irq == PLATFORM_IRQ_PLATFORM)
+		CHECK_INT(vfu_session_command(rig->session, 0, VFU_DMA_WRITE,
+					      iov, 2),
+			  0);
+	else
+		CHECK_INT(write(rig->irq_fd[irq], &one, sizeof(one)),
+			  sizeof(one));
 }
 
 bool guest_rig_rang(struct guest_rig *rig, unsigned bell)

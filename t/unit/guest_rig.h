@@ -24,6 +24,7 @@ struct guest_rig {
 	struct scratch scratch;
 	struct guest guest;
 	struct vfu_server *server;
+	struct vfu_session *session;
 	struct guest_memory memory;
 	int memory_fd;
 	int irq_fd[PLATFORM_IRQS];
