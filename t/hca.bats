@@ -132,6 +132,22 @@ only_one_eq() {
 	machine_stop
 }
 
+# descriptors: how many the root bridge has open.
+descriptors() {
+	find "/proc/$(pid bridge)/fd" -type l | wc -l
+}
+
+@test "hca: a guest takes four descriptors of the root bridge" {
+	local before
+	power_on
+	# Its socket is there already.
+	before=$(descriptors)
+	start vm1 guestd --vm 1 --exchange=to=1,queues=4,eqs=own
+	wait_until "$PATIENCE" more_than 4 partitions 1 eqs
+	assert_equal $(($(descriptors) - before)) 3
+	machine_stop
+}
+
 @test "hca: requests and their responses" {
 	power_on
 	start vm1 guestd --vm 1 --exchange=to=2,way=request,count=300,write=3

@@ -90,7 +90,7 @@ int card_new(struct card **result, struct guest *g, const struct card_ops *ops,
 	card->pci.slot = slot;
 	snprintf(card->name, sizeof(card->name), "%s%u", ops->name, slot);
 	access_init(&card->config, &g->bus, NULL, platform_guest_config(slot));
-	access_init(&card->bar, &g->bus, &g->tlb, 0);
+	access_init(&card->bar, &g->bus, ops->whole ? &g->tlb : NULL, 0);
 	err = open_irq(card);
 	if (!err)
 		err = ops->init(card);

@@ -32,6 +32,7 @@ struct card_ops {
 	const char *name;
 	uint16_t vendor, device;
 	size_t size; /* of the structure that begins with struct card */
+	bool whole;  /* a device of its own: windows may show its registers */
 	/* Memory and such, once; -errno. */
 	int (*init)(struct card *card);
 	/* The function is as after a reset: program it, then card_up(), or

@@ -383,6 +383,7 @@ const struct card_ops ether_card = {
 	.vendor = ETHER_VENDOR_ID,
 	.device = ETHER_DEVICE,
 	.size = sizeof(struct ether_driver),
+	.whole = true,
 	.init = driver_init,
 	.start = driver_start,
 	.interrupt = driver_interrupt,

@@ -167,16 +167,7 @@ static void on_bus_up(void *arg)
 {
 	struct guest *g = arg;
 
-	int err;
-
 	memory_pool_init(&g->memory, &g->bus.memory, g->bus.memory_size);
-	err = tlb_start(&g->tlb);
-	if (err) {
-		program_stop(&g->program, STATUS_INTERNAL,
-			     "invalidations cannot be heard of: %s",
-			     strerror(-err));
-		return;
-	}
 	event(g->program.log, "bus.attached", "s:i, s:I", "vm", g->options.vm,
 	      "memory", (json_int_t)g->bus.memory_size);
 	if (g->successor)

@@ -216,6 +216,67 @@ void translation_send(struct translation *t, struct access_op *op)
 	 * the poller takes. */
 }
 
+/* Invalidation. */
+
+static void invalidate(struct translation *t)
+{
+	switch (t->state) {
+	case TRANSLATION_FREE:
+	case TRANSLATION_STOPPING:
+	case TRANSLATION_STATE_N:
+		return;
+	case TRANSLATION_REJECTED:
+		t->state = TRANSLATION_FREE;
+		return;
+	case TRANSLATION_ASKED:
+		t->stale = true;
+		return;
+	case TRANSLATION_OPEN:
+		t->state = TRANSLATION_STOPPING;
+		look(t);
+		return;
+	}
+}
+
+static void on_irq(void *arg, uint32_t events)
+{
+	struct tlb *tlb = arg;
+	unsigned i;
+
+	(void)events;
+	if (!peer_eventfd_take(tlb->irq_fd))
+		return;
+	tlb->dropping = false;
+	for (i = 0; i < PLATFORM_TLB_ENTRIES; i++)
+		invalidate(&tlb->entry[i]);
+	tlb->dropping = true;
+	check_dropped(tlb);
+}
+
+static void on_wired(void *arg, const struct vfu_reply *reply)
+{
+	(void)arg, (void)reply;
+}
+
+static int hear_invalidations(struct tlb *tlb)
+{
+	struct guest *g = tlb->guest;
+	int err;
+
+	if (tlb->irq_fd >= 0)
+		return 0;
+	tlb->irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (tlb->irq_fd < 0)
+		return -errno;
+	err = loop_watch_add(g->program.loop, &tlb->irq, tlb->irq_fd, EPOLLIN,
+			     on_irq, tlb);
+	if (err)
+		return err;
+	return vfu_client_set_irqs(g->bus.client, VFU_IRQ_MSIX,
+				   PLATFORM_IRQ_INVALIDATE, 1, &tlb->irq_fd, 1,
+				   on_wired, tlb);
+}
+
 /* Proposals. */
 
 static void rejected(struct translation *t)
@@ -289,7 +350,8 @@ static void propose(struct translation *t, uint64_t page)
 	t->stale = false;
 	t->reads = t->writes = 0;
 	t->state = TRANSLATION_ASKED;
-	if (bus_write(&t->tlb->guest->bus, PLATFORM_TRANSLATIONS, &asked,
+	if (hear_invalidations(t->tlb) ||
+	    bus_write(&t->tlb->guest->bus, PLATFORM_TRANSLATIONS, &asked,
 		      sizeof(asked), on_proposed, t) < 0)
 		rejected(t);
 }
@@ -336,48 +398,6 @@ void tlb_forget_rejected(struct tlb *tlb)
 			tlb->entry[i].state = TRANSLATION_FREE;
 }
 
-/* Invalidation. */
-
-static void invalidate(struct translation *t)
-{
-	switch (t->state) {
-	case TRANSLATION_FREE:
-	case TRANSLATION_STOPPING:
-	case TRANSLATION_STATE_N:
-		return;
-	case TRANSLATION_REJECTED:
-		t->state = TRANSLATION_FREE;
-		return;
-	case TRANSLATION_ASKED:
-		t->stale = true;
-		return;
-	case TRANSLATION_OPEN:
-		t->state = TRANSLATION_STOPPING;
-		look(t);
-		return;
-	}
-}
-
-static void on_irq(void *arg, uint32_t events)
-{
-	struct tlb *tlb = arg;
-	unsigned i;
-
-	(void)events;
-	if (!peer_eventfd_take(tlb->irq_fd))
-		return;
-	tlb->dropping = false;
-	for (i = 0; i < PLATFORM_TLB_ENTRIES; i++)
-		invalidate(&tlb->entry[i]);
-	tlb->dropping = true;
-	check_dropped(tlb);
-}
-
-static void on_wired(void *arg, const struct vfu_reply *reply)
-{
-	(void)arg, (void)reply;
-}
-
 void tlb_init(struct tlb *tlb, struct guest *guest)
 {
 	struct translation *t;
@@ -389,23 +409,6 @@ void tlb_init(struct tlb *tlb, struct guest *guest)
 		t->tlb = tlb;
 		t->memory_fd = t->fd[DOORBELL] = t->fd[BELL] = -1;
 	}
-}
-
-int tlb_start(struct tlb *tlb)
-{
-	struct guest *g = tlb->guest;
-	int err;
-
-	tlb->irq_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (tlb->irq_fd < 0)
-		return -errno;
-	err = loop_watch_add(g->program.loop, &tlb->irq, tlb->irq_fd, EPOLLIN,
-			     on_irq, tlb);
-	if (err)
-		return err;
-	return vfu_client_set_irqs(g->bus.client, VFU_IRQ_MSIX,
-				   PLATFORM_IRQ_INVALIDATE, 1, &tlb->irq_fd, 1,
-				   on_wired, tlb);
 }
 
 void tlb_fini(struct tlb *tlb)

@@ -55,8 +55,6 @@ struct tlb {
 
 /* Before the bus link is there. */
 void tlb_init(struct tlb *tlb, struct guest *guest);
-/* When the bus is attached: hear of invalidations.  -errno. */
-int tlb_start(struct tlb *tlb) __attribute__((warn_unused_result));
 /* After the bus link is gone: what is on its way is not told any more. */
 void tlb_fini(struct tlb *tlb);
 /* The translation of that page, proposed if there was none; NULL: no entry is

@@ -534,6 +534,7 @@ const struct card_ops uart_card = {
 	.vendor = UART_VENDOR_ID,
 	.device = UART_DEVICE,
 	.size = sizeof(struct uart_driver),
+	.whole = true,
 	.init = driver_init,
 	.start = driver_start,
 	.interrupt = driver_interrupt,
