@@ -360,12 +360,16 @@ struct demux_result demux_eq_put(const struct demux_eq *eq,
 				 const struct demux_tables *t,
 				 enum demux_who who,
 				 const struct hca_eqe *event);
+/* 1714, 1716: the guest (handle of its GISA) is to be told on its ISC. */
+enum demux_signal demux_signal_guest(const struct demux_tables *t,
+				     uint64_t gisa, uint32_t isc);
 /* The GEQCB is in error from now on, and its guest is told to look. */
 struct demux_result demux_fail(const struct demux_tables *t,
 			       struct demux_geqcb *geqcb,
 			       enum demux_error error);
 /* Who comes after one who is dead: end what that one had in hand, so that the
- * guest's EQ goes on.  -ENOENT: it had nothing. */
+ * guest's EQ goes on.  -ENOENT: it had nothing.  Guests that it did not come to
+ * signal are still to be signalled. */
 struct demux_result demux_take_over(const struct demux_tables *t,
 				    enum demux_who who,
 				    const struct demux_memory *memory);
@@ -375,6 +379,15 @@ static inline struct hca_eqe *demux_eq_slot(const struct demux_eq *eq,
 					    uint64_t before)
 {
 	return &eq->ring[(before - eq->first) & (eq->entries - 1)];
+}
+/* Whether the guest did not take the entry of this number yet; another one in
+ * its place has another number. */
+static inline bool demux_eq_holds(const struct demux_eq *eq, uint64_t number)
+{
+	return le64toh(atomic_load_explicit(
+		       &demux_eq_slot(eq, number - 1)->mark,
+		       memory_order_seq_cst)) ==
+	       (HCA_EQE_VALID | (uint32_t)number);
 }
 
 #endif

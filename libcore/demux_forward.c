@@ -18,8 +18,8 @@
  *
  * A forwarder may be killed anywhere.  Events between "forwarded" and "taken"
  * are in the ring still, since it is larger than all events that can be
- * pending and a group: they are forwarded again, which coalesces or tells a
- * guest once too often.
+ * pending and a group: they are forwarded again, and their guests are signalled
+ * in any case, which at the worst tells a guest once too often.
  */
 #include <config.h>
 
@@ -35,6 +35,7 @@ struct passage {
 	struct demux_geqa *geqa;
 	uint64_t geqcb; /* handle; 0: of nobody */
 	struct demux_eq *eq;
+	bool signalled;
 };
 
 /* Counters have one writer. */
@@ -49,16 +50,6 @@ static void count(_Atomic uint64_t *counter, unsigned n)
 static struct demux_taker *taker(const struct demux_forwarder *f)
 {
 	return &f->tables.record->taker[DEMUX_FIRMWARE];
-}
-
-static struct demux_counts *counts(const struct demux_forwarder *f)
-{
-	return &f->tables.record->counts;
-}
-
-static bool is_marked(const struct hca_eqe *eqe)
-{
-	return atomic_load_explicit(&eqe->valid, memory_order_seq_cst);
 }
 
 static struct hca_eqe *host_slot(const struct demux_forwarder *f,
@@ -125,16 +116,13 @@ static void fetch_guest(const struct demux_forwarder *f,
 }
 
 /* F3: whether the guest did not take its last event of this CQ yet. */
-static bool is_pending(const struct passage *p, const struct demux_geqcb *g)
+static bool is_pending(const struct passage *p)
 {
 	uint64_t last =
 		atomic_load_explicit(&p->geqa->last, memory_order_relaxed);
-	uint64_t next = atomic_load_explicit(&g->next, memory_order_relaxed) >>
-			DEMUX_NUMBER_SHIFT;
 
 	return p->event.event == HCA_EVENT_COMPLETION && last > p->eq->first &&
-	       next - last < p->eq->entries &&
-	       is_marked(demux_eq_slot(p->eq, last - 1));
+	       demux_eq_holds(p->eq, last);
 }
 
 static struct demux_result dropped(void)
@@ -165,8 +153,18 @@ static struct demux_geqcb *reach(const struct demux_forwarder *f,
 
 /* How events of a group ended. */
 struct tally {
-	unsigned forwarded, coalesced, dropped, failed, interrupted, alerts;
+	unsigned events, forwarded, coalesced, dropped, failed, interrupted,
+		alerts;
 };
+
+static void tell_signal(const struct demux_forwarder *f, struct tally *tally,
+			const struct demux_result *result)
+{
+	tally->interrupted += result->signal == DEMUX_INTERRUPT;
+	tally->alerts += result->signal == DEMUX_ALERT;
+	if (result->signal != DEMUX_QUIET || result->err == -EIO)
+		f->told(f->arg, result);
+}
 
 static void tell(const struct demux_forwarder *f, struct tally *tally,
 		 const struct demux_result *result)
@@ -177,10 +175,7 @@ static void tell(const struct demux_forwarder *f, struct tally *tally,
 		tally->failed++;
 	else
 		tally->forwarded++;
-	tally->interrupted += result->signal == DEMUX_INTERRUPT;
-	tally->alerts += result->signal == DEMUX_ALERT;
-	if (result->signal != DEMUX_QUIET || result->err == -EIO)
-		f->told(f->arg, result);
+	tell_signal(f, tally, result);
 }
 
 static void forward(const struct demux_forwarder *f, struct passage *p,
@@ -189,7 +184,8 @@ static void forward(const struct demux_forwarder *f, struct passage *p,
 	struct demux_result result = dropped();
 	struct demux_geqcb *g = p->geqcb ? reach(f, p, &result) : NULL;
 
-	if (g && is_pending(p, g)) {
+	p->signalled = false;
+	if (g && is_pending(p)) {
 		tally->coalesced++;
 		return;
 	}
@@ -200,29 +196,38 @@ static void forward(const struct demux_forwarder *f, struct passage *p,
 		atomic_store_explicit(&p->geqa->last, result.number,
 				      memory_order_relaxed);
 	tell(f, tally, &result);
+	p->signalled = result.signal != DEMUX_QUIET;
 }
 
 /* F3 and F4. */
 static void forward_group(const struct demux_forwarder *f,
-			  struct passage *group, unsigned n)
+			  struct passage *group, unsigned n,
+			  struct tally *tally)
 {
-	struct tally tally = { 0 };
 	unsigned i;
 
+	tally->events += n;
 	for (i = 0; i < n; i++)
 		find_geqcb(f, &group[i]);
 	for (i = 0; i < n; i++)
 		if (group[i].geqcb)
 			fetch_guest(f, &group[i]);
 	for (i = 0; i < n; i++)
-		forward(f, &group[i], &tally);
-	count(&counts(f)->events, n);
-	count(&counts(f)->forwarded, tally.forwarded);
-	count(&counts(f)->coalesced, tally.coalesced);
-	count(&counts(f)->dropped, tally.dropped);
-	count(&counts(f)->failed, tally.failed);
-	count(&counts(f)->interrupted, tally.interrupted);
-	count(&counts(f)->alerts, tally.alerts);
+		forward(f, &group[i], tally);
+}
+
+static void count_all(const struct demux_forwarder *f,
+		      const struct tally *tally)
+{
+	struct demux_counts *counts = &f->tables.record->counts;
+
+	count(&counts->events, tally->events);
+	count(&counts->forwarded, tally->forwarded);
+	count(&counts->coalesced, tally->coalesced);
+	count(&counts->dropped, tally->dropped);
+	count(&counts->failed, tally->failed);
+	count(&counts->interrupted, tally->interrupted);
+	count(&counts->alerts, tally->alerts);
 }
 
 static void be_busy(const struct demux_forwarder *f, uint32_t busy)
@@ -236,12 +241,13 @@ static unsigned take_group(const struct demux_forwarder *f, uint64_t first,
 			   unsigned most)
 {
 	struct passage group[DEMUX_GROUP];
+	struct tally tally = { 0 };
 	struct hca_eqe *eqe;
 	unsigned n, i;
 
 	for (n = 0; n < most; n++) {
 		eqe = host_slot(f, first + n);
-		if (!is_marked(eqe))
+		if (!hca_eqe_is_valid(eqe))
 			break;
 		read_event(f, &group[n], eqe);
 	}
@@ -251,9 +257,10 @@ static unsigned take_group(const struct demux_forwarder *f, uint64_t first,
 			      memory_order_release);
 	for (i = 0; i < n; i++)
 		/* F2: seq_cst, pairs with R2 in hca_record.c */
-		atomic_store_explicit(&host_slot(f, first + i)->valid, 0,
+		atomic_store_explicit(&host_slot(f, first + i)->mark, 0,
 				      memory_order_seq_cst);
-	forward_group(f, group, n);
+	forward_group(f, group, n, &tally);
+	count_all(f, &tally);
 	atomic_store_explicit(&taker(f)->forwarded, first + n,
 			      memory_order_release);
 	return n;
@@ -277,28 +284,82 @@ unsigned demux_forward(struct demux_forwarder *f, unsigned budget)
 	return done;
 }
 
-void demux_forward_again(struct demux_forwarder *f)
+/* The guest of an event that was forwarded again, or that put its EQ in error
+ * before, may not have been signalled. */
+static void signal_again(const struct demux_forwarder *f,
+			 const struct passage *p, struct tally *tally)
+{
+	const struct demux_geqcb *g =
+		p->geqcb ? demux_geqcb(&f->tables, p->geqcb) : NULL;
+	struct demux_result result = { 0 };
+
+	if (!g)
+		return;
+	result.gisa = demux_index(g->gisa);
+	result.isc = atomic_load_explicit(&g->isc, memory_order_relaxed);
+	if (result.isc >= HCA_ISCS)
+		return;
+	result.signal = demux_signal_guest(&f->tables, g->gisa, result.isc);
+	tell_signal(f, tally, &result);
+}
+
+/* Level 2, of those that it was to be alerted for. */
+static void alert_again(const struct demux_forwarder *f, struct tally *tally)
+{
+	struct demux_result result = { .signal = DEMUX_ALERT };
+	uint32_t i;
+
+	for (i = 0; i < f->tables.gisa_n; i += 64)
+		if (atomic_load_explicit(&f->tables.alerted[i / 64],
+					 memory_order_seq_cst)) {
+			result.gisa = i;
+			tell_signal(f, tally, &result);
+			return;
+		}
+}
+
+/* Events that were taken and not forwarded; as they lie in the ring. */
+static unsigned read_again(const struct demux_forwarder *f,
+			   struct passage *group)
 {
 	uint64_t first = atomic_load_explicit(&taker(f)->forwarded,
 					      memory_order_relaxed);
 	uint64_t taken =
 		atomic_load_explicit(&taker(f)->taken, memory_order_acquire);
-	uint32_t busy = demux_busy(&f->tables);
-	struct passage group[DEMUX_GROUP];
-	struct demux_result result;
 	struct hca_eqe *eqe;
 	unsigned n = 0;
 
-	be_busy(f, busy | 1);
-	result = demux_take_over(&f->tables, DEMUX_FIRMWARE, &f->memory);
-	if (result.signal != DEMUX_QUIET)
-		f->told(f->arg, &result);
-	for (; taken - first <= DEMUX_GROUP && first != taken; first++) {
+	if (taken - first > DEMUX_GROUP)
+		return 0;
+	for (; first != taken; first++) {
 		eqe = host_slot(f, first);
 		read_event(f, &group[n++], eqe);
-		atomic_store_explicit(&eqe->valid, 0, memory_order_seq_cst);
+		/* F2, if it did not come to that */
+		atomic_store_explicit(&eqe->mark, 0, memory_order_seq_cst);
 	}
-	forward_group(f, group, n);
+	return n;
+}
+
+void demux_forward_again(struct demux_forwarder *f)
+{
+	uint64_t taken =
+		atomic_load_explicit(&taker(f)->taken, memory_order_acquire);
+	uint32_t busy = demux_busy(&f->tables);
+	struct passage group[DEMUX_GROUP];
+	struct demux_result result;
+	struct tally tally = { 0 };
+	unsigned n, i;
+
+	be_busy(f, busy | 1);
+	result = demux_take_over(&f->tables, DEMUX_FIRMWARE, &f->memory);
+	tell_signal(f, &tally, &result);
+	n = read_again(f, group);
+	forward_group(f, group, n, &tally);
+	for (i = 0; i < n; i++)
+		if (!group[i].signalled)
+			signal_again(f, &group[i], &tally);
+	alert_again(f, &tally);
+	count_all(f, &tally);
 	atomic_store_explicit(&taker(f)->forwarded, taken,
 			      memory_order_release);
 	be_busy(f, (busy | 1) + 1);

@@ -74,9 +74,8 @@ enum demux_error demux_eq_look(struct demux_eq *eq,
 	return DEMUX_NO_ERROR;
 }
 
-/* 1714, 1716. */
-static enum demux_signal signal_guest(const struct demux_tables *t,
-				      uint64_t handle, uint32_t isc)
+enum demux_signal demux_signal_guest(const struct demux_tables *t,
+				     uint64_t handle, uint32_t isc)
 {
 	struct demux_gisa *gisa = demux_gisa(t, handle);
 	uint32_t bit = 1u << isc, index = demux_index(handle);
@@ -90,13 +89,16 @@ static enum demux_signal signal_guest(const struct demux_tables *t,
 					  memory_order_seq_cst);
 		return DEMUX_INTERRUPT;
 	}
-	if (!(atomic_load_explicit(&gisa->alert, memory_order_seq_cst) & bit) ||
-	    !(atomic_fetch_and_explicit(&gisa->alert, ~bit,
-					memory_order_seq_cst) &
-	      bit))
+	if (!(atomic_load_explicit(&gisa->alert, memory_order_seq_cst) & bit))
 		return DEMUX_QUIET;
+	/* In this order, so that whoever is killed between leaves one too
+	 * many. */
 	atomic_fetch_or_explicit(&t->alerted[index / 64], 1ull << index % 64,
 				 memory_order_seq_cst);
+	if (!(atomic_fetch_and_explicit(&gisa->alert, ~bit,
+					memory_order_seq_cst) &
+	      bit))
+		return DEMUX_QUIET; /* level 2 starts the guest just now */
 	return DEMUX_ALERT;
 }
 
@@ -116,21 +118,16 @@ struct demux_result demux_fail(const struct demux_tables *t,
 		return result;
 	result.err = -EIO;
 	if (is_isc(result.isc))
-		result.signal = signal_guest(t, g->gisa, result.isc);
+		result.signal = demux_signal_guest(t, g->gisa, result.isc);
 	return result;
 }
 
 /* Taking an entry. */
 
-static bool is_marked(const struct hca_eqe *eqe)
-{
-	return atomic_load_explicit(&eqe->valid, memory_order_seq_cst);
-}
-
 /* D3, of an entry that is marked now. */
 static bool is_queued(const struct demux_eq *eq, uint64_t before)
 {
-	return before != eq->first && is_marked(demux_eq_slot(eq, before - 1));
+	return before != eq->first && demux_eq_holds(eq, before);
 }
 
 static uint64_t next_of(uint64_t next, enum demux_who who)
@@ -150,6 +147,21 @@ static void note(struct demux_taker *taker, const struct hca_eqe *event)
 			      memory_order_relaxed);
 }
 
+/* Whether the entry after these is still marked. */
+static bool is_full(const struct demux_eq *eq, uint64_t next)
+{
+	return hca_eqe_is_valid(demux_eq_slot(eq, next >> DEMUX_NUMBER_SHIFT));
+}
+
+/* Whether the other one took that entry, and marked it. */
+static bool has_moved(const struct demux_geqcb *g, uint64_t *next)
+{
+	uint64_t was = *next;
+
+	*next = atomic_load_explicit(&g->next, memory_order_seq_cst);
+	return *next != was;
+}
+
 /* 1706: how many were taken before; false: overflow. */
 static bool take(const struct demux_eq *eq, struct demux_geqcb *g,
 		 enum demux_who who, struct demux_taker *taker,
@@ -158,9 +170,10 @@ static bool take(const struct demux_eq *eq, struct demux_geqcb *g,
 	uint64_t next = atomic_load_explicit(&g->next, memory_order_acquire);
 
 	do {
+		while (is_full(eq, next))
+			if (!has_moved(g, &next))
+				return false;
 		*before = next >> DEMUX_NUMBER_SHIFT;
-		if (is_marked(demux_eq_slot(eq, *before)))
-			return false;
 		atomic_store_explicit(&taker->next, next, memory_order_release);
 		atomic_store_explicit(&taker->geqcb, eq->handle,
 				      memory_order_release);
@@ -184,7 +197,7 @@ static void fill(const struct demux_eq *eq, uint64_t before,
 	eqe->detail = htole64(event->detail);
 	/* D2: seq_cst, pairs with K3 in hca_take_event() */
 	atomic_store_explicit(&eqe->mark,
-			      htole64(demux_handle((uint32_t)(before + 1), 1)),
+			      htole64(HCA_EQE_VALID | (uint32_t)(before + 1)),
 			      memory_order_seq_cst);
 }
 
@@ -215,7 +228,7 @@ struct demux_result demux_eq_put(const struct demux_eq *eq,
 	atomic_store_explicit(&taker->geqcb, 0, memory_order_release);
 	set_asb(eq);
 	if (!is_queued(eq, before))
-		result.signal = signal_guest(t, eq->gisa, eq->isc);
+		result.signal = demux_signal_guest(t, eq->gisa, eq->isc);
 	result.number = before + 1;
 	return result;
 }
@@ -288,12 +301,13 @@ static struct demux_result refill(const struct demux_eq *eq,
 {
 	const struct hca_eqe event = noted(taker);
 
-	if (le32toh(demux_eq_slot(eq, before)->number) !=
+	if ((uint32_t)le64toh(atomic_load_explicit(
+		    &demux_eq_slot(eq, before)->mark, memory_order_seq_cst)) !=
 	    (uint32_t)(before + 1))
 		fill(eq, before, &event);
 	set_asb(eq);
 	return (struct demux_result){
-		.signal = signal_guest(t, eq->gisa, eq->isc),
+		.signal = demux_signal_guest(t, eq->gisa, eq->isc),
 		.gisa = demux_index(eq->gisa),
 		.isc = eq->isc,
 		.number = before + 1,

@@ -35,16 +35,18 @@ static inline bool hca_take_event(struct hca_reader *r, struct hca_eqe *eqe)
 {
 	struct hca_eqe *at =
 		(struct hca_eqe *)r->entries + (r->next & (r->n - 1));
-
 	/* K3: seq_cst, pairs with R1 */
-	if (!atomic_load_explicit(&at->valid, memory_order_seq_cst))
+	uint64_t mark = atomic_load_explicit(&at->mark, memory_order_seq_cst);
+
+	if (!(le64toh(mark) & HCA_EQE_VALID))
 		return false;
 	eqe->token = le64toh(at->token);
 	eqe->handle = le32toh(at->handle);
 	eqe->event = le32toh(at->event);
 	eqe->detail = le64toh(at->detail);
 	/* K2: seq_cst, pairs with R2 */
-	atomic_store_explicit(&at->valid, 0, memory_order_seq_cst);
+	atomic_store_explicit(&at->mark, mark & ~htole64(HCA_EQE_VALID),
+			      memory_order_seq_cst);
 	r->next++;
 	return true;
 }

@@ -52,7 +52,7 @@ static bool is_pending(const struct hca_eq *eq, const struct hca_recorded *r)
 		return false;
 	eqe = hca_slot(&eq->object, &eq->ring, r->number - 1);
 	/* R2: seq_cst, pairs with K2 in hca_take_event() */
-	return eqe && atomic_load_explicit(&eqe->valid, memory_order_seq_cst);
+	return eqe && hca_eqe_is_valid(eqe);
 }
 
 static void eq_failed(struct hca_eq *eq, const char *what)
@@ -74,7 +74,7 @@ static bool add(struct hca_eq *eq, const struct hca_eqe *from)
 		eq_failed(eq, "event queue in no memory");
 		return false;
 	}
-	if (atomic_load_explicit(&eqe->valid, memory_order_acquire)) {
+	if (hca_eqe_is_valid(eqe)) {
 		eq_failed(eq, "event queue overflows");
 		return false;
 	}
@@ -82,9 +82,9 @@ static bool add(struct hca_eq *eq, const struct hca_eqe *from)
 	eqe->handle = htole32(from->handle);
 	eqe->event = htole32(from->event);
 	eqe->detail = htole64(from->detail);
-	eqe->number = 0;
 	/* R1: seq_cst, pairs with K3 in hca_take_event() */
-	atomic_store_explicit(&eqe->valid, htole32(1), memory_order_seq_cst);
+	atomic_store_explicit(&eqe->mark, htole64(HCA_EQE_VALID),
+			      memory_order_seq_cst);
 	eq->ring.written++;
 	eq->recorded++;
 	return true;

@@ -10,6 +10,9 @@
 #ifndef IOVKIT_HCA_REGS_H
 #define IOVKIT_HCA_REGS_H
 
+#include <endian.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -227,20 +230,22 @@ struct hca_eqe {
 	uint32_t handle; /* of the resource; 0: partition */
 	uint32_t event;  /* enum hca_event */
 	uint64_t detail;
-	union {
-		struct {
-			uint32_t number; /* of an entry that was forwarded
-					  * (demux.h); else 0 */
-			_Atomic uint32_t valid;
-		};
-		_Atomic uint64_t mark; /* both, when they are set at once */
-	};
+	/* HCA_EQE_VALID, and below the number of an entry that was forwarded
+	 * (demux.h), which the consumer leaves there. */
+	_Atomic uint64_t mark;
 };
+#define HCA_EQE_VALID (1ull << 32)
 _Static_assert(sizeof(struct hca_eqe) == 32, "EQE");
 _Static_assert(offsetof(struct hca_eqe, handle) == 8, "EQE");
 _Static_assert(offsetof(struct hca_eqe, event) == 12, "EQE");
 _Static_assert(offsetof(struct hca_eqe, detail) == 16, "EQE");
-_Static_assert(offsetof(struct hca_eqe, number) == 24, "EQE");
-_Static_assert(offsetof(struct hca_eqe, valid) == 28, "EQE");
+_Static_assert(offsetof(struct hca_eqe, mark) == 24, "EQE");
+
+/* All looks at a mark, and all that sets or clears one, are seq_cst. */
+static inline bool hca_eqe_is_valid(const struct hca_eqe *eqe)
+{
+	return le64toh(atomic_load_explicit(&eqe->mark, memory_order_seq_cst)) &
+	       HCA_EQE_VALID;
+}
 
 #endif

@@ -82,7 +82,7 @@ static bool holds_events(const struct hca_eq *eq)
 	if (!hca_may_dma(&eq->object))
 		return true; /* the interrupt waits for that too */
 	eqe = hca_slot(&eq->object, &eq->ring, eq->ring.written - 1);
-	return eqe && atomic_load_explicit(&eqe->valid, memory_order_seq_cst);
+	return eqe && hca_eqe_is_valid(eqe);
 }
 
 void hca_expire(struct hca *hca)

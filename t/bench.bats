@@ -79,6 +79,17 @@ measure() {
 	assert_output '["direct-access",0,true]'
 }
 
+@test "event-demux measures the forwarder, epoll and a scan" {
+	[[ ! ${IOVKIT_SANITIZERS:-} ]] || skip "a time under sanitizers is none"
+	[[ $(nproc) -ge 2 ]] || skip "it needs two CPUs"
+	measure event-demux 1 0,1 20
+	run -0 jq -ce '[.bench, (.ns_per_event | keys), ([.ns_per_event[],
+		.epoll_ns_per_event["64"], .epoll_ns_per_event["4096"],
+		.poll_p99_ns, .scan_p99_ns, .ratio_guests, .ratio_epoll,
+		.ratio_scan] | all(. > 0))]' <<<"${lines[-1]}"
+	assert_output '["event-demux",["1","1024","4096","64","65536"],true]'
+}
+
 @test "pf-reset measures all nine pairs" {
 	[[ ! ${IOVKIT_SANITIZERS:-} ]] || skip "a time under sanitizers is none"
 	measure pf-reset --quick

@@ -279,6 +279,16 @@ race() {
 	assert_output "hca_race: delay: 200000 completions"
 }
 
+@test "adapter, firmware, level 2 and guests as threads: no event is left behind" {
+	run -0 race demux_race threads
+	assert_output "demux_race: threads: 90000 completions"
+}
+
+@test "a firmware that is killed again and again leaves no event behind" {
+	run -0 race demux_race killed
+	assert_output "demux_race: killed: 90000 completions"
+}
+
 @test "a mark that is looked at without acquire is noticed there" {
 	run -66 race hca_race relaxed
 	assert_output --partial "data race"

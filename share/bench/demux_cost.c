@@ -242,14 +242,14 @@ static double send_lone(struct demux_bench *b, bool scan, uint32_t queue)
 	double ns = -now_ns();
 
 	if (scan)
-		atomic_store_explicit(&slot->valid, 1, memory_order_seq_cst);
+		atomic_store_explicit(&slot->mark, htole64(HCA_EQE_VALID),
+				      memory_order_seq_cst);
 	else
 		demux_bench_record(b, queue);
 	if (scan)
 		await_turn(b, queue + 1);
 	else
-		while (!atomic_load_explicit(&slot->valid,
-					     memory_order_seq_cst))
+		while (!hca_eqe_is_valid(slot))
 			;
 	ns += now_ns();
 	if (scan)
@@ -265,8 +265,7 @@ static void scan_all(struct demux_bench *b)
 	uint32_t i;
 
 	for (i = 0; i < b->queues; i++)
-		if (atomic_load_explicit(&demux_bench_slot(b, i)->valid,
-					 memory_order_seq_cst)) {
+		if (hca_eqe_is_valid(demux_bench_slot(b, i))) {
 			give_turn(b, i + 1);
 			await_turn(b, 0);
 			b->reader[i].next++;

@@ -190,7 +190,8 @@ void demux_bench_record(struct demux_bench *b, uint32_t queue)
 	eqe->handle = htole32(queue);
 	eqe->event = htole32(HCA_EVENT_COMPLETION);
 	eqe->detail = 0;
-	atomic_store_explicit(&eqe->valid, htole32(1), memory_order_seq_cst);
+	atomic_store_explicit(&eqe->mark, htole64(HCA_EQE_VALID),
+			      memory_order_seq_cst);
 	atomic_store_explicit(&b->shared->psb, 1, memory_order_seq_cst);
 }
 

@@ -357,8 +357,8 @@ static void die_at(struct demux_rig *r, enum demux_who who, enum death at)
 	*eqe = (struct hca_eqe){ .token = RIG_TOKEN,
 				 .handle = RIG_HANDLE,
 				 .event = HCA_EVENT_COMPLETION,
-				 .number = (uint32_t)(next >> 16) + 1,
-				 .valid = 1 };
+				 .mark = HCA_EQE_VALID |
+					 ((next >> DEMUX_NUMBER_SHIFT) + 1) };
 	if (at == CONSUMED)
 		CHECK(demux_rig_consume(r, 0, &got));
 }
@@ -422,7 +422,7 @@ static void test_death_of_group(void)
 	demux_rig_complete(&r, 2);
 	demux_rig_complete(&r, 3);
 	atomic_store(&r.t.record->taker[DEMUX_FIRMWARE].taken, 3);
-	((struct hca_eqe *)(r.memory + RIG_RING))[1].valid = 0;
+	((struct hca_eqe *)(r.memory + RIG_RING))[1].mark = 0;
 	r.n_told = 0;
 	demux_rig_forwarder(&r);
 	CHECK_INT(r.n_told, 2);

@@ -100,7 +100,7 @@ void demux_rig_record(struct demux_rig *r, uint64_t token, uint32_t handle,
 	eqe->event = htole32(event);
 	eqe->detail =
 		htole64(event == HCA_EVENT_CQ_ERROR ? HCA_FAULT_OVERFLOW : 0);
-	atomic_store(&eqe->valid, htole32(1));
+	atomic_store(&eqe->mark, htole64(HCA_EQE_VALID));
 }
 
 void demux_rig_complete(struct demux_rig *r, unsigned i)

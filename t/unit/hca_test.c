@@ -458,7 +458,7 @@ static void test_eq_overflow(void)
 	slot = (struct hca_eqe *)(r->memory[2] + EQ_AT);
 	end_deliver(&a, &b);
 	end_check_event(&b, HCA_EVENT_COMPLETION, 0x7002, 0);
-	slot[1].valid = 1; /* as one that is not consumed */
+	slot[1].mark = HCA_EQE_VALID; /* as one that is not consumed */
 	slot[1].token = 0x1234;
 	end_deliver(&a, &b);
 	CHECK_INT(rig_load(r, 2, b.eq, HCA_STATE), HCA_ERROR);
