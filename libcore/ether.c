@@ -39,6 +39,7 @@ int ether_init(struct ether *e, const uint8_t mac[ETHER_MAC_SIZE],
 	e->ops = ops;
 	e->arg = arg;
 	memcpy(e->mac, mac, sizeof(e->mac));
+	memcpy(e->permanent_mac, mac, sizeof(e->mac));
 	e->state = ETHER_START;
 	return 0;
 }
@@ -71,6 +72,7 @@ void ether_reset(struct ether *e)
 	e->address = e->length = e->destination = 0;
 	e->rx_address = e->rx_length = e->rx_size = 0;
 	e->first = e->stored = 0;
+	memcpy(e->mac, e->permanent_mac, sizeof(e->mac));
 	e->status = e->irq_enable = 0;
 	update_irq(e);
 }
@@ -83,6 +85,14 @@ static uint64_t mac_value(const uint8_t *mac)
 	for (i = ETHER_MAC_SIZE; i--;)
 		value = value << 8 | mac[i];
 	return value;
+}
+
+static void set_mac(struct ether *e, uint64_t value)
+{
+	unsigned i;
+
+	for (i = 0; i < ETHER_MAC_SIZE; i++)
+		e->mac[i] = (uint8_t)(value >> 8 * i);
 }
 
 /* Receiving. */
@@ -139,6 +149,8 @@ void ether_receive(struct ether *e, const uint8_t *frame, uint32_t size)
 	if (size < ETHER_ADDRESSES + ETHER_MESSAGE_MIN ||
 	    size > ETHER_FRAME_MAX)
 		return;
+	if (!mac_value(e->mac))
+		return;
 	if (!(frame[0] & GROUP) && memcmp(frame, e->mac, sizeof(e->mac)))
 		return;
 	if (!store(e, frame, size)) {
@@ -180,7 +192,8 @@ static bool make_frame(struct ether *e)
 static bool send_message(struct ether *e)
 {
 	uint32_t size = ETHER_ADDRESSES + (uint32_t)e->length;
-	bool own = e->destination == mac_value(e->mac);
+	uint64_t mac = mac_value(e->mac);
+	bool own = mac && e->destination == mac;
 
 	if (e->state != ETHER_END || (own && e->stored == ETHER_STORE))
 		return false;
@@ -297,6 +310,9 @@ bool ether_write(struct ether *e, uint32_t offset, uint64_t value)
 	case ETHER_RX_LENGTH:
 		e->rx_length = value;
 		ether_run(e);
+		return true;
+	case ETHER_MAC:
+		set_mac(e, value);
 		return true;
 	case ETHER_IRQ_ENABLE:
 		e->irq_enable = value & ETHER_STATUS_EVENTS;

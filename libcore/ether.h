@@ -54,7 +54,7 @@ struct ether_message {
 struct ether {
 	const struct ether_ops *ops;
 	void *arg;
-	uint8_t mac[ETHER_MAC_SIZE];
+	uint8_t mac[ETHER_MAC_SIZE], permanent_mac[ETHER_MAC_SIZE];
 	enum ether_state state;
 	uint64_t address, length, destination; /* CSR A, B, C */
 	uint64_t status;                       /* of ETHER_STATUS_EVENTS */

@@ -45,7 +45,9 @@
 #define ETHER_RX_LENGTH  0x28 /* rw: 0 when a message lies there */
 #define ETHER_RX_SIZE    0x30 /* ro: of the last message */
 
-#define ETHER_MAC        0x38       /* ro: byte 0 in bits 0-7 */
+/* Byte 0 in bits 0-7; 0: nothing is received.  A reset puts the permanent one
+ * back. */
+#define ETHER_MAC        0x38       /* rw */
 #define ETHER_IRQ_ENABLE 0x40       /* rw: of ETHER_STATUS_EVENTS */
 #define ETHER_ID         0x48       /* ro: ETHER_ID_VALUE */
 #define ETHER_ID_VALUE   0x45564f49 /* "IOVE" */

@@ -542,7 +542,11 @@ irq_enable() {
 		nic0: iovdev --vfs 1
 		ether0: iovdev --type ether
 		ether1: iovdev --type ether
-		hv: hvmon --device ether0=vm1
+		ether2: iovdev --type ether
+		com0: iovdev --type uart
+		com1: iovdev --type uart
+		hv: hvmon --device ether0=vm1 --device ether2=vm1 \
+			--device com0=vm1
 	END
 	run -69 switch_device virtualize ether7
 	assert_output --partial "no device 'ether7'"
@@ -552,6 +556,17 @@ irq_enable() {
 	assert_output --partial "no guest has ether1"
 	run -75 switch_device devirtualize ether0
 	assert_output --partial "ether0 is direct already"
+	run -69 switch_device virtualize ether0 --behind ether7
+	assert_output --partial "no device 'ether7'"
+	run -75 switch_device virtualize ether0 --behind ether0
+	assert_output --partial "ether0 stands behind itself"
+	run -75 switch_device virtualize ether0 --behind com0
+	assert_output --partial "com0 and ether0 are incompatible"
+	run -75 switch_device virtualize com0 --behind com1
+	assert_output --partial "no uart can stand behind another"
+	run -75 switch_device virtualize ether0 --behind ether2
+	assert_output --partial "ether2 is a guest's"
+	assert_equal "$(DEVICE=ether0 devices mode)" direct
 	run -64 switch_device virtualize ether0 --hold log
 	assert_output --partial "virtualize holds off by pause or lock"
 	switch_device virtualize ether0
@@ -697,4 +712,212 @@ away() {
 		stop "guest$guest"
 	done
 	machine_stop
+}
+
+# A card that vm1 has, and one that nobody has.
+two_cards() {
+	machine_start <<-END
+		bridge: rootbridge --exception-timeout 0
+		ether0: iovdev --type ether --lan pcap:$T/lan0
+		ether1: iovdev --type ether --lan pcap:$T/lan1
+		hv: hvmon --device ether0=vm1
+	END
+}
+
+# card DEVICE FIELD: of the device's own table.
+card() {
+	rpc "$1" show '["device-ether"]' |
+		jq -re --arg field "$2" '.rows[0][$field] | tostring'
+}
+
+card_is() {
+	[[ $(card "$1" "$2") == "$3" ]]
+}
+
+assigned() {
+	rpc bridge show '["functions"]' | jq -re --arg name "$1/pf0" \
+		'.rows[] | select(.function == $name) | .vm // "-" | tostring'
+}
+
+@test "virtualize: another real card stands behind the one that the guest sees" {
+	local n
+	two_cards
+	start guest1 guestd --vm 1 --name=vm1 --messages=size=60-1514
+	await workload.started
+	for n in 1 2 3; do
+		run -0 switch virtualize --behind ether1
+		await virtual.behind ".n > ${AT:=0} and .behind == \"ether1\""
+		assert_equal "$(devices behind)" ether1
+		wait_until "$PATIENCE" more_messages
+		# Whoever sends is the other one.
+		sent=$(card ether0 sent)
+		wait_until "$PATIENCE" more_messages
+		assert_equal "$(card ether0 sent)" "$sent"
+		run -0 switch devirtualize --limit 0
+		assert_output --partial "mode direct"
+		wait_until "$PATIENCE" more_messages
+		AT=$(events 'select(.ev == "behind.released") | .n' | tail -n 1)
+	done
+	all_there
+	run -0 cards illegal
+	assert_output 0
+	run -0 cards resets
+	assert_output 0
+	stop guest1
+	machine_stop
+}
+
+# Nobody has it, and it stands behind none; the guest sees its own only.
+is_nobodys() {
+	[[ $(rpc bridge show '["functions"]' | jq -r --arg name "$1/pf0" \
+		'.rows[] | select(.function == $name) | .vm // "-"') == - ]] &&
+		[[ $(DEVICE=$1 devices mode) == direct ]] &&
+		[[ $(rpc vm1 show '["cards"]' | jq '.rows | length') == 1 ]]
+}
+
+# strike_behind POINT VERB: kill the hypervisor there, and have the next one.
+strike_behind() {
+	local victim
+	victim=$(pid hv)
+	echo "# $*"
+	iovctl at hv "$1=kill" >"$T/at"
+	if [[ $2 == virtualize ]]; then
+		rpc_raw hv virtualize '{"device":"ether0","behind":"ether1"}'
+	else
+		rpc_raw hv devirtualize '["ether0", "block", "0"]'
+	fi >"$T/answer" || true
+	wait_until "$PATIENCE" is_gone "$victim"
+	iovctl start hv >/dev/null
+	wait_until "$PATIENCE" is state ready
+	wait_until "$PATIENCE" more_messages
+}
+
+leans() {
+	[[ $(devices behind) == ether1 ]]
+}
+
+@test "virtualize: a hypervisor killed at any point of putting another card behind" {
+	local point
+	two_cards
+	start guest1 guestd --vm 1 --name=vm1 --messages
+	await workload.started
+	while read -r point; do
+		[[ $point == behind.release ]] ||
+			strike_behind "$point" virtualize
+		to direct devirtualize --limit 0
+		wait_until "$PATIENCE" is_nobodys ether1
+		[[ $point == behind.@(part|switch|release) ]] || continue
+		switch virtualize --behind ether1
+		wait_until "$PATIENCE" leans
+		strike_behind "$point" devirtualize
+		to direct devirtualize --limit 0
+		wait_until "$PATIENCE" is_nobodys ether1
+	done < <(hvmon --list-points | awk '$1 ~ /^behind\./ { print $1 }')
+	run -0 rpc vm1 report
+	assert_output --partial '"corrupted":0'
+	assert_output --partial '"reordered":0'
+	stop guest1
+	machine_stop
+}
+
+@test "virtualize: a card that stands behind is lost, taken away, or its guest dies" {
+	two_cards
+	start guest1 guestd --vm 1 --name=vm1 --messages
+	await workload.started
+	switch virtualize --behind ether1
+	wait_until "$PATIENCE" leans
+	wait_until "$PATIENCE" more_messages
+	run -75 iovctl connect ether1 vm1
+	assert_output --partial "ether1 stands behind ether0"
+	run -0 rpc_error hv allocate '["ether1/pf0", "vm2"]'
+	assert_output --partial "ether1 stands behind ether0"
+	# Pulled out: the guest's own does its own work again.
+	iovctl remove ether1
+	await virtual.behind-lost
+	wait_until "$PATIENCE" more_messages
+	iovctl start ether1 >/dev/null
+	wait_until "$PATIENCE" is_nobodys ether1
+	# Its guest dies; the next one's memory is out of its reach.
+	leans_anew
+	stop guest1 KILL 137
+	await vm.reset.done
+	SEEN=
+	start guest1 guestd --vm 1 --name=vm1 --messages
+	wait_until "$PATIENCE" more_messages
+	wait_until "$PATIENCE" is_nobodys ether1
+	# An operator resets either.
+	leans_anew
+	iovctl reset ether1/pf0
+	wait_until "$PATIENCE" more_messages
+	wait_until "$PATIENCE" is_nobodys ether1
+	leans_anew
+	iovctl reset ether0/pf0
+	wait_until "$PATIENCE" more_messages
+	wait_until "$PATIENCE" is_nobodys ether1
+	# It is given to somebody else.
+	leans_anew
+	stop guest1
+	run -0 rpc hv free '["ether0/pf0"]'
+	run -0 rpc hv allocate '["ether0/pf0", "vm2"]'
+	run -0 timeout $((PATIENCE * 3)) guestd --vm 2 --once \
+		--messages=count=100
+	machine_stop
+}
+
+leans_anew() {
+	is mode direct || switch devirtualize --limit 0
+	switch virtualize --behind ether1
+	wait_until "$PATIENCE" leans
+	wait_until "$PATIENCE" more_messages
+}
+
+# from FILE: addresses of who sent in it.
+from() {
+	tcpdump -ner "$1" 2>/dev/null | awk '{ print $2 }' | sort -u
+}
+
+@test "virtualize: the card that stands behind has the address, the buffer and the line" {
+	local csr mac
+	two_cards
+	by_hand
+	step "read 0 $((BAR + 56)) 6"
+	mac=$REPLY
+	# A buffer at 0x2000.
+	step "write 0 $((BAR + 32)) 0020000000000000"
+	step "write 0 $((BAR + 40)) 0020000000000000"
+	switch virtualize --behind ether1
+	for csr in A B C; do
+		step "$(csr "$csr")"
+	done
+	wait_until "$PATIENCE" sent 1
+	status 05 01
+	wait_until "$PATIENCE" leans
+	for csr in A B C; do
+		step "$(csr "$csr")"
+	done
+	wait_until "$PATIENCE" card_is ether1 sent 1
+	status 05 01
+	assert_equal "$(card ether1 rx_length)" 8192
+	# To itself, by the other card.
+	step "$(csr A)"
+	step "$(csr B)"
+	step "write 0 $((BAR + 16)) ${mac}0000"
+	wait_until "$PATIENCE" card_is ether1 received 1
+	status 07 01
+	step "read 0 $((BAR + 48)) 8"
+	assert_equal "$REPLY" 4c00000000000000
+	step "write 0 $((BAR + 40)) 0020000000000000"
+	switch devirtualize --limit 0
+	assert_equal "$(card ether0 rx_length)" 8192
+	step "read 0 $((BAR + 56)) 6"
+	assert_equal "$REPLY" "$mac"
+	for csr in A B C; do
+		step "$(csr "$csr")"
+	done
+	status 05 01
+	hand_off
+	machine_stop
+	run -0 from "$T/lan1"
+	assert_output "$(from "$T/lan0")"
+	assert_output "$(sed 's/../&:/g;s/:$//' <<<"$mac")"
 }

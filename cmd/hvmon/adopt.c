@@ -248,6 +248,8 @@ static int adopt_give(struct procedure *p)
 	virtual_take_up(p->device);
 	if (p->device->virtual)
 		step_own_interrupt(p, p->device);
+	if (p->device->virtual && virtual_leans(p->device->virtual))
+		step_own_interrupt(p, p->device->virtual->worker);
 	if (!connection_is_open(p->device))
 		step_give(p, p->device, &p->vfs, true);
 	step_management_rows(p, p->device);

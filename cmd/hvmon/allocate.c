@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "cmd/hvmon/behind.h"
 #include "cmd/hvmon/give.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
@@ -165,6 +166,10 @@ void allocate_method(void *arg, struct control_call *call, json_t *params)
 	if (!vf || !vf_is_there(vf)) {
 		control_fail(call, RPC_MISSING, "%s is not there",
 			     control_string(params, "function", ""));
+		return;
+	}
+	if (!behind_is_idle(vf->device, &c)) {
+		control_fail(call, RPC_DENIED, "%s", c.text);
 		return;
 	}
 	if (vf_allocations_add(&hv->allocations, &name, vm, VF_SLOT_NONE,

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/hvmon/behind.h"
 #include "cmd/hvmon/exceptions.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
@@ -62,6 +63,13 @@ static bool writes_command(const struct emulation *e, bool *master)
 	return true;
 }
 
+/* What waits for it, and what stands behind it. */
+static void step_bus_master(struct procedure *p, const struct vf *vf, bool on)
+{
+	step_vf_wait(p, vf, on);
+	step_behind_bus_master(p, vf, on);
+}
+
 static void start_write(struct emulation *e, struct vf_allocation *row,
 			struct vf *vf)
 {
@@ -80,7 +88,7 @@ static void start_write(struct emulation *e, struct vf_allocation *row,
 				  &e->data[runs[i].offset - offset],
 				  runs[i].size);
 	if (writes_command(e, &master))
-		step_vf_wait(&e->p, vf, master);
+		step_bus_master(&e->p, vf, master);
 	if (flr && !vf->number)
 		e->p.vfs.vf[e->p.vfs.n++] = vf;
 	if (flr && vm_tells(e->p.hv, row->vm, &suppressed))

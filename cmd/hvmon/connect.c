@@ -25,6 +25,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cmd/hvmon/behind.h"
 #include "cmd/hvmon/connection_table.h"
 #include "cmd/hvmon/control_signal.h"
 #include "cmd/hvmon/give.h"
@@ -98,6 +99,8 @@ int connect_check(struct hvmon *hv, const char *name, uint32_t vm,
 				"%s has VFs, and is connected with no VM as a "
 				"whole",
 				name);
+	if (!behind_is_idle(device, why))
+		return -EACCES;
 	c = connection_find(hv, name);
 	if (c && c->vm == vm && c->phase == CONNECTION_SETTLED) {
 		if (vm == PLATFORM_VM_NONE)

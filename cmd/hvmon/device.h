@@ -78,8 +78,9 @@ struct device {
 	/* Devices that can be virtualised (virtual.h). */
 	uint32_t regs_bytes;     /* of BAR 0, that are trapped; 0: it cannot */
 	struct virtual *virtual; /* NULL: direct */
+	struct virtual *serves;  /* it stands behind that device; or NULL */
 	bool forwards;           /* direct, but its interrupts come to us */
-	bool look_again;         /* tell the VM when it is adopted */
+	bool look_again;         /* tell the VM (virtual_tell()) */
 	struct hold_guest *hold_guest; /* its driver is asked to rest */
 	int own_irq_fd;                /* own_interrupt.c */
 	struct loop_watch own_irq;

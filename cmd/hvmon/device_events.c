@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "cmd/hvmon/adopt.h"
+#include "cmd/hvmon/behind.h"
 #include "cmd/hvmon/bridge_link.h"
 #include "cmd/hvmon/completion.h"
 #include "cmd/hvmon/config_emulation.h"
@@ -183,6 +184,7 @@ void device_event_removed(struct hvmon *hv, uint16_t pf_bdf)
 	device->contained = false;
 	translation_forget(&hv->translations, pf_bdf);
 	virtual_end(device);
+	behind_lost(device, "it is gone");
 	for (i = 0; i < device->num_vfs; i++) {
 		device->vf[i].contained = false;
 		vf_name(&device->vf[i], &name);

@@ -31,6 +31,8 @@ static const char *mode_of(const struct device *d)
 {
 	if (d->virtual)
 		return "virtual";
+	if (d->serves)
+		return "behind";
 	return d->forwards ? "forward" : "direct";
 }
 
@@ -47,7 +49,8 @@ static json_t *add_virtual(json_t *row, const struct device *d)
 	if (!v)
 		return row;
 	more = json_pack(
-		"{s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I}", "machine",
+		"{s:s*, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I}", "behind",
+		virtual_leans(v) ? v->worker->name : NULL, "machine",
 		searches ? "search" : virtual_machine_name(v), "hold",
 		hold_name(v->hold), "waiting", (int)v->n_kept, "trapped",
 		(json_int_t)v->trapped, "emulated", (json_int_t)v->emulated,

@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cmd/hvmon/behind.h"
 #include "cmd/hvmon/boundary_search.h"
 #include "cmd/hvmon/give.h"
 #include "cmd/hvmon/hold.h"
@@ -65,6 +66,7 @@ static int devirtualize_look(struct procedure *p)
 	if (!p->device->virtual)
 		return step_fail(p, -EALREADY, "%s is direct already",
 				 p->device->name);
+	p->device->virtual->wanted = NULL;
 	return STEP_NEXT;
 }
 
@@ -205,6 +207,26 @@ static int devirtualize_hold(struct procedure *p)
 	if (!p->round)
 		virtual_hold(v, of(p)->hold);
 	return is_at_start(v) ? STEP_NEXT : wait_on(p, v);
+}
+
+/* First it does its own work again. */
+static int devirtualize_return(struct procedure *p)
+{
+	struct virtual *v = p->device->virtual;
+
+	if (!v)
+		return gone(p);
+	/* What stood behind it is to be nobody's before. */
+	if (!virtual_leans(v) && v->record.other) {
+		virtual_wait(v, p);
+		return STEP_AGAIN;
+	}
+	if (!virtual_leans(v))
+		return STEP_NEXT;
+	if (p->round)
+		return correct(p);
+	step_behind_return(p, p->device, of(p)->limit_ns);
+	return STEP_AGAIN;
 }
 
 /* A guest that is asked stops by itself, between two sequences. */
@@ -407,6 +429,7 @@ static void devirtualize_fini(struct procedure *p)
 
 static const struct step devirtualize_steps[] = {
 	{ POINT_NONE, devirtualize_look },
+	{ POINT_NONE, devirtualize_return },
 	{ POINT_DEVIRT_708, devirtualize_limit },
 	{ POINT_NONE, devirtualize_ask },
 	{ POINT_DEVIRT_710, devirtualize_hold },
@@ -428,7 +451,7 @@ static const struct step devirtualize_steps[] = {
 static const struct procedure_desc devirtualize_desc = {
 	.name = "devirtualize",
 	.steps = devirtualize_steps,
-	.cleanup = 15, /* devirtualize_undo */
+	.cleanup = 16, /* devirtualize_undo */
 	.end = devirtualize_end,
 	.fini = devirtualize_fini,
 };

@@ -53,6 +53,8 @@ void ether_take_status(struct virtual *v, uint64_t real)
 	}
 	if (events & (ETHER_STATUS_MESSAGE | ETHER_STATUS_BAD_RX))
 		s->lent = 0;
+	if (events & ETHER_STATUS_MESSAGE)
+		s->size_kept = 0;
 	s->status |= events;
 	virtual_keep_record(v);
 	ether_update_level(v);

@@ -73,14 +73,22 @@ static bool move(struct virtual *v, int csr, uint64_t value)
 	return true;
 }
 
+static void write_device(struct virtual *v, struct procedure *p,
+			 uint32_t offset, uint64_t value)
+{
+	value = htole64(value);
+	step_write(p, virtual_register(v, offset), &value, sizeof(value));
+}
+
 /* Loading. */
 
 static const uint32_t loaded[] = {
 	/* Before and after the status, so that they tell whether the message
 	 * on its way was counted; a buffer that was filled before the status
 	 * is read is told there, if it was not told already. */
-	ETHER_SENT,       ETHER_RX_LENGTH, ETHER_STATUS, ETHER_SENT,
-	ETHER_IRQ_ENABLE, ETHER_CSR_A,     ETHER_CSR_B,  ETHER_CSR_C,
+	ETHER_SENT,       ETHER_RX_LENGTH,  ETHER_STATUS, ETHER_SENT,
+	ETHER_IRQ_ENABLE, ETHER_CSR_A,      ETHER_CSR_B,  ETHER_CSR_C,
+	ETHER_MAC,        ETHER_RX_ADDRESS,
 };
 enum {
 	SENT_BEFORE,
@@ -90,7 +98,9 @@ enum {
 	IRQ_ENABLE,
 	A,
 	B,
-	C
+	C,
+	MAC,
+	RX_ADDRESS
 };
 _Static_assert(sizeof(loaded) / sizeof(*loaded) == VIRTUAL_LOADED, "loaded");
 
@@ -126,7 +136,11 @@ static void load_fresh(struct ether_virtual *s, const uint64_t *value)
 	s->length = value[B];
 	s->destination = value[C];
 	s->irq_enable = value[IRQ_ENABLE] & ETHER_STATUS_EVENTS;
-	s->lent = value[RX_LENGTH] && !(s->status & RECEIVED);
+	s->mac = value[MAC];
+	s->rx_address = value[RX_ADDRESS];
+	s->rx_length = value[RX_LENGTH];
+	s->lent = s->rx_length && !(s->status & RECEIVED);
+	s->receives = s->rx_address || s->rx_length;
 	s->send = sends ? ETHER_SEND_ISSUED : ETHER_SEND_NONE;
 	s->sent_before = value[sends ? SENT_BEFORE : SENT_AFTER];
 }
@@ -206,7 +220,7 @@ static void load_taken_up(struct virtual *v, const uint64_t *value)
 		s->send = ETHER_SEND_ISSUED;
 	if (s->status & RECEIVED)
 		s->lent = 0;
-	if (s->lent && !value[RX_LENGTH]) {
+	if (s->lent && !value[RX_LENGTH] && !s->hand_over) {
 		s->lent = 0;
 		s->status |= ETHER_STATUS_MESSAGE;
 	}
@@ -237,6 +251,20 @@ static int ether_load(struct virtual *v, struct procedure *p, bool taken_up)
 	return STEP_NEXT;
 }
 
+/* What another device had, or this one before it was silenced. */
+static void take_over(struct virtual *v, struct procedure *p)
+{
+	const struct ether_virtual *s = ether_virtual(v);
+
+	if (!v->record.own_mode)
+		write_device(v, p, ETHER_IRQ_ENABLE, s->irq_enable);
+	write_device(v, p, ETHER_MAC, s->mac);
+	if (!s->hand_over)
+		return;
+	write_device(v, p, ETHER_RX_ADDRESS, s->rx_address);
+	write_device(v, p, ETHER_RX_LENGTH, s->lent ? s->rx_length : 0);
+}
+
 static void ether_prefer(struct virtual *v, struct procedure *p)
 {
 	uint64_t all = htole64(ETHER_STATUS_EVENTS);
@@ -244,6 +272,8 @@ static void ether_prefer(struct virtual *v, struct procedure *p)
 	if (v->record.own_mode)
 		step_write(p, virtual_register(v, ETHER_IRQ_ENABLE), &all,
 			   sizeof(all));
+	if (ether_virtual(v)->silenced || ether_virtual(v)->hand_over)
+		take_over(v, p);
 }
 
 static void ether_restore(struct virtual *v, struct procedure *p)
@@ -318,6 +348,25 @@ static void write_irq_enable(struct virtual *v, const struct access *a,
 		virtual_pass(v, a, passed);
 }
 
+/* Of what the device is told: it may be told to another one. */
+static void follow_write(struct virtual *v, uint32_t offset, uint64_t value)
+{
+	struct ether_virtual *s = ether_virtual(v);
+
+	if (offset == ETHER_RX_ADDRESS) {
+		s->rx_address = value;
+	} else if (offset == ETHER_RX_LENGTH) {
+		s->rx_length = value;
+		s->lent = value != 0;
+		s->receives |= s->lent;
+	} else if (offset == ETHER_MAC) {
+		s->mac = value & 0xffffffffffff;
+	} else {
+		return;
+	}
+	virtual_keep_record(v);
+}
+
 static void write_access(struct virtual *v, const struct access *a)
 {
 	int csr = ether_input(v, a);
@@ -334,10 +383,7 @@ static void write_access(struct virtual *v, const struct access *a)
 	} else if (a->offset == ETHER_IRQ_ENABLE) {
 		write_irq_enable(v, a, value);
 	} else {
-		if (a->offset == ETHER_RX_LENGTH) {
-			ether_virtual(v)->lent = value != 0;
-			virtual_keep_record(v);
-		}
+		follow_write(v, a->offset, value);
 		virtual_pass(v, a, passed);
 	}
 }
@@ -382,6 +428,10 @@ static bool read_register(struct virtual *v, uint32_t offset, uint64_t *value)
 	case ETHER_IRQ_ENABLE:
 		*value = s->irq_enable;
 		return true;
+	case ETHER_RX_SIZE:
+		if (s->size_kept)
+			*value = s->rx_size;
+		return s->size_kept;
 	case ETHER_STATUS:
 		*value = read_status(v, *value);
 		return true;
@@ -464,6 +514,63 @@ static bool ether_is_quiet(const struct virtual *v)
 	return !v->driving && !(s->status & wanted);
 }
 
+/* Another device. */
+
+/* While a buffer is lent, no message lies in the card's store. */
+static bool ether_may_part(const struct virtual *v)
+{
+	const struct ether_virtual *s = ether_virtual(v);
+
+	return s->lent || !s->receives;
+}
+
+static void ether_part(struct virtual *v, struct procedure *p)
+{
+	ether_virtual(v)->silenced = true;
+	virtual_keep_record(v);
+	write_device(v, p, ETHER_MAC, 0);
+	write_device(v, p, ETHER_IRQ_ENABLE, 0);
+	step_read(p, virtual_register(v, ETHER_RX_SIZE), &v->loaded[RX_LENGTH],
+		  sizeof(uint64_t));
+	step_read(p, virtual_register(v, ETHER_STATUS), &v->loaded[STATUS],
+		  sizeof(uint64_t));
+}
+
+static bool ether_has_parted(struct virtual *v)
+{
+	struct ether_virtual *s = ether_virtual(v);
+
+	ether_take_status(v, le64toh(v->loaded[STATUS]));
+	if (!ether_may_part(v))
+		return false;
+	if (!s->size_kept)
+		s->rx_size = le64toh(v->loaded[RX_LENGTH]);
+	s->size_kept = s->hand_over = true;
+	return true;
+}
+
+static void ether_loaded(struct virtual *v)
+{
+	struct ether_virtual *s = ether_virtual(v);
+
+	if (!s->silenced && !s->hand_over)
+		return;
+	s->silenced = s->hand_over = false;
+	virtual_keep_record(v);
+}
+
+/* Nobody knows whether it sent what it had. */
+static void ether_lost(struct virtual *v)
+{
+	struct ether_virtual *s = ether_virtual(v);
+
+	if (s->send == ETHER_SEND_ISSUED) {
+		s->send = ETHER_SEND_NONE;
+		s->status |= ETHER_STATUS_BAD_SEND;
+	}
+	s->hand_over = true;
+}
+
 const struct emulator ether_emulator = {
 	.name = "ether",
 	.vendor = ETHER_VENDOR_ID,
@@ -482,10 +589,15 @@ const struct emulator ether_emulator = {
 	.ask = ether_ask,
 	.load = ether_load,
 	.prefer = ether_prefer,
+	.loaded = ether_loaded,
 	.reset = ether_was_reset,
 	.access = ether_access,
 	.drive = ether_drive_now,
 	.is_done = ether_is_done,
 	.is_quiet = ether_is_quiet,
+	.may_part = ether_may_part,
+	.part = ether_part,
+	.has_parted = ether_has_parted,
+	.lost = ether_lost,
 	.restore = ether_restore,
 };

@@ -20,8 +20,15 @@ struct ether_virtual {
 	uint64_t status;      /* events that the guest has not read */
 	uint64_t irq_enable;  /* the guest's */
 	uint64_t sent_before; /* the device's counter before this message */
-	uint32_t send;        /* enum ether_send */
-	uint32_t lent;        /* a receive buffer is, and no message came */
+	uint64_t mac;
+	uint64_t rx_address, rx_length; /* of the buffer that was lent last */
+	uint64_t rx_size;               /* where size_kept */
+	uint32_t send;                  /* enum ether_send */
+	uint8_t lent;      /* a receive buffer is, and no message came */
+	uint8_t receives;  /* one was lent since the reset */
+	uint8_t size_kept; /* the last message came to another device */
+	uint8_t hand_over; /* the device is to be given what another one had */
+	uint8_t silenced;  /* it may have no address (part) */
 };
 _Static_assert(sizeof(struct ether_virtual) <= VIRTUAL_STATE_MAX, "state");
 

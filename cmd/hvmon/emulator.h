@@ -53,6 +53,8 @@ struct emulator {
 	int (*load)(struct virtual *v, struct procedure *p, bool taken_up);
 	/* Then: set the mode that the monitor prefers.  May be NULL. */
 	void (*prefer)(struct virtual *v, struct procedure *p);
+	/* All that is done.  May be NULL. */
+	void (*loaded)(struct virtual *v);
 	/* The device was reset, and forgot everything. */
 	void (*reset)(struct virtual *v);
 
@@ -68,6 +70,16 @@ struct emulator {
 	/* 710: the guest has to take something first that our driver took from
 	 * the device; until then it goes on.  May be NULL. */
 	bool (*goes_on)(const struct virtual *v);
+	/* Another device of this kind is to do the work (behind.h).  NULL:
+	 * none can.  May it be taken from this one now: nothing is in it that
+	 * the guest would miss; then silence it and ask for registers; whether
+	 * nothing came meanwhile, and the next device is to be given what this
+	 * one had, when it is loaded. */
+	bool (*may_part)(const struct virtual *v);
+	void (*part)(struct virtual *v, struct procedure *p);
+	bool (*has_parted)(struct virtual *v);
+	/* The one that did the work is gone, and another one is loaded. */
+	void (*lost)(struct virtual *v);
 	/* Before 720: the mode is the guest's again, its changes included, and
 	 * our driver does no more. */
 	void (*restore)(struct virtual *v, struct procedure *p);

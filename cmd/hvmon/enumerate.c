@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "cmd/hvmon/adopt.h"
+#include "cmd/hvmon/behind.h"
 #include "cmd/hvmon/bridge_link.h"
 #include "cmd/hvmon/config_emulation.h"
 #include "cmd/hvmon/connect.h"
@@ -226,6 +227,7 @@ static int scan_start(struct procedure *p)
 	TAILQ_FOREACH (device, &p->hv->devices, entry)
 		if (adopt_is_running(device))
 			adopt_reserve(p->hv, device);
+	behind_adopt(p->hv);
 	step_guards_left(p);
 	TAILQ_FOREACH (device, &p->hv->devices, entry)
 		device_attach(p->hv, device, false);

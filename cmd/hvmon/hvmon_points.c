@@ -225,6 +225,14 @@ const struct point_desc hvmon_points[] = {
 	POINT(DEVIRT_718, "devirt.718", "give them back to the guest"),
 	POINT(DEVIRT_720, "devirt.720", "stop trapping the guest's accesses"),
 	POINT(DEVIRT_722, "devirt.722", "enable interrupts"),
+
+	POINT(BEHIND_PREPARE, "behind.prepare", "reset the device to come"),
+	POINT(BEHIND_ASSIGN, "behind.assign", "let it reach the VM's memory"),
+	POINT(BEHIND_ENABLE, "behind.enable", "enable it, interrupts are ours"),
+	POINT(BEHIND_PART, "behind.part",
+	      "between two sequences, silence the present one"),
+	POINT(BEHIND_SWITCH, "behind.switch", "the next one does the work"),
+	POINT(BEHIND_RELEASE, "behind.release", "reset one that did it"),
 };
 _Static_assert(sizeof(hvmon_points) / sizeof(hvmon_points[0]) == POINT_N,
 	       "every point has a row");

@@ -171,6 +171,14 @@ enum hvmon_point {
 	POINT_DEVIRT_720,
 	POINT_DEVIRT_722,
 
+	/* Another device behind the one that a guest sees (behind.c). */
+	POINT_BEHIND_PREPARE,
+	POINT_BEHIND_ASSIGN,
+	POINT_BEHIND_ENABLE,
+	POINT_BEHIND_PART,
+	POINT_BEHIND_SWITCH,
+	POINT_BEHIND_RELEASE,
+
 	POINT_NONE, /* a step without a point */
 	POINT_N = POINT_NONE
 };

@@ -72,6 +72,7 @@ static const struct control_param virtualize_params[] = {
 	{ "mode", 's', true, "own or adopt" },
 	{ "illegal", 's', true, "drop or abort" },
 	{ "watch", 'i', true, "whole sequences before emulation (1)" },
+	{ "behind", 's', true, "device that does the work" },
 	{ NULL },
 };
 
@@ -127,19 +128,11 @@ static const struct control_column vf_allocation_columns[] = {
 };
 
 static const struct control_column device_columns[] = {
-	{ "device", "DEVICE" },
-	{ "bdf", "BDF" },
-	{ "state", "STATE" },
-	{ "driver", "DRIVER" },
-	{ "link", "LINK" },
-	{ "num_vfs", "VFS" },
-	{ "total_vfs", "TOTAL" },
-	{ "bars", "BARS" },
-	{ "vf_bars", "VF BARS" },
-	{ "adopted", "ADOPTED" },
-	{ "mode", "MODE" },
-	{ "machine", "MACHINE" },
-	{ NULL },
+	{ "device", "DEVICE" },   { "bdf", "BDF" },   { "state", "STATE" },
+	{ "driver", "DRIVER" },   { "link", "LINK" }, { "num_vfs", "VFS" },
+	{ "total_vfs", "TOTAL" }, { "bars", "BARS" }, { "vf_bars", "VF BARS" },
+	{ "adopted", "ADOPTED" }, { "mode", "MODE" }, { "machine", "MACHINE" },
+	{ "behind", "BEHIND" },   { NULL },
 };
 
 static const struct control_column link_columns[] = {

@@ -70,6 +70,8 @@ static void on_interrupt(void *arg, uint32_t events)
 	/* Of a direct device: --irq forward, or it came just before 716. */
 	if (device->virtual)
 		virtual_interrupt(device->virtual);
+	else if (device->serves)
+		virtual_interrupt(device->serves);
 	else
 		interrupt_pass(device);
 }

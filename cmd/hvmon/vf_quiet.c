@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "cmd/hvmon/behind.h"
 #include "cmd/hvmon/device.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
@@ -22,10 +23,12 @@ int vfs_bus_master_off(struct procedure *p)
 {
 	unsigned i;
 
-	for (i = 0; i < p->vfs.n; i++)
+	for (i = 0; i < p->vfs.n; i++) {
+		step_behind_cut(p, p->vfs.vf[i]);
 		if (!is_away(p->vfs.vf[i]))
 			step_config_write16(p, p->vfs.vf[i]->bdf, PCI_COMMAND,
 					    PCI_COMMAND_INTX_DISABLE);
+	}
 	return STEP_NEXT;
 }
 

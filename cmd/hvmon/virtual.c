@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/hvmon/behind.h"
 #include "cmd/hvmon/boundary_search.h"
 #include "cmd/hvmon/exceptions.h"
 #include "cmd/hvmon/hold.h"
@@ -40,7 +41,7 @@ struct virtual *virtual_new(struct device *device, enum virtual_phase phase)
 	if (!v)
 		abort();
 	v->hv = device->hv;
-	v->device = device;
+	v->device = v->worker = device;
 	v->emulator = emulator_find(pci_get16(device->config, PCI_VENDOR_ID),
 				    pci_get16(device->config, PCI_DEVICE_ID));
 	STAILQ_INIT(&v->kept);
@@ -126,7 +127,8 @@ static void leave(struct device *device)
 
 	virtual_forget_kept(v);
 	device->virtual = NULL;
-	v->device = NULL;
+	v->worker->serves = NULL;
+	v->device = v->wanted = NULL;
 	loop_defer_cancel(&v->changed);
 	loop_timer_cancel(&v->look);
 	virtual_get(v);
@@ -138,7 +140,8 @@ void virtual_end(struct device *device)
 {
 	if (!device->virtual)
 		return;
-	virtual_forget(device);
+	if (!behind_end(device->virtual))
+		virtual_forget(device);
 	leave(device);
 	translation_allow(device, true);
 }
@@ -165,7 +168,12 @@ struct vf_allocation *virtual_row(const struct virtual *v)
 
 uint64_t virtual_register(const struct virtual *v, uint32_t offset)
 {
-	return v->device->bar[0] + offset;
+	return v->worker->bar[0] + offset;
+}
+
+bool virtual_leans(const struct virtual *v)
+{
+	return v->device && v->worker != v->device;
 }
 
 const char *virtual_machine_name(const struct virtual *v)

@@ -22,7 +22,7 @@ struct virtual;
 
 #define ACCESS_LARGEST 64u /* bytes; larger ones are refused */
 #define ACCESS_MAX     80u /* with what is read around them */
-#define VIRTUAL_LOADED 8u
+#define VIRTUAL_LOADED 10u
 
 /* An access of the guest to the registers, which waits for its answer. */
 struct access {
@@ -55,6 +55,8 @@ struct virtual
 {
 	struct hvmon *hv;
 	struct device *device; /* NULL: it is over; see users */
+	struct device *worker; /* it does the work: device, or one behind it */
+	struct device *wanted; /* it shall stand behind the device; or NULL */
 	const struct emulator *emulator;
 	struct virtual_record record;
 	bool trapping;  /* 214 is done */
@@ -95,6 +97,8 @@ void virtual_load(struct virtual *v);
 void virtual_was_reset(struct device *device);
 /* 610: a device that is set up is virtual where the option says so. */
 void step_virtual_wished(struct procedure *p, struct device *device);
+/* Its guest is to look at it again: tell it, if that was not done. */
+void virtual_tell(struct device *device);
 /* It is set up or adopted: a virtual one is emulated from here on. */
 void virtual_started(struct device *device);
 /* Adoption: take up what a former hypervisor left, where the bridge's rows say
@@ -134,6 +138,8 @@ void virtual_keep_record(struct virtual *v);
 /* Where its record pair lies; NULL: vm0's memory is too small. */
 void *virtual_room(const struct device *device);
 void virtual_changed(struct virtual *v);
+/* Whether another device does the work. */
+bool virtual_leans(const struct virtual *v);
 /* Machine-physical address of a register of the device that does the work. */
 uint64_t virtual_register(const struct virtual *v, uint32_t offset);
 /* The guest's row of the allocation table; NULL: it is gone. */

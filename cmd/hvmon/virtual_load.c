@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "cmd/hvmon/behind.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/virtual.h"
@@ -34,7 +35,7 @@ static int load_settle(struct procedure *p)
 
 	if (!v)
 		return p->err;
-	step_config_read(p, v->device->bdf, PCI_COMMAND, p->vfs.word,
+	step_config_read(p, v->worker->bdf, PCI_COMMAND, p->vfs.word,
 			 sizeof(p->vfs.word[0]));
 	return STEP_NEXT;
 }
@@ -86,10 +87,14 @@ static void load_end(struct procedure *p)
 	      "device", v->device->name, "taken_up",
 	      (int)((struct load *)p)->taken_up, "why", p->err ? p->why : NULL);
 	v->record.phase = VIRTUAL_EMULATING;
+	if (v->emulator->loaded && !p->err)
+		v->emulator->loaded(v);
 	v->emulator->drive(v, false);
 	if (!v->closing)
 		virtual_run_kept(v);
 	virtual_changed(v);
+	virtual_tell(v->device);
+	behind_start(v);
 }
 
 static void load_fini(struct procedure *p)
@@ -132,8 +137,11 @@ void virtual_was_reset(struct device *device)
 {
 	struct virtual *v = device->virtual;
 
-	if (!v)
+	if (!v) {
+		behind_lost(device, "it was reset");
 		return;
+	}
+	(void)behind_end(v);
 	v->emulator->reset(v);
 	v->record.machine = (uint16_t)v->emulator->start(v);
 	v->record.phase = VIRTUAL_LOADING;

@@ -42,9 +42,10 @@ struct virtual_record {
 	uint32_t vm;
 	uint32_t emulator; /* its number */
 	uint16_t machine;  /* state of the machine */
-	uint16_t own_mode; /* --mode own */
-	uint16_t aborts;   /* illegal accesses end in a target abort */
+	uint8_t own_mode;  /* --mode own */
+	uint8_t aborts;    /* illegal accesses end in a target abort */
 	uint16_t behind;   /* bdf of the device that does the work */
+	uint16_t other;    /* one that is about to, or did; 0: none */
 	uint16_t n_log;
 	uint16_t n_replayed; /* of these, done at the device or about to be */
 	uint8_t state[VIRTUAL_STATE_MAX]; /* the emulator's own */

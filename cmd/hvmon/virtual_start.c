@@ -4,6 +4,7 @@
 #include <config.h>
 
 #include "cmd/hvmon/allocate.h"
+#include "cmd/hvmon/behind.h"
 #include "cmd/hvmon/boundary_search.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/own_interrupt.h"
@@ -24,16 +25,11 @@ void step_virtual_wished(struct procedure *p, struct device *device)
 	step_own_interrupt(p, device);
 }
 
-void virtual_started(struct device *device)
+void virtual_tell(struct device *device)
 {
 	const struct vf_allocation *row;
 	struct function_name name;
-	struct virtual *v = device->virtual;
 
-	if (v && v->record.phase == VIRTUAL_SEARCH)
-		boundary_search_start(v);
-	else if (v)
-		virtual_load(v);
 	if (!device->look_again)
 		return;
 	device->look_again = false;
@@ -41,6 +37,18 @@ void virtual_started(struct device *device)
 	row = vf_allocations_find(&device->hv->allocations, &name);
 	if (row)
 		inject_start(device->hv, row->vm, NULL);
+}
+
+void virtual_started(struct device *device)
+{
+	struct virtual *v = device->virtual;
+
+	if (v && v->record.phase == VIRTUAL_SEARCH)
+		boundary_search_start(v);
+	else if (v)
+		virtual_load(v);
+	if (!v || !v->loading)
+		virtual_tell(device);
 }
 
 /* Whether a row leads to the registers, but no access through it. */
@@ -88,4 +96,5 @@ void virtual_take_up(struct device *device)
 	v->record = record;
 	v->trapping = true;
 	v->taken_up = true;
+	behind_take_up(v);
 }

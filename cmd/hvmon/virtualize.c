@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cmd/hvmon/behind.h"
 #include "cmd/hvmon/boundary_search.h"
 #include "cmd/hvmon/hold.h"
 #include "cmd/hvmon/hold_guest.h"
@@ -31,7 +32,8 @@
 struct virtualize {
 	struct procedure p;
 	bool own_mode, aborts;
-	enum hold hold; /* pause, lock, or none */
+	struct device *behind; /* NULL: the device does its own work */
+	enum hold hold;        /* pause, lock, or none */
 	uint64_t limit_ns;
 	unsigned watch;
 };
@@ -76,6 +78,7 @@ static int virtualize_look(struct procedure *p)
 	v = virtual_new(device, VIRTUAL_SEARCH);
 	v->record.own_mode = z->own_mode;
 	v->record.aborts = z->aborts;
+	v->wanted = z->behind;
 	v->watch = z->watch;
 	return STEP_NEXT;
 }
@@ -238,6 +241,23 @@ static bool take_word(struct control_call *call, const json_t *params,
 	return false;
 }
 
+/* Another device that shall do the work; false: answered. */
+static bool take_behind(struct control_call *call, const json_t *params,
+			const struct device *device, struct device **behind)
+{
+	const char *name = control_string(params, "behind", NULL);
+	struct complaint c;
+	int err;
+
+	if (!name)
+		return true;
+	err = behind_find(device, name, behind, &c);
+	if (err)
+		control_fail(call, err == -ENODEV ? RPC_MISSING : RPC_DENIED,
+			     "%s", c.text);
+	return !err;
+}
+
 /* Before 218 a guest can be asked only, as nothing is emulated yet; false:
  * answered. */
 static bool take_hold(struct control_call *call, const json_t *params,
@@ -267,13 +287,15 @@ void virtualize_method(void *arg, struct control_call *call, json_t *params)
 	struct hvmon *hv = arg;
 	struct device *device = virtualize_device(hv, call, params);
 	struct virtualize held = { .hold = HOLD_NONE }, *z;
+	struct device *behind = NULL;
 	long long watch = control_integer(params, "watch", 1);
 	bool adopt, aborts;
 
 	if (!device ||
 	    !take_word(call, params, "mode", "own", "adopt", &adopt) ||
 	    !take_word(call, params, "illegal", "drop", "abort", &aborts) ||
-	    !take_hold(call, params, &held))
+	    !take_hold(call, params, &held) ||
+	    !take_behind(call, params, device, &behind))
 		return;
 	if (device->virtual) {
 		control_fail(call, RPC_DENIED, "%s is virtualised already",
@@ -290,6 +312,7 @@ void virtualize_method(void *arg, struct control_call *call, json_t *params)
 	z->p.call = call;
 	z->own_mode = !adopt;
 	z->aborts = aborts;
+	z->behind = behind;
 	z->hold = held.hold;
 	z->limit_ns = held.limit_ns;
 	procedure_about(&z->p, device);

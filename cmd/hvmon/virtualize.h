@@ -8,7 +8,7 @@
 #include "cmd/hvmon/procedure.h"
 #include "libcore/control.h"
 
-/* virtualize {device, hold?, limit?, mode?, illegal?, watch?} */
+/* virtualize {device, hold?, limit?, mode?, illegal?, watch?, behind?} */
 void virtualize_method(void *hv, struct control_call *call, json_t *params);
 
 /* The device that a method names, which can be virtualised and is a guest's;

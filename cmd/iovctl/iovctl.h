@@ -20,10 +20,11 @@ enum {
 	TAKES_WRITE = 1 << 2,  /* -w, --write FILE|- */
 	TAKES_COUNT = 1 << 3,  /* -c, --count N */
 	NEEDS_NO_MACHINE = 1 << 4,
-	TAKES_RESET = 1 << 5,   /* --suspend HOW, --confirm HOW, --grant */
-	TAKES_HOLD = 1 << 6,    /* --hold HOW, --limit TIME */
-	TAKES_VIRTUAL = 1 << 7, /* --mode WHOSE, --illegal HOW, --watch N */
-	TAKES_DIRECT = 1 << 8,  /* --irq HOW */
+	TAKES_RESET = 1 << 5, /* --suspend HOW, --confirm HOW, --grant */
+	TAKES_HOLD = 1 << 6,  /* --hold HOW, --limit TIME */
+	/* --mode WHOSE, --illegal HOW, --watch N, --behind DEVICE */
+	TAKES_VIRTUAL = 1 << 7,
+	TAKES_DIRECT = 1 << 8, /* --irq HOW */
 };
 
 struct command {
@@ -48,7 +49,7 @@ struct iovctl {
 	const char *since; /* NULL: not given */
 	const char *file;
 	const char *suspend, *confirm; /* NULL: not given */
-	const char *hold, *limit, *mode, *illegal, *irq;
+	const char *hold, *limit, *mode, *illegal, *irq, *behind;
 	uint64_t watch; /* 0: not given */
 	bool grant;
 	uint64_t count;

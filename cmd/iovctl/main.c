@@ -34,6 +34,7 @@ enum {
 	OPT_ILLEGAL,
 	OPT_IRQ,
 	OPT_WATCH,
+	OPT_BEHIND,
 };
 
 uint64_t iovctl_answer_timeout(const struct iovctl *ctl)
@@ -309,6 +310,9 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 		if (units_number(arg, 1, 1000, &ctl->watch, &cause) < 0)
 			argp_error(state, "--watch: %s", cause.text);
 		return 0;
+	case OPT_BEHIND:
+		ctl->behind = arg;
+		return 0;
 	case OPT_IRQ:
 		ctl->irq = arg;
 		return 0;
@@ -328,7 +332,7 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 	return ARGP_ERR_UNKNOWN;
 }
 
-#define OWN_OPTIONS 13u
+#define OWN_OPTIONS 14u
 
 /* The options that this command takes: out, or NULL, which is not the same as
  * an empty list to argp (it leaks one when it prints help). */
@@ -372,6 +376,9 @@ static struct argp_option *own_options(unsigned takes,
 		{ TAKES_VIRTUAL,
 		  { "watch", OPT_WATCH, "N", 0,
 		    "emulate after N whole sequences (1)", 0 } },
+		{ TAKES_VIRTUAL,
+		  { "behind", OPT_BEHIND, "DEVICE", 0,
+		    "another device does the work", 0 } },
 		{ TAKES_DIRECT,
 		  { "irq", OPT_IRQ, "redirect|forward", 0,
 		    "how the guest gets its interrupts (redirect)", 0 } },

@@ -15,10 +15,11 @@ static int do_virtual(struct iovctl *ctl)
 	status = find_role(ctl, "hvmon", name);
 	if (status)
 		return status;
-	params = json_pack("{s:s, s:s*, s:s*, s:s*, s:s*, s:s*}", "device",
-			   ctl->args[0], "hold", ctl->hold, "limit", ctl->limit,
-			   "mode", ctl->mode, "illegal", ctl->illegal, "irq",
-			   ctl->irq);
+	params =
+		json_pack("{s:s, s:s*, s:s*, s:s*, s:s*, s:s*, s:s*}", "device",
+			  ctl->args[0], "hold", ctl->hold, "limit", ctl->limit,
+			  "mode", ctl->mode, "illegal", ctl->illegal, "irq",
+			  ctl->irq, "behind", ctl->behind);
 	if (ctl->watch)
 		json_object_set_new(params, "watch",
 				    json_integer((json_int_t)ctl->watch));

@@ -277,6 +277,14 @@ static void test_filter(void)
 	CHECK(status(&c) & ETHER_STATUS_BAD_RX);
 	CHECK_INT(ether_read(&c.e, ETHER_RX_LENGTH), 0);
 	CHECK_INT(c.e.stored, 1);
+	ether_write(&c.e, ETHER_MAC, OWN + 0x010000000000ull);
+	ether_receive(&c.e, frame, 63);
+	CHECK_INT(c.e.stored, 2);
+	ether_write(&c.e, ETHER_MAC, 0); /* not even to all */
+	ether_receive(&c.e, frame, 63);
+	memset(frame, 0, 6);
+	ether_receive(&c.e, frame, 63);
+	CHECK_INT(c.e.stored, 2);
 	ether_fini(&c.e);
 }
 
@@ -316,6 +324,8 @@ static void test_reset(void)
 	send(&c, OWN, 1);
 	CHECK(c.irq);
 	ether_write(&c.e, ETHER_CSR_A, 1);
+	ether_write(&c.e, ETHER_MAC, OWN + 1);
+	CHECK_INT(ether_read(&c.e, ETHER_MAC), OWN + 1);
 	ether_reset(&c.e);
 	CHECK(!c.irq);
 	CHECK_INT(status(&c), ETHER_STATUS_READY | ETHER_START << 8);
