@@ -121,3 +121,11 @@ measure() {
 	assert_output '["failover",1,true]'
 	run -1 sh "$BENCH/failover" --only fence
 }
+
+@test "many-guests measures how soon they are ready, their memory and descriptors" {
+	[[ ! ${IOVKIT_SANITIZERS:-} ]] || skip "memory under sanitizers is another"
+	measure many-guests 12
+	run -0 jq -ce '[.bench, .guests, .ready_s > 0, .private_kib.most < 2048,
+		(.descriptors | map(. > 4) | any)]' <<<"${lines[-1]}"
+	assert_output '["many-guests",12,true,true,false]'
+}

@@ -19,7 +19,7 @@
 
 #define MACHINE_FILE_MAX      (64u << 10) /* bytes */
 #define MACHINE_FILE_PROGRAMS 4608u       /* 4095 guests, and what they need */
-#define MACHINE_FILE_WORDS    512u        /* of one program */
+#define MACHINE_FILE_WORDS    2048u       /* of one program */
 #define MACHINE_FILE_NAMELEN  17u
 
 enum restart {
