@@ -63,7 +63,8 @@ struct state_area {
 	_Atomic uint64_t heartbeat;    /* 1202: counted up by hvmon */
 	_Atomic uint32_t hypervisor;   /* its pid; 0: none came yet */
 	_Atomic uint32_t heartbeat_us; /* its period */
-	uint8_t rsvd2[112];
+	_Atomic uint32_t power_off;    /* 1: bmc ends all, one by one */
+	uint8_t rsvd2[108];
 	_Atomic uint32_t shutdown; /* 1: cause is being written, 2: is there */
 	char cause[252];           /* why the machine shut down, NUL ended */
 	struct state_successor successor[STATE_SUCCESSORS]; /* by order - 1 */

@@ -480,6 +480,7 @@ static void begin_off(struct bmc *b, struct process *p)
 
 	(void)p;
 	enter(b, POWER_STOPPING);
+	atomic_store(&b->program.state->power_off, 1);
 	if (point(points(b), POINT_POWER_OFF, &b->power.hold, off_now, b,
 		  "s:s*", "cause", cause[0] ? cause : NULL) != POINT_HELD)
 		off_now(b);
