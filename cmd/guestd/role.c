@@ -1,13 +1,15 @@
 /* role.c - a guest that shares devices with others (--role, spec 03).
  *
- * Theory of operation.  Each such guest counts its heartbeat up in the state area
- * and looks at the others', which needs no hypervisor.  The hypervisor's view of
- * the devices is read anew at each platform interrupt, by which it also tells that
+ * Theory of operation.  Such guests watch each other (peers.h).  The hypervisor's
+ * view of the devices is read anew at each platform interrupt, by which it also tells that
  * it saw the end, or the panic report, of a VM that has a device.  Then, or when
  * that VM's heartbeat stands too long, the first of those who stand by and live
  * sends its commands: deactivate that VM, connect its devices with me.  They are
  * sent again as long as the view does not show that they were carried out, so a
  * hypervisor that dies on the way changes nothing but the time.
+ *
+ * While the machine is powered off, program by program, nothing is done: whoever
+ * ends then has not failed.
  *
  * What is connected shows in config space like any device that comes, and its
  * driver takes it from there.
@@ -17,43 +19,26 @@
 #include "cmd/guestd/role.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cmd/guestd/guestd.h"
-#include "cmd/guestd/monitor.h"
+#include "cmd/guestd/peers.h"
 #include "libcore/control_signal.h"
 
 /* Commands that were not carried out are sent again after that. */
 #define AGAIN_NS (20 * NS_PER_MS)
 /* The same of one that stands by. */
-#define OTHER_NS  NS_PER_S
-#define PEERS_MAX (CONTROL_PORTS * CONTROL_PORT_VMS)
-
-struct peer {
-	uint32_t vm;
-	pid_t pid; /* 0: it never counted */
-	struct heartbeat beat;
-	struct run_delay delay; /* since it counted last */
-	bool told;              /* its failure, in an event */
-	uint64_t absent_ns;     /* since when it is missed; 0: it is not */
-	uint64_t again_ns;      /* it is not asked to be deactivated before */
-};
+#define OTHER_NS NS_PER_S
 
 struct role {
 	struct guest *guest;
-	struct state_peer *own;
+	struct peers peers; /* those with whom it shares something */
 	struct loop_timer timer;
-	uint64_t look_ns; /* for when the last look was planned */
-	uint64_t gap_ns;  /* that it may count for */
-	uint32_t turns;   /* own->turns then */
 	struct control_view view;
 	bool on_bus, known, reading, read_again;
-	struct peer *peer; /* those with whom it shares something */
-	unsigned n_peers;
 	TAILQ_HEAD(, command) sent; /* not answered yet */
 	unsigned commands;          /* of our own among these */
 	uint64_t again_ns;          /* no new ones before */
@@ -77,107 +62,6 @@ static const struct guest_options *options_of(const struct role *r)
 static struct event_log *log_of(const struct role *r)
 {
 	return r->guest->program.log;
-}
-
-/* The others' heartbeats. */
-
-static struct state_peer *area_of(const struct role *r, uint32_t vm)
-{
-	return state_area_peer(r->guest->program.state, vm, false);
-}
-
-static void restart(struct peer *peer, uint64_t beat)
-{
-	uint64_t now_ns = clock_now_ns();
-
-	heartbeat_restart(&peer->beat, beat, now_ns);
-	run_delay_restart(&peer->delay, now_ns);
-	peer->told = false;
-}
-
-/* Another process than at the last look is another VM. */
-static void look_who(const struct role *r, struct peer *peer)
-{
-	struct state_peer *area = area_of(r, peer->vm);
-	pid_t pid = area ? (pid_t)atomic_load(&area->pid) : 0;
-
-	if (pid == peer->pid)
-		return;
-	peer->pid = pid;
-	run_delay_open(&peer->delay, pid);
-	restart(peer, area ? atomic_load(&area->heartbeat) : 0);
-}
-
-/* One that is new is there, or not, from the beginning. */
-static struct peer *peer_get(struct role *r, uint32_t vm)
-{
-	struct peer *peer;
-	unsigned i;
-
-	for (i = 0; i < r->n_peers; i++)
-		if (r->peer[i].vm == vm)
-			return &r->peer[i];
-	if (r->n_peers == PEERS_MAX)
-		return NULL;
-	peer = &r->peer[r->n_peers++];
-	*peer = (struct peer){ .vm = vm };
-	run_delay_init(&peer->delay);
-	look_who(r, peer);
-	return peer;
-}
-
-/* Of the time in which we stood it was silent since its last beat, less what it
- * waited for a CPU. */
-static uint64_t silent_ns(const struct role *r, struct state_peer *area,
-			  uint64_t delayed_ns)
-{
-	uint64_t beat_ns = area ? atomic_load(&area->beat_ns) : 0;
-	uint64_t ns = r->look_ns > beat_ns ? r->look_ns - beat_ns : 0;
-
-	if (!beat_ns || r->gap_ns <= options_of(r)->monitor_ns)
-		return 0;
-	if (ns > r->gap_ns)
-		ns = r->gap_ns;
-	return ns > delayed_ns ? ns - delayed_ns : 0;
-}
-
-static void look_at(struct role *r, struct peer *peer)
-{
-	struct state_peer *area = area_of(r, peer->vm);
-	uint64_t beat = area ? atomic_load(&area->heartbeat) : 0;
-
-	look_who(r, peer);
-	run_delay_look(&peer->delay, r->look_ns);
-	if (heartbeat_look(&peer->beat, beat, r->look_ns, r->gap_ns))
-		return;
-	peer->beat.stale_ns = silent_ns(r, area, peer->delay.delayed_ns);
-	run_delay_restart(&peer->delay, r->look_ns);
-}
-
-/* One that never counted is not judged by its heartbeat. */
-static bool stands(const struct role *r, const struct peer *peer)
-{
-	struct state_peer *area = area_of(r, peer->vm);
-	uint64_t beat_ns, limit_ns;
-	bool waits;
-
-	/* Nor one that came since the last look. */
-	if (!area || !peer->pid || (pid_t)atomic_load(&area->pid) != peer->pid)
-		return false;
-	beat_ns = atomic_load(&area->period_us) * NS_PER_US;
-	limit_ns = heartbeat_limit(options_of(r)->heartbeat_limit_ns, beat_ns);
-	if (peer->beat.stale_ns <= limit_ns)
-		return false;
-	waits = atomic_load(&area->suspended) ||
-		run_delay_waits(&peer->delay, r->look_ns);
-	return heartbeat_has_failed(peer->beat.stale_ns, limit_ns,
-				    peer->delay.delayed_ns, waits);
-}
-
-static bool lives(const struct role *r, const struct peer *peer)
-{
-	return peer->pid && (kill(peer->pid, 0) == 0 || errno != ESRCH) &&
-	       !stands(r, peer);
 }
 
 /* What there is to do. */
@@ -204,10 +88,10 @@ static const char *verdict(struct role *r, const struct control_port *port)
 		return "panic";
 	if (detect & DETECT_EXIT && port->flags & CONTROL_PORT_EXIT)
 		return "exit";
-	peer = peer_get(r, port->vm);
+	peer = peers_get(&r->peers, port->vm);
 	if (peer && !peer->pid && port->flags & CONTROL_PORT_ABSENT)
 		return is_missed(r, peer) ? "absent" : NULL;
-	return detect & DETECT_HEARTBEAT && peer && stands(r, peer)
+	return detect & DETECT_HEARTBEAT && peer && peer_stands(&r->peers, peer)
 		       ? "heartbeat"
 		       : NULL;
 }
@@ -217,10 +101,7 @@ static const char *verdict(struct role *r, const struct control_port *port)
 static bool may(const struct role *r, const struct control_port *port,
 		uint32_t vm)
 {
-	struct state_peer *area = area_of(r, vm);
-
-	return port->vm != PLATFORM_VM_NONE ||
-	       (area && atomic_load(&area->able));
+	return port->vm != PLATFORM_VM_NONE || peers_is_able(&r->peers, vm);
 }
 
 /* Nobody who comes before it could take the device as well. */
@@ -232,9 +113,9 @@ static bool is_first(struct role *r, const struct control_port *port)
 	for (i = 0; i < port->n && i < CONTROL_PORT_VMS; i++) {
 		if (port->member[i] == options_of(r)->vm)
 			return true;
-		peer = peer_get(r, port->member[i]);
-		if (port->member[i] != port->vm && peer && lives(r, peer) &&
-		    may(r, port, peer->vm))
+		peer = peers_get(&r->peers, port->member[i]);
+		if (port->member[i] != port->vm && peer &&
+		    peer_lives(&r->peers, peer) && may(r, port, peer->vm))
 			return false;
 	}
 	return false;
@@ -310,7 +191,7 @@ static void connect_all(struct role *r, uint32_t vm)
 
 static void tell_failed(struct role *r, uint32_t vm, const char *why)
 {
-	struct peer *peer = peer_get(r, vm);
+	struct peer *peer = peers_get(&r->peers, vm);
 	char name[24];
 
 	if (!peer || peer->told)
@@ -348,8 +229,9 @@ static void look_after(struct role *r, const struct control_port *port,
 	for (i = 0; i < port->n; i++) {
 		if (port->member[i] == options_of(r)->vm)
 			continue;
-		peer = peer_get(r, port->member[i]);
-		if (!peer || now_ns < peer->again_ns || !stands(r, peer))
+		peer = peers_get(&r->peers, port->member[i]);
+		if (!peer || now_ns < peer->again_ns ||
+		    !peer_stands(&r->peers, peer))
 			continue;
 		peer->again_ns = now_ns + OTHER_NS;
 		tell_failed(r, peer->vm, "heartbeat");
@@ -364,7 +246,8 @@ static void decide(struct role *r)
 	const char *why;
 	unsigned i;
 
-	if (!r->known || r->commands || r->reading || now_ns < r->again_ns)
+	if (!r->known || r->commands || r->reading || now_ns < r->again_ns ||
+	    peers_power_off(&r->peers))
 		return;
 	for (i = 0; i < r->view.n && !r->commands; i++) {
 		port = &r->view.port[i];
@@ -413,9 +296,9 @@ static void compare(struct role *r, const struct control_view *view)
 		for (k = 0; k < port->n; k++) {
 			peer = port->member[k] == own
 				       ? NULL
-				       : peer_get(r, port->member[k]);
+				       : peers_get(&r->peers, port->member[k]);
 			if (peer)
-				restart(peer, peer->beat.value);
+				peer_restart(peer, peer->beat.value);
 		}
 		event(log_of(r),
 		      port->vm == own ? "role.active" : "role.standby",
@@ -476,39 +359,18 @@ void role_look(struct role *r)
 
 /* Each period. */
 
-/* On time, or, when that is over, from now on.  A look that comes late since the
- * hypervisor gave the others a turn counts for all of that. */
-static void plan_look(struct role *r, uint64_t now_ns)
-{
-	uint64_t period_ns = options_of(r)->monitor_ns, before_ns = r->look_ns;
-	uint32_t turns = atomic_load(&r->own->turns);
-
-	r->look_ns += period_ns;
-	if (r->look_ns + period_ns < now_ns)
-		r->look_ns = now_ns;
-	r->gap_ns = before_ns && turns != r->turns ? r->look_ns - before_ns
-						   : period_ns;
-	r->turns = turns;
-}
-
 static void on_tick(void *arg)
 {
 	struct role *r = arg;
-	uint64_t period_ns = options_of(r)->monitor_ns;
 	uint64_t now_ns = clock_now_ns();
-	unsigned i;
 
-	plan_look(r, now_ns);
-	loop_timer_at(r->guest->program.loop, &r->timer, r->look_ns + period_ns,
-		      on_tick, r);
-	if (!guest_point_fails(r->guest, POINT_ROLE_BEAT)) {
-		atomic_fetch_add(&r->own->heartbeat, 1);
-		atomic_store(&r->own->beat_ns, now_ns);
-	}
-	atomic_store(&r->own->able,
-		     now_ns - r->up_ns > options_of(r)->heartbeat_limit_ns);
-	for (i = 0; i < r->n_peers; i++)
-		look_at(r, &r->peer[i]);
+	loop_timer_at(r->guest->program.loop, &r->timer,
+		      peers_plan(&r->peers, now_ns), on_tick, r);
+	if (!guest_point_fails(r->guest, POINT_ROLE_BEAT))
+		peers_beat(&r->peers, now_ns);
+	peers_set_able(&r->peers,
+		       now_ns - r->up_ns > options_of(r)->heartbeat_limit_ns);
+	peers_look(&r->peers);
 	if (!r->known)
 		role_look(r);
 	decide(r);
@@ -518,19 +380,13 @@ int role_start(struct guest *g)
 {
 	struct role *r;
 
-	if (!g->program.state)
-		return -ENOENT;
 	r = calloc(1, sizeof(*r));
 	if (!r)
 		return -ENOMEM;
 	g->role = r;
 	r->guest = g;
 	TAILQ_INIT(&r->sent);
-	r->peer = calloc(PEERS_MAX, sizeof(*r->peer));
-	r->own = state_area_peer(g->program.state, g->options.vm, true);
-	if (!r->peer)
-		return -ENOMEM;
-	return r->own ? 0 : -ENOSPC;
+	return peers_init(&r->peers, g);
 }
 
 void role_bus_up(struct role *r)
@@ -539,31 +395,22 @@ void role_bus_up(struct role *r)
 		return;
 	r->on_bus = true;
 	r->up_ns = clock_now_ns();
-	atomic_store(&r->own->suspended, 0);
-	atomic_store(&r->own->period_us,
-		     (uint32_t)(options_of(r)->monitor_ns / NS_PER_US));
-	atomic_store(&r->own->pid, (uint32_t)getpid());
+	peers_join(&r->peers);
 	on_tick(r);
 }
 
 void role_free(struct role *r)
 {
 	struct command *c;
-	unsigned i;
 
 	if (!r)
 		return;
 	loop_timer_cancel(&r->timer);
-	/* One that ends in good order is not taken for failed. */
-	if (r->on_bus && atomic_load(&r->own->pid) == (uint32_t)getpid())
-		atomic_store(&r->own->pid, 0);
 	while ((c = TAILQ_FIRST(&r->sent))) {
 		TAILQ_REMOVE(&r->sent, c, entry);
 		free(c);
 	}
-	for (i = 0; i < r->n_peers; i++)
-		run_delay_close(&r->peer[i].delay);
-	free(r->peer);
+	peers_fini(&r->peers);
 	free(r);
 }
 

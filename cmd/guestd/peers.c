@@ -1,0 +1,202 @@
+/* peers.c - the guests with which this one shares devices, watched by their
+ * heartbeats. */
+#include <config.h>
+
+#include "cmd/guestd/peers.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cmd/guestd/guestd.h"
+#include "libcore/control_signal.h"
+
+#define PEERS_MAX (CONTROL_PORTS * CONTROL_PORT_VMS)
+
+static const struct guest_options *options_of(const struct peers *peers)
+{
+	return &peers->guest->options;
+}
+
+static struct state_peer *area_of(const struct peers *peers, uint32_t vm)
+{
+	return state_area_peer(peers->guest->program.state, vm, false);
+}
+
+int peers_init(struct peers *peers, const struct guest *g)
+{
+	peers->guest = g;
+	if (!g->program.state)
+		return -ENOENT;
+	peers->peer = calloc(PEERS_MAX, sizeof(*peers->peer));
+	if (!peers->peer)
+		return -ENOMEM;
+	peers->own = state_area_peer(g->program.state, g->options.vm, true);
+	return peers->own ? 0 : -ENOSPC;
+}
+
+void peers_fini(struct peers *peers)
+{
+	unsigned i;
+
+	if (peers->own && atomic_load(&peers->own->pid) == (uint32_t)getpid())
+		atomic_store(&peers->own->pid, 0);
+	for (i = 0; i < peers->n; i++)
+		run_delay_close(&peers->peer[i].delay);
+	free(peers->peer);
+	peers->peer = NULL;
+	peers->n = 0;
+}
+
+void peers_join(struct peers *peers)
+{
+	uint64_t period_us = options_of(peers)->monitor_ns / NS_PER_US;
+
+	atomic_store(&peers->own->suspended, 0);
+	atomic_store(&peers->own->period_us, (uint32_t)period_us);
+	atomic_store(&peers->own->pid, (uint32_t)getpid());
+}
+
+void peer_restart(struct peer *peer, uint64_t beat)
+{
+	uint64_t now_ns = clock_now_ns();
+
+	heartbeat_restart(&peer->beat, beat, now_ns);
+	run_delay_restart(&peer->delay, now_ns);
+	peer->told = false;
+}
+
+/* Another process than at the last look is another VM. */
+static void look_who(const struct peers *peers, struct peer *peer)
+{
+	struct state_peer *area = area_of(peers, peer->vm);
+	pid_t pid = area ? (pid_t)atomic_load(&area->pid) : 0;
+
+	if (pid == peer->pid)
+		return;
+	peer->pid = pid;
+	run_delay_open(&peer->delay, pid);
+	peer_restart(peer, area ? atomic_load(&area->heartbeat) : 0);
+}
+
+/* One that is new is there, or not, from the beginning. */
+struct peer *peers_get(struct peers *peers, uint32_t vm)
+{
+	struct peer *peer;
+	unsigned i;
+
+	for (i = 0; i < peers->n; i++)
+		if (peers->peer[i].vm == vm)
+			return &peers->peer[i];
+	if (peers->n == PEERS_MAX)
+		return NULL;
+	peer = &peers->peer[peers->n++];
+	*peer = (struct peer){ .vm = vm };
+	run_delay_init(&peer->delay);
+	look_who(peers, peer);
+	return peer;
+}
+
+/* Of the time in which we stood it was silent since its last beat, less what it
+ * waited for a CPU. */
+static uint64_t silent_ns(const struct peers *peers, struct state_peer *area,
+			  uint64_t delayed_ns)
+{
+	uint64_t beat_ns = area ? atomic_load(&area->beat_ns) : 0;
+	uint64_t ns = peers->look_ns > beat_ns ? peers->look_ns - beat_ns : 0;
+
+	if (!beat_ns || peers->gap_ns <= options_of(peers)->monitor_ns)
+		return 0;
+	if (ns > peers->gap_ns)
+		ns = peers->gap_ns;
+	return ns > delayed_ns ? ns - delayed_ns : 0;
+}
+
+static void look_at(const struct peers *peers, struct peer *peer)
+{
+	struct state_peer *area = area_of(peers, peer->vm);
+	uint64_t beat = area ? atomic_load(&area->heartbeat) : 0;
+
+	look_who(peers, peer);
+	run_delay_look(&peer->delay, peers->look_ns);
+	if (heartbeat_look(&peer->beat, beat, peers->look_ns, peers->gap_ns))
+		return;
+	peer->beat.stale_ns = silent_ns(peers, area, peer->delay.delayed_ns);
+	run_delay_restart(&peer->delay, peers->look_ns);
+}
+
+void peers_look(struct peers *peers)
+{
+	unsigned i;
+
+	for (i = 0; i < peers->n; i++)
+		look_at(peers, &peers->peer[i]);
+}
+
+/* On time, or, when that is over, from now on.  A look that comes late since the
+ * hypervisor gave the others a turn counts for all of that. */
+uint64_t peers_plan(struct peers *peers, uint64_t now_ns)
+{
+	uint64_t period_ns = options_of(peers)->monitor_ns;
+	uint64_t before_ns = peers->look_ns;
+	uint32_t turns = atomic_load(&peers->own->turns);
+
+	peers->look_ns += period_ns;
+	if (peers->look_ns + period_ns < now_ns)
+		peers->look_ns = now_ns;
+	peers->gap_ns = before_ns && turns != peers->turns
+				? peers->look_ns - before_ns
+				: period_ns;
+	peers->turns = turns;
+	return peers->look_ns + period_ns;
+}
+
+void peers_beat(struct peers *peers, uint64_t now_ns)
+{
+	atomic_fetch_add(&peers->own->heartbeat, 1);
+	atomic_store(&peers->own->beat_ns, now_ns);
+}
+
+void peers_set_able(struct peers *peers, bool able)
+{
+	atomic_store(&peers->own->able, able);
+}
+
+bool peer_stands(const struct peers *peers, const struct peer *peer)
+{
+	struct state_peer *area = area_of(peers, peer->vm);
+	uint64_t beat_ns, limit_ns;
+	bool waits;
+
+	/* Nor one that came since the last look. */
+	if (!area || !peer->pid || (pid_t)atomic_load(&area->pid) != peer->pid)
+		return false;
+	beat_ns = atomic_load(&area->period_us) * NS_PER_US;
+	limit_ns =
+		heartbeat_limit(options_of(peers)->heartbeat_limit_ns, beat_ns);
+	if (peer->beat.stale_ns <= limit_ns)
+		return false;
+	waits = atomic_load(&area->suspended) ||
+		run_delay_waits(&peer->delay, peers->look_ns);
+	return heartbeat_has_failed(peer->beat.stale_ns, limit_ns,
+				    peer->delay.delayed_ns, waits);
+}
+
+bool peer_lives(const struct peers *peers, const struct peer *peer)
+{
+	return peer->pid && (kill(peer->pid, 0) == 0 || errno != ESRCH) &&
+	       !peer_stands(peers, peer);
+}
+
+bool peers_is_able(const struct peers *peers, uint32_t vm)
+{
+	struct state_peer *area = area_of(peers, vm);
+
+	return area && atomic_load(&area->able);
+}
+
+bool peers_power_off(const struct peers *peers)
+{
+	return atomic_load(&peers->guest->program.state->power_off);
+}
