@@ -221,8 +221,7 @@ vm2_took_over() {
 	run -0 jq -c '[.rows[] | [.vm, .devices, (.share * 100 | round)]]' \
 		<<<"$output"
 	assert_output '[["vm1","",5],["vm2","ether0 com0",95]]'
-	# Else it takes the devices when vm2 is powered off before it.
-	iovctl stop vm1
+	# When the machine is powered off vm2 ends before it, and has not failed.
 	machine_stop
 	one_owner
 	run -0 senders
@@ -407,6 +406,31 @@ lan_frames() {
 	reaches_nothing vm1
 	run -75 iovctl activate vm1
 	run -0 iovctl connect ether0 vm1
+	goes_on vm1
+	machine_stop
+	one_owner
+}
+
+@test "hvmon killed while it activates a VM: that is deactivated still" {
+	local victim
+	machine_start <<-END
+		bridge: rootbridge
+		ether0: iovdev --type ether
+		hv: hvmon --device ether0=vm1
+		vm1: guestd --vm 1 --messages=to=$LAN
+	END
+	goes_on vm1
+	iovctl deactivate vm1 >/dev/null
+	victim=$(pid hv)
+	iovctl at hv activate.run=kill >/dev/null
+	run ! iovctl activate vm1
+	wait_until "$PATIENCE" is_gone "$victim"
+	iovctl start hv >/dev/null
+	wait_until "$PATIENCE" frozen_for vm1 deactivated
+	run -0 holder ether0
+	assert_equal "$output" -
+	iovctl activate vm1 >/dev/null
+	iovctl connect ether0 vm1 >/dev/null
 	goes_on vm1
 	machine_stop
 	one_owner

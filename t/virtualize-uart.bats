@@ -297,6 +297,37 @@ let_go() {
 	machine_stop
 }
 
+@test "virtualize-uart: a switch while a character takes its time on the line" {
+	local byte
+	UART=--paced open_by_hand
+	# 20 ms each.
+	put LCR 83
+	put DLL 00
+	put DLM 01
+	put LCR 03
+	for byte in 31 41 51; do
+		put THR "$byte"
+		virtualize
+		wait_until "$PATIENCE" reads LSR 61
+		get RBR
+		assert_equal "$REPLY" "$byte"
+		wait_until "$PATIENCE" is machine start
+		put THR "$((byte + 1))"
+		put THR "$((byte + 2))"
+		let_go
+		wait_until "$PATIENCE" reads LSR 61
+		get RBR
+		assert_equal "$REPLY" "$((byte + 1))"
+		wait_until "$PATIENCE" reads LSR 61
+		get RBR
+		assert_equal "$REPLY" "$((byte + 2))"
+		finish switch 0
+	done
+	assert_equal "$(uart overruns)" 0
+	hand_off
+	machine_stop
+}
+
 @test "virtualize-uart: what was logged is sent, though the hypervisor died" {
 	local victim
 	open_by_hand
