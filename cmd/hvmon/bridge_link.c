@@ -294,7 +294,7 @@ int bridge_link_open(struct bridge_link *link, struct hvmon *hv, loop_fn *up,
 	link->notify_fd = link->doorbell_fd = -1;
 	TAILQ_INIT(&link->verdicts);
 	LIST_INIT(&link->requests);
-	machine_path(&hv->program->machine, path, "bus/vm0.sock");
+	machine_path(&hv->program->machine, path, "bus/vm%u.sock", hv->vm);
 	fd = unixsock_connect(path);
 	if (fd < 0)
 		return complain(c, -fd, "no root bridge at %s: %s", path,

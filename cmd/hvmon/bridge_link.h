@@ -1,6 +1,7 @@
-/* bridge_link.h - hvmon's connection to the root bridge: bus/vm0.sock.
+/* bridge_link.h - hvmon's connection to the root bridge: bus/vmN.sock, vm0's or that
+ * of the VM on whose processors it runs (level 2).
  *
- * Region 0 is machine-physical I/O space one to one, region 9 the supervisor
+ * Region 0 is its I/O space (vm0: machine-physical, one to one), region 9 the supervisor
  * interface (supervisor.h).  Exceptions arrive in a ring, verdicts leave by
  * one, both in shared memory.  When the bridge hangs up, hvmon ends (71); when
  * it answers EPERM, somebody else owns the function and hvmon ends (75).

@@ -251,7 +251,14 @@ static void scan_end(struct procedure *p)
 	hvmon_check_ready(hv);
 }
 
+static int scan_guests(struct procedure *p)
+{
+	step_guests(p);
+	return STEP_NEXT;
+}
+
 static const struct step scan_steps[] = {
+	{ POINT_NONE, scan_guests },
 	{ POINT_ENUMERATE_TABLES, scan_tables },
 	{ POINT_ENUMERATE_BUSES, scan_buses },
 	{ POINT_ENUMERATE_HEADERS, scan_headers },

@@ -11,6 +11,7 @@
 #include "cmd/hvmon/control_signal.h"
 #include "cmd/hvmon/device_events.h"
 #include "cmd/hvmon/hvmon.h"
+#include "cmd/hvmon/level2.h"
 #include "cmd/hvmon/management.h"
 #include "cmd/hvmon/pf_guard.h"
 #include "cmd/hvmon/takeback.h"
@@ -109,6 +110,10 @@ static void take_access(struct hvmon *hv, const struct sup_exception *exception)
 
 void exception_take(struct hvmon *hv, const struct sup_exception *exception)
 {
+	if (hv->level2) {
+		level2_exception(hv, exception);
+		return;
+	}
 	switch (exception->type) {
 	case SUP_EX_ACCESS:
 		take_access(hv, exception);

@@ -10,6 +10,7 @@
 #include "cmd/hvmon/config_emulation.h"
 #include "cmd/hvmon/enumerate.h"
 #include "cmd/hvmon/hold_guest.h"
+#include "cmd/hvmon/level2.h"
 #include "cmd/hvmon/methods.h"
 #include "cmd/hvmon/own_interrupt.h"
 #include "cmd/hvmon/pf_link.h"
@@ -41,6 +42,10 @@ static void link_up(void *arg)
 	struct hvmon *hv = arg;
 
 	event(hv->program->log, "bridge.connected", NULL);
+	if (hv->level == 2) {
+		level2_start(hv);
+		return;
+	}
 	heartbeat_start(hv);
 	enumerate_start(hv);
 }
@@ -55,7 +60,10 @@ int hvmon_start(struct hvmon *hv, struct complaint *c)
 	err = schedule_start(hv, c);
 	if (err)
 		return err;
-	methods_add(hv);
+	if (hv->level == 2)
+		level2_tables_add(hv);
+	else
+		methods_add(hv);
 	return bridge_link_open(&hv->bridge, hv, link_up, c);
 }
 
@@ -75,6 +83,8 @@ void hvmon_fini(struct hvmon *hv)
 		own_interrupt_close(device);
 	}
 	bridge_link_close(&hv->bridge);
+	level2_free(hv);
+	guests_fini(&hv->guests);
 	reset_rooms_unmap(hv);
 	devices_fini(hv);
 	successors_fini(&hv->successors);

@@ -9,6 +9,7 @@
 #include "cmd/hvmon/bridge_link.h"
 #include "cmd/hvmon/connection_table.h"
 #include "cmd/hvmon/device.h"
+#include "cmd/hvmon/guests.h"
 #include "cmd/hvmon/heartbeat.h"
 #include "cmd/hvmon/management.h"
 #include "cmd/hvmon/procedure.h"
@@ -20,8 +21,15 @@
 #include "cmd/hvmon/vm_table.h"
 #include "libcore/program.h"
 
+struct level2;
+
 struct hvmon {
 	struct program *program;
+	uint32_t vm;           /* on whose processors it runs; vm0 */
+	unsigned partition;    /* of level 2 */
+	struct level2 *level2; /* NULL: it is none, or did not start yet */
+	unsigned level;        /* 0: no adapter is meant */
+	struct guests guests;
 	struct bridge_link bridge;
 	struct procedure_queue queue;
 	struct address_layout mmio; /* machine-physical, BARs */

@@ -8,6 +8,7 @@
 
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/hvmon_points.h"
+#include "cmd/hvmon/level2.h"
 #include "cmd/hvmon/reset_procedure.h"
 #include "libcore/fd_limit.h"
 #include "libcore/program.h"
@@ -27,6 +28,10 @@ enum {
 	OPTION_LINK_SYNC,
 	OPTION_TRANSLATION,
 	OPTION_REVOKE_LIMIT,
+	OPTION_LEVEL,
+	OPTION_GUESTS,
+	OPTION_PARTITION,
+	OPTION_VM,
 };
 
 static struct {
@@ -89,6 +94,18 @@ static const struct argp_option argp_options[] = {
 	{ "revoke-limit", OPTION_REVOKE_LIMIT, "TIME", 0,
 	  "Wait so long for a guest to stop direct accesses by itself (10ms)",
 	  0 },
+	{ "level", OPTION_LEVEL, "1|2", 0,
+	  "Of a host channel adapter: 1, the hypervisor of the machine, or 2, "
+	  "that of a partition",
+	  0 },
+	{ "guests", OPTION_GUESTS, "VM=VM[-VM],...", 0,
+	  "The first VM has a partition, in which level 2 runs these guests, "
+	  "such as vm1=vm2-vm65. May be repeated",
+	  0 },
+	{ "partition", OPTION_PARTITION, "N", 0,
+	  "With --level 2: the partition, 1 to 30", 0 },
+	{ "vm", OPTION_VM, "VM", 0,
+	  "With --level 2: the VM that has the partition, such as vm1", 0 },
 	{ "no-schedule", OPTION_NO_SCHEDULE, NULL, 0,
 	  "Let all VMs run freely (default)", 0 },
 	{ 0 },
@@ -100,6 +117,10 @@ static void check_options(const struct hvmon *hv, struct argp_state *state)
 	const struct schedule_table *table = &hv->schedule.table;
 	unsigned i;
 
+	if (hv->level == 2 ? !hv->partition || !hv->vm
+			   : hv->partition || hv->vm)
+		argp_error(state, "--partition and --vm go with --level 2, "
+				  "which needs both");
 	for (i = 0; i < table->n; i++)
 		if (successors_has(&hv->successors, table->row[i].vm))
 			argp_error(state,
@@ -165,6 +186,23 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 	case OPTION_REVOKE_LIMIT:
 		if (units_duration(arg, &hv->translations.limit_ns, &c))
 			argp_error(state, "--revoke-limit: %s", c.text);
+		return 0;
+	case OPTION_LEVEL:
+		if (units_number(arg, 1, 2, &n, &c))
+			argp_error(state, "--level: %s", c.text);
+		hv->level = (unsigned)n;
+		return 0;
+	case OPTION_GUESTS:
+		if (guests_parse(&hv->guests, arg, &c))
+			argp_error(state, "--guests: %s", c.text);
+		return 0;
+	case OPTION_PARTITION:
+		if (level2_parse(hv, arg, &c))
+			argp_error(state, "--partition: %s", c.text);
+		return 0;
+	case OPTION_VM:
+		if (vm_parse(arg, &hv->vm, &c))
+			argp_error(state, "--vm: %s", c.text);
 		return 0;
 	case ARGP_KEY_END:
 		check_options(hv, state);
