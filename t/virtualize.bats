@@ -343,6 +343,30 @@ leave_unread() {
 	machine_stop
 }
 
+@test "virtualize: busy holds off before 218, until what the guest sent has left" {
+	power_on
+	by_hand
+	# It does not leave while the card masters no bus.
+	step 'write 0 0x40000004 0200'
+	for csr in A B C; do
+		step "$(csr "$csr")"
+	done
+	iovctl virtualize -t "${PATIENCE}s" --hold busy --limit 0 ether0 3>&- \
+		{NEVER}>&- >"$T/virtualize" 2>&1 &
+	PIDS[switch]=$!
+	wait_until "$PATIENCE" is hold busy
+	status 00 04
+	step 'write 0 0x40000004 0600'
+	finish switch 0
+	is hold none
+	# What our looks took from the card is the guest's to know.
+	status 05 01
+	status 01 01
+	sent 1
+	hand_off
+	machine_stop
+}
+
 @test "virtualize: a guest that is stopped in spite of news goes on" {
 	emulated_by_hand
 	leave_unread
@@ -568,7 +592,9 @@ irq_enable() {
 	assert_output --partial "ether2 is a guest's"
 	assert_equal "$(DEVICE=ether0 devices mode)" direct
 	run -64 switch_device virtualize ether0 --hold log
-	assert_output --partial "virtualize holds off by pause or lock"
+	assert_output --partial "virtualize holds off by pause, lock or busy"
+	run -64 switch_device virtualize com0 --hold busy
+	assert_output --partial "com0 would not tell when it is ready again"
 	switch_device virtualize ether0
 	run -75 switch_device virtualize ether0
 	assert_output --partial "ether0 is virtualised already"

@@ -12,6 +12,8 @@
 
 #include "cmd/hvmon/boundary_search.h"
 
+#include <string.h>
+
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/virtual.h"
 
@@ -32,10 +34,18 @@ static void pass_quietly(struct virtual *v, unsigned at)
 static void answered(struct virtual *v, const struct access *a,
 		     const uint8_t *data, int err)
 {
-	if (err)
+	uint8_t shown[ACCESS_MAX];
+
+	if (err) {
 		virtual_refuse(v, a);
-	else
-		virtual_answer(v, a, a->write ? NULL : data);
+	} else if (a->write) {
+		virtual_answer(v, a, NULL);
+	} else {
+		memcpy(shown, data, a->size);
+		if (v->emulator->show)
+			v->emulator->show(v, a, shown);
+		virtual_answer(v, a, shown);
+	}
 }
 
 static void found(struct virtual *v)

@@ -80,6 +80,53 @@ static void write_device(struct virtual *v, struct procedure *p,
 	step_write(p, virtual_register(v, offset), &value, sizeof(value));
 }
 
+/* The search. */
+
+static void ether_peek(struct virtual *v, struct procedure *p)
+{
+	step_read(p, virtual_register(v, ETHER_STATUS), &v->loaded[0],
+		  sizeof(v->loaded[0]));
+}
+
+static bool ether_peeked(struct virtual *v)
+{
+	uint64_t status = le64toh(v->loaded[0]);
+	uint64_t events = status & ETHER_STATUS_EVENTS;
+
+	if (status == UINT64_MAX)
+		return true;
+	if (events) {
+		ether_virtual(v)->status |= events;
+		virtual_keep_record(v);
+		virtual_inject(v);
+	}
+	return ETHER_STATUS_STATE(status) != ETHER_END;
+}
+
+static void ether_show(struct virtual *v, const struct access *a, uint8_t *data)
+{
+	struct ether_virtual *s = ether_virtual(v);
+	uint64_t own = htole64(s->status);
+	uint8_t byte[sizeof(own)];
+	bool seen = false;
+	uint32_t i, at;
+
+	memcpy(byte, &own, sizeof(byte));
+	for (i = 0; i < a->size; i++) {
+		at = a->offset + i - ETHER_STATUS;
+		if (at >= sizeof(byte))
+			continue;
+		seen = true;
+		data[i] |= byte[at];
+		if (!at && hold_looks_busy(v))
+			data[i] &= (uint8_t)~ETHER_STATUS_READY;
+	}
+	if (!seen || !s->status)
+		return;
+	s->status = 0;
+	virtual_keep_record(v);
+}
+
 /* Loading. */
 
 static const uint32_t loaded[] = {
@@ -586,6 +633,9 @@ const struct emulator ether_emulator = {
 	},
 	.input = ether_input,
 	.start = ether_start,
+	.peek = ether_peek,
+	.peeked = ether_peeked,
+	.show = ether_show,
 	.ask = ether_ask,
 	.load = ether_load,
 	.prefer = ether_prefer,

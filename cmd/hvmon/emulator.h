@@ -44,6 +44,13 @@ struct emulator {
 	 * search: an access is let through.  Both may be NULL. */
 	void (*look)(struct virtual *v, struct procedure *p);
 	void (*watch)(struct virtual *v, const struct access *a);
+	/* Before 218, --hold busy: ask for the status; whether what the guest
+	 * began itself is over.  What that takes from the device is the guest's
+	 * to know: the data of a read that is let through show it, and a device
+	 * that is not ready.  NULL: it cannot look busy by then. */
+	void (*peek)(struct virtual *v, struct procedure *p);
+	bool (*peeked)(struct virtual *v);
+	void (*show)(struct virtual *v, const struct access *a, uint8_t *data);
 
 	/* Emulation begins (420), goes on with a new hypervisor (`taken_up`), or
 	 * the device was reset: ask for registers, then take them; the latter

@@ -67,7 +67,7 @@ static const struct control_param schedule_params[] = {
 
 static const struct control_param virtualize_params[] = {
 	{ "device", 's', false, "device, such as ether0" },
-	{ "hold", 's', true, "pause or lock" },
+	{ "hold", 's', true, "pause, lock or busy" },
 	{ "limit", 's', true, "how long the guest may take to rest" },
 	{ "mode", 's', true, "own or adopt" },
 	{ "illegal", 's', true, "drop or abort" },

@@ -28,12 +28,13 @@
 #include "libcore/units.h"
 
 #define WATCH_MAX 1000
+#define PEEK_NS   NS_PER_MS
 
 struct virtualize {
 	struct procedure p;
 	bool own_mode, aborts;
 	struct device *behind; /* NULL: the device does its own work */
-	enum hold hold;        /* pause, lock, or none */
+	enum hold hold;        /* pause, lock, busy, or none */
 	uint64_t limit_ns;
 	unsigned watch;
 };
@@ -59,6 +60,12 @@ void step_register_rows(struct procedure *p, struct device *device, bool open)
 	if (open)
 		rows[0].flag = SUP_ROW_ALLOWED;
 	step_sup_write(p, SUP_ROWS, rows, n ? (uint32_t)sizeof(rows[0]) : 0, 0);
+}
+
+static const struct emulator *emulator_of(const struct device *device)
+{
+	return emulator_find(pci_get16(device->config, PCI_VENDOR_ID),
+			     pci_get16(device->config, PCI_DEVICE_ID));
 }
 
 /* The procedure "virtualize". */
@@ -126,11 +133,38 @@ static int virtualize_enable(struct procedure *p)
 	return STEP_NEXT;
 }
 
-/* Until what the guest itself began has interrupted it. */
+/* Until what the guest itself began has interrupted it: the device looks busy.
+ */
+static int look_busy(struct procedure *p)
+{
+	const struct virtualize *z = (const struct virtualize *)p;
+	struct virtual *v = p->device->virtual;
+	bool late;
+
+	if (!v)
+		return step_fail(p, -ENODEV, "%s went", p->device->name);
+	v->hold = HOLD_BUSY;
+	if (p->round && v->emulator->peeked(v))
+		return STEP_NEXT;
+	late = z->limit_ns && clock_now_ns() - p->step_began_ns > z->limit_ns;
+	if (late)
+		event(p->hv->program->log, "hold.refused", "s:s, s:s", "device",
+		      p->device->name, "why", "its request is not over");
+	if (late)
+		return STEP_NEXT;
+	if (p->round)
+		step_sleep(p, PEEK_NS);
+	v->emulator->peek(v, p);
+	return STEP_AGAIN;
+}
+
+/* Or its driver rests. */
 static int virtualize_ask(struct procedure *p)
 {
 	const struct virtualize *z = (const struct virtualize *)p;
 
+	if (z->hold == HOLD_BUSY)
+		return look_busy(p);
 	if (z->hold != HOLD_NONE)
 		step_hold_guest(p, p->device, z->hold, z->limit_ns);
 	return STEP_NEXT;
@@ -147,6 +181,7 @@ static int virtualize_mode(struct procedure *p)
 
 static int virtualize_emulate(struct procedure *p)
 {
+	p->device->virtual->hold = HOLD_NONE;
 	boundary_search_start(p->device->virtual);
 	hold_guest_release(p->device);
 	return STEP_NEXT;
@@ -159,6 +194,7 @@ static int virtualize_undo(struct procedure *p)
 	if (!p->err || p->err == -EALREADY || !v)
 		return STEP_DONE;
 	v->closing = true;
+	v->hold = HOLD_NONE;
 	step_register_rows(p, p->device, true);
 	return STEP_NEXT;
 }
@@ -258,10 +294,10 @@ static bool take_behind(struct control_call *call, const json_t *params,
 	return !err;
 }
 
-/* Before 218 a guest can be asked only, as nothing is emulated yet; false:
- * answered. */
+/* Before 218 no sequence is known, so that none can be held off: a guest is asked,
+ * or shown a device that is not ready; false: answered. */
 static bool take_hold(struct control_call *call, const json_t *params,
-		      struct virtualize *z)
+		      const struct device *device, struct virtualize *z)
 {
 	const char *hold = control_string(params, "hold", NULL);
 	const char *limit = control_string(params, "limit", NULL);
@@ -271,10 +307,16 @@ static bool take_hold(struct control_call *call, const json_t *params,
 	z->limit_ns = NS_PER_S;
 	if (hold)
 		err = hold_parse(hold, &z->hold, &c);
-	if (!err && z->hold > HOLD_LOCK)
+	if (!err && z->hold > HOLD_BUSY)
 		err = complain(&c, EINVAL,
-			       "virtualize holds off by pause or lock, not %s",
+			       "virtualize holds off by pause, lock or busy, "
+			       "not %s: no sequence is known yet",
 			       hold);
+	if (!err && z->hold == HOLD_BUSY && !emulator_of(device)->peek)
+		err = complain(&c, EINVAL,
+			       "%s would not tell when it is ready again: "
+			       "virtualize holds it off by pause or lock",
+			       device->name);
 	if (!err && limit)
 		err = units_duration(limit, &z->limit_ns, &c);
 	if (err)
@@ -294,7 +336,7 @@ void virtualize_method(void *arg, struct control_call *call, json_t *params)
 	if (!device ||
 	    !take_word(call, params, "mode", "own", "adopt", &adopt) ||
 	    !take_word(call, params, "illegal", "drop", "abort", &aborts) ||
-	    !take_hold(call, params, &held) ||
+	    !take_hold(call, params, device, &held) ||
 	    !take_behind(call, params, device, &behind))
 		return;
 	if (device->virtual) {
