@@ -191,8 +191,8 @@ assert_refused() {
 		bridge: rootbridge
 		g[1-20]: guestd
 	END
-	run -0 bash -c "ulimit -Sn 100 && bmc '$T/machine' -- bash -c 'ulimit -n'"
-	assert_output 100
+	run -0 bash -c "ulimit -Sn 40 && bmc '$T/machine' -- bash -c 'ulimit -n'"
+	assert_output 40
 	run -70 bash -c "ulimit -n 100 && bmc '$T/machine'"
 	assert_output "bmc: 21 programs need 127 descriptors, and 100 are allowed (ulimit -Hn)"
 }

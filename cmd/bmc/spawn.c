@@ -42,11 +42,13 @@ static _Noreturn void run_child(const struct spawn *s, const struct loop *loop,
 		_exit(STATUS_NOT_EXECUTABLE);
 	signal(SIGPIPE, SIG_DFL);
 	loop_unblock_signals(loop);
-	setrlimit(RLIMIT_NOFILE, s->fd_limit);
 	if (!s->foreground) {
 		setpgid(0, 0);
 		background_fds(s);
 	}
+	/* Not before ours are closed: as long as there are more, none can be
+	 * opened. */
+	setrlimit(RLIMIT_NOFILE, s->fd_limit);
 	if (s->stopped)
 		raise(SIGSTOP);
 	/* Not execvp for both: a program that the kernel cannot execute would
