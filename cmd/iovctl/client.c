@@ -22,7 +22,6 @@
 
 #define RECEIVE_SIZE (64u << 10)
 #define RETRY_NS     (5 * NS_PER_MS)
-#define ALL_MAX      256
 
 void client_init(struct client *client, const char *name, const char *method,
 		 json_t *params, int pass_fd)
@@ -182,12 +181,12 @@ void client_step(const struct iovctl *ctl, struct client *client)
 		client_receive(client);
 }
 
-/* Sleep until something can be done, at most until the deadline. */
+/* Sleep until something can be done, at most until the deadline; there is room
+ * for n in pfds. */
 static void wait_for_any(const struct client *clients, unsigned n,
-			 uint64_t deadline_ns)
+			 struct pollfd *pfds, uint64_t deadline_ns)
 {
 	uint64_t now = clock_now_ns(), ns = deadline_ns - now;
-	struct pollfd pfds[ALL_MAX];
 	struct timespec ts;
 	unsigned i, count = 0;
 
@@ -213,10 +212,11 @@ void clients_run(const struct iovctl *ctl, struct client *clients, unsigned n,
 		 uint64_t deadline_ns,
 		 bool (*done)(const struct client *clients, unsigned n))
 {
+	struct pollfd *pfds = calloc(n ? n : 1, sizeof(*pfds));
 	bool waiting;
 	unsigned i;
 
-	for (;;) {
+	while (pfds) {
 		waiting = false;
 		for (i = 0; i < n; i++) {
 			client_step(ctl, &clients[i]);
@@ -224,9 +224,10 @@ void clients_run(const struct iovctl *ctl, struct client *clients, unsigned n,
 		}
 		if (!waiting || (done && done(clients, n)) ||
 		    clock_now_ns() >= deadline_ns)
-			return;
-		wait_for_any(clients, n, deadline_ns);
+			break;
+		wait_for_any(clients, n, pfds, deadline_ns);
 	}
+	free(pfds);
 }
 
 static int status_of_rpc(long long code)
@@ -338,25 +339,47 @@ static bool socket_name(const char *file, char name[64])
 	return name_is_valid(name);
 }
 
+/* One more; NULL: no memory. */
+static struct client *one_more(struct clients *all)
+{
+	struct client *grown;
+
+	grown = reallocarray(all->client, all->n + 1, sizeof(*grown));
+	if (!grown)
+		return NULL;
+	all->client = grown;
+	return &grown[all->n++];
+}
+
 int clients_init_all(struct iovctl *ctl, struct clients *all,
 		     const char *method, json_t *params)
 {
 	char path[PATH_MAX], name[64];
+	struct client *client;
 	struct dirent *e;
+	bool full = false;
 	DIR *dir;
 
 	memset(all, 0, sizeof(*all));
 	dir = opendir(machine_path(&ctl->machine, path, "ctl"));
-	all->client = calloc(ALL_MAX, sizeof(*all->client));
-	while (dir && all->client && all->n < ALL_MAX && (e = readdir(dir)))
-		if (socket_name(e->d_name, name))
-			client_init(&all->client[all->n++], name, method,
-				    json_incref(params), -1);
+	while (dir && !full && (e = readdir(dir))) {
+		if (!socket_name(e->d_name, name))
+			continue;
+		client = one_more(all);
+		full = !client;
+		if (client)
+			client_init(client, name, method, json_incref(params),
+				    -1);
+	}
 	if (dir)
 		closedir(dir);
 	json_decref(params);
-	if (!all->client)
+	if (full) {
+		clients_fini(all);
 		return fail(ctl, STATUS_INTERNAL, "no memory");
+	}
+	if (!all->n)
+		return STATUS_OK;
 	qsort(all->client, all->n, sizeof(*all->client), by_name);
 	return STATUS_OK;
 }

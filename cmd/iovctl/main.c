@@ -10,6 +10,7 @@
 
 #include "cmd/iovctl/iovctl.h"
 #include "libcore/control.h"
+#include "libcore/fd_limit.h"
 #include "libcore/program.h"
 #include "libcore/state_area.h"
 #include "libcore/units.h"
@@ -420,6 +421,7 @@ int main(int argc, char **argv)
 	int status = STATUS_OK, err = 0;
 
 	argp_program_version_hook = program_version_hook;
+	fd_limit_raise(NULL); /* it asks all programs at once */
 	program_check_stdout();
 	parse_main_options(&ctl, argc, argv);
 	parse_command_options(&ctl);
