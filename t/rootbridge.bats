@@ -534,6 +534,13 @@ trapped() {
 	expect 3 'write 0x20870: ok'
 	say 1 'memory 0x100 8'
 	expect 1 'memory 0x100: 696f766b69742100'
+	# What is fenced for it is fenced for them.
+	say 0 'row set 1 0x10000 0x13fff 0x50000000 fenced' wait 'read 0x40100000 2'
+	expect 0 'read 0x40100000: '
+	say 3 'write 0x20870 0002001000000000'
+	wait_until "$PATIENCE" rows_are parked 1 '.waits_for == "fence"'
+	say 0 'row set 1 0x10000 0x13fff 0x50000000 allowed'
+	wait_until "$PATIENCE" rows_are parked 0
 	say 3 'read 0x30000 4'
 	expect 1 'exception access [0-9]+ vm3 read 0x30000 4'
 	say 1 "verdict $(trapped 1) done 12345678"

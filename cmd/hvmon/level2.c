@@ -397,6 +397,7 @@ static int check_wait(struct procedure *p)
 		return STEP_AGAIN;
 	}
 	l->running = true;
+	l->wanted--;
 	if (l->rows.record->host_made)
 		step_level2_verb(p, l, HCA_LOAD, HCA_STATE,
 				 l->tables.record->host[DEMUX_TYPE1].eq, 0,
@@ -437,6 +438,7 @@ static void on_platform(void *arg, uint32_t events)
 	(void)events;
 	if (eventfd_read(l->platform_fd, &n) < 0 || !l->up)
 		return;
+	l->wanted++;
 	check = procedure_new(l->hv, &check_desc, sizeof(*check));
 	procedure_start(&check->p, 0);
 }

@@ -47,7 +47,7 @@ struct level2_guest {
 	uint8_t msix[HCA_ISCS * PCI_MSIX_ENTRY_SIZE];
 	/* Accesses wait while a verb is done, or the guest is set up. */
 	STAILQ_HEAD(, level2_access) accesses;
-	bool busy, lost, queued, asleep;
+	bool busy, lost, lost_again, queued, asleep;
 	STAILQ_ENTRY(level2_guest) turn;
 	uint64_t verbs, bad_bells;
 	struct limiter told;
@@ -72,6 +72,7 @@ struct level2 {
 	 * time, since there is one window. */
 	STAILQ_HEAD(, level2_guest) ready;
 	bool running;
+	unsigned wanted; /* by so many who come before verbs */
 	struct loop_deferred run;
 	/* Type 2 events. */
 	int irq_fd, alert_fd, platform_fd;

@@ -169,6 +169,7 @@ static int leave_quiet(struct procedure *p)
 		return STEP_AGAIN;
 	}
 	guest->l->running = true;
+	guest->l->wanted--;
 	return STEP_NEXT;
 }
 
@@ -210,6 +211,8 @@ static void leave_end(struct procedure *p)
 	      (int)guest->vm, "why", p->err ? p->why : NULL);
 	guest->lost = false;
 	guest->l->running = false;
+	if (guest->lost_again)
+		level2_guest_lost(guest);
 	level2_window_run(guest->l);
 }
 
@@ -232,9 +235,11 @@ void level2_guest_lost(struct level2_guest *guest)
 	struct leave *leave;
 
 	level2_window_forget(guest);
+	guest->lost_again = guest->lost;
 	if (guest->lost)
 		return;
 	guest->lost = true;
+	guest->l->wanted++;
 	leave = procedure_new(guest->l->hv, &leave_desc, sizeof(*leave));
 	leave->guest = guest;
 	leave->p.vm = guest->vm;

@@ -197,7 +197,8 @@ static void on_run(void *arg)
 	struct level2 *l = arg;
 	struct level2_guest *guest;
 
-	while (!l->running && l->up && (guest = STAILQ_FIRST(&l->ready))) {
+	while (!l->running && !l->wanted && l->up &&
+	       (guest = STAILQ_FIRST(&l->ready))) {
 		STAILQ_REMOVE_HEAD(&l->ready, turn);
 		guest->queued = false;
 		if (!run_guest(guest)) {

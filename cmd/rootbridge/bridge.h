@@ -417,10 +417,15 @@ bool supervisors_has(const struct vm *vm);
 bool supervisors_may(const struct vm *vm, unsigned kind, bool write);
 /* Whether it decides about VM number `guest`. */
 bool supervisors_decides(const struct vm *vm, uint32_t guest);
-/* Rows of its guests, whose offsets lead to addresses of vm, as they lead to
- * machine-physical ones.  -EPERM: no guest of it, or where it has no row. */
-int supervisors_rows(const struct vm *vm, struct sup_row *rows, size_t n)
+/* Whether it may write these rows.  -EPERM: no guest of it, or they lead to
+ * where it has no row itself. */
+int supervisors_rows(const struct vm *vm, const struct sup_row *rows, size_t n)
 	__attribute__((warn_unused_result));
+/* A row of vm gave this result, and an address of its supervisor, which is
+ * looked up in turn. */
+enum protection_result supervisors_beyond(const struct vm *vm,
+					  enum protection_result result,
+					  uint64_t count, uint64_t *mpa);
 
 /* parking.c: what a fence stopped waits here until it is taken away. */
 void parking_add(struct operation *op, const uint8_t *data);

@@ -83,16 +83,24 @@ void parking_add(struct operation *op, const uint8_t *data)
 		arm(b);
 }
 
+static bool is_fenced(const struct operation *op)
+{
+	enum protection_result result;
+	uint64_t mpa;
+
+	result = protection_lookup(&op->vm->bridge->protection, op->vm->number,
+				   op->address, op->count, &mpa);
+	return supervisors_beyond(op->vm, result, op->count, &mpa) ==
+	       PROTECTION_FENCED;
+}
+
 static void rerun(void *arg)
 {
 	struct operation *op, *next;
 	struct bridge *b = arg;
-	uint64_t mpa;
 
 	TAILQ_FOREACH_SAFE (op, &b->parked, queue, next) {
-		if (protection_lookup(&b->protection, op->vm->number,
-				      op->address, op->count,
-				      &mpa) == PROTECTION_FENCED)
+		if (is_fenced(op))
 			continue;
 		take(b, op);
 		relay_again(op);

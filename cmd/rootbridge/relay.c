@@ -539,6 +539,7 @@ relay_lookup(struct vm *vm, const struct vfu_request *req, uint64_t *mpa)
 	else
 		result = protection_lookup(p, vm->number, req->offset,
 					   req->count, mpa);
+	result = supervisors_beyond(vm, result, req->count, mpa);
 	if (result != PROTECTION_NO_ROW && vm->bridge->options.no_protection)
 		return PROTECTION_ALLOWED;
 	return result;

@@ -2,8 +2,9 @@
  * exceptions (spec 04: the hypervisor of a partition about its guests), and
  * what it may then ask of region 9.
  *
- * Its machine is what it has been given itself: its rows lead to its own
- * guest-physical addresses, and are translated when they are written.
+ * Its machine is what it has been given itself: its guests' rows lead to its
+ * own guest-physical addresses, and each access passes its rows as well, so
+ * what is fenced or taken from it is so for its guests.
  */
 #include <config.h>
 
@@ -114,7 +115,21 @@ bool supervisors_may(const struct vm *vm, unsigned kind, bool write)
 	return false;
 }
 
-int supervisors_rows(const struct vm *vm, struct sup_row *rows, size_t n)
+enum protection_result supervisors_beyond(const struct vm *vm,
+					  enum protection_result result,
+					  uint64_t count, uint64_t *mpa)
+{
+	const struct vm *supervisor = vm->supervisor->vm;
+
+	if (supervisor->number == PLATFORM_HYPERVISOR ||
+	    result != PROTECTION_ALLOWED)
+		return result;
+	result = protection_lookup(&vm->bridge->protection, supervisor->number,
+				   *mpa, count, mpa);
+	return result == PROTECTION_OWNER ? PROTECTION_DENIED : result;
+}
+
+int supervisors_rows(const struct vm *vm, const struct sup_row *rows, size_t n)
 {
 	const struct protection *p = &vm->bridge->protection;
 	uint64_t first, last, mpa;
@@ -130,9 +145,8 @@ int supervisors_rows(const struct vm *vm, struct sup_row *rows, size_t n)
 		if (rows->first > rows->last || first > last)
 			return -EINVAL;
 		if (protection_lookup(p, vm->number, first, last - first + 1,
-				      &mpa) != PROTECTION_ALLOWED)
+				      &mpa) == PROTECTION_NO_ROW)
 			return -EPERM;
-		rows->offset += (int64_t)(mpa - first);
 	}
 	return 0;
 }
