@@ -151,7 +151,7 @@ assert_vm3_works() {
 		"message 8 00" "message 9 0000" "message 15 0100" \
 		"header 9 9 16 1" listen "header 9 9 16 3" listen \
 		"header 10 99 16 16" \
-		"read 5 0 4" "read 999 0 4" "read 1 0x1000000 4" \
+		"read 5 0 4" "read 99999 0 4" "read 1 0x1000000 4" \
 		"read 1 0xffffffffffffffff 4" "read 0 0xffffffff 4" \
 		"read 9 0 16" "read 1 0 2000000" \
 		"message 4 00000000000000000000000000000000" \
@@ -166,7 +166,7 @@ assert_vm3_works() {
 		assert_line "message $n: EINVAL"
 	done
 	assert_line "listen: id 9 command 9 EINVAL"
-	for n in "5 0 4" "999 0 4" "1 0x1000000 4" "1 0xffffffffffffffff 4" \
+	for n in "5 0 4" "99999 0 4" "1 0x1000000 4" "1 0xffffffffffffffff 4" \
 		"0 0xffffffff 4" "9 0 16" "1 0 2000000" "0 0 4"; do
 		assert_line "read $n: EINVAL"
 	done
