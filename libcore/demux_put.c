@@ -78,10 +78,11 @@ enum demux_signal demux_signal_guest(const struct demux_tables *t,
 				     uint64_t handle, uint32_t isc)
 {
 	struct demux_gisa *gisa = demux_gisa(t, handle);
-	uint32_t bit = 1u << isc, index = demux_index(handle);
+	uint32_t bit, index = demux_index(handle);
 
-	if (isc == HCA_ISC_NONE || !gisa)
+	if (isc >= HCA_ISCS || !gisa) /* none, or a wrong one */
 		return DEMUX_QUIET;
+	bit = 1u << isc;
 	/* D5: seq_cst as a whole, pairs with level 2's stop of a guest */
 	atomic_fetch_or_explicit(&gisa->pending, bit, memory_order_seq_cst);
 	if (atomic_load_explicit(&gisa->enabled, memory_order_seq_cst) & bit) {
