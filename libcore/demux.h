@@ -283,11 +283,15 @@ enum {
 	DEMUX_CALL_ATTACH = 1,
 	/* Let go of both, and of the record. */
 	DEMUX_CALL_DETACH,
+	/* The memory of `vm`, a guest, lies in the partition now (SUP_MAPS), or
+	 * is new: before the first GEQCB with addresses in it runs.  Not
+	 * needed for guests that lay there before DEMUX_CALL_ATTACH. */
+	DEMUX_CALL_MAP,
 };
 
 struct demux_call {
 	uint32_t what;
-	uint32_t rsvd0;
+	uint32_t vm; /* of DEMUX_CALL_MAP, else 0 */
 };
 _Static_assert(sizeof(struct demux_call) == 8, "call");
 

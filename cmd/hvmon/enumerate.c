@@ -147,6 +147,7 @@ void device_started(struct procedure *p, struct device *device)
 	      "function", p->function, "vfs", (int)device->num_vfs, "adopted",
 	      device->adopted);
 	connect_started(device);
+	level1_started(device);
 	virtual_started(device);
 	check_wishes(p->hv, device);
 	config_emulation_go_on(device);

@@ -11,6 +11,7 @@
 #include "cmd/hvmon/control_signal.h"
 #include "cmd/hvmon/device_events.h"
 #include "cmd/hvmon/hvmon.h"
+#include "cmd/hvmon/level1.h"
 #include "cmd/hvmon/level2.h"
 #include "cmd/hvmon/management.h"
 #include "cmd/hvmon/pf_guard.h"
@@ -55,6 +56,11 @@ void exception_abort(struct hvmon *hv, uint64_t serial)
 	decide(hv, serial, SUP_VERDICT_FAIL, EIO, NULL, 0);
 }
 
+void exception_refuse(struct hvmon *hv, uint64_t serial, int err)
+{
+	decide(hv, serial, SUP_VERDICT_FAIL, err, NULL, 0);
+}
+
 void exception_again(struct hvmon *hv, uint64_t serial)
 {
 	decide(hv, serial, SUP_VERDICT_AGAIN, 0, NULL, 0);
@@ -69,7 +75,7 @@ void exception_done(struct hvmon *hv, const struct sup_exception *exception,
 void exception_fail(struct hvmon *hv, const struct sup_exception *exception,
 		    int err)
 {
-	decide(hv, exception->serial, SUP_VERDICT_FAIL, err, NULL, 0);
+	exception_refuse(hv, exception->serial, err);
 }
 
 void exception_unsupported(struct hvmon *hv,
@@ -101,7 +107,7 @@ static void take_access(struct hvmon *hv, const struct sup_exception *exception)
 	if (exception->size > SUP_DATA_MAX ||
 	    (!translation_takes(hv, exception) &&
 	     !control_signal_takes(hv, exception) &&
-	     !pf_guard_takes(hv, exception) &&
+	     !level1_takes(hv, exception) && !pf_guard_takes(hv, exception) &&
 	     !management_takes(hv, exception) &&
 	     !virtual_takes(hv, exception) &&
 	     !config_emulation_takes(hv, exception)))

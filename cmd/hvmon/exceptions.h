@@ -26,6 +26,7 @@ void exception_unsupported(struct hvmon *hv,
 void exception_answer(struct hvmon *hv, uint64_t serial, const void *data,
 		      uint32_t size);
 void exception_all_ones(struct hvmon *hv, uint64_t serial);
+void exception_refuse(struct hvmon *hv, uint64_t serial, int err);
 /* It ends in a target abort, which is an error to whoever made it. */
 void exception_abort(struct hvmon *hv, uint64_t serial);
 /* Its row has changed: it shall be looked up again. */

@@ -33,6 +33,7 @@ void hvmon_init(struct hvmon *hv, struct program *program)
 	translations_init(&hv->translations);
 	schedule_init(hv);
 	vm_shares_init(hv);
+	level1_init(hv);
 	hv->vms.changed = schedule_vms_changed;
 	hv->vms.arg = hv;
 }
@@ -72,6 +73,7 @@ void hvmon_fini(struct hvmon *hv)
 	struct device *device;
 
 	heartbeat_end(hv);
+	level1_close(hv);
 	hv->stopping = true;
 	procedure_queue_fini(&hv->queue);
 	TAILQ_FOREACH (device, &hv->devices, entry) {

@@ -11,6 +11,7 @@
 #include "cmd/hvmon/device.h"
 #include "cmd/hvmon/guests.h"
 #include "cmd/hvmon/heartbeat.h"
+#include "cmd/hvmon/level1.h"
 #include "cmd/hvmon/management.h"
 #include "cmd/hvmon/procedure.h"
 #include "cmd/hvmon/schedule.h"
@@ -47,6 +48,7 @@ struct hvmon {
 	uint32_t rooms_size;
 	uint64_t drain_limit_ns; /* of a110; 0: none */
 	struct vm_shares shares;
+	struct level1 level1;
 	unsigned max_vfs; /* VFs enabled per PF, at most */
 	bool stopping;    /* nothing new is begun */
 };

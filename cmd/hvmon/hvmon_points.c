@@ -266,6 +266,16 @@ const struct point_desc hvmon_points[] = {
 	POINT(LEVEL2_FREE, "level2.free", "free a CQ or QP"),
 	POINT(LEVEL2_FREED, "level2.freed", "forget it"),
 	POINT(LEVEL2_ADOPT, "level2.adopt", "a former level 2 left a record"),
+	POINT(QUEUES_MEMORY, "queues.memory",
+	      "reach the memory of a partition's hypervisor"),
+	POINT(QUEUES_1012, "queues.1012",
+	      "attach summary bytes to both host queues (1012, 1014)"),
+	POINT(QUEUES_GUESTS, "queues.guests",
+	      "reach the memories of the partition's guests"),
+	POINT(QUEUES_ROUTE, "queues.route",
+	      "route the type 1 queue's interrupt to the machine"),
+	POINT(QUEUES_START, "queues.start", "forward the partition's events"),
+	QUIET(QUEUES_MAP, "queues.map", "reach the memory of a new guest"),
 };
 _Static_assert(sizeof(hvmon_points) / sizeof(hvmon_points[0]) == POINT_N,
 	       "every point has a row");

@@ -48,6 +48,7 @@ struct attach {
 	struct sup_map map[2];
 	struct sup_row row;
 	void *memory;
+	struct demux_call call;
 };
 
 static int attach_maps(struct procedure *p)
@@ -79,6 +80,10 @@ static int attach_memory(struct procedure *p)
 {
 	struct attach *a = (struct attach *)p;
 
+	/* The machine's firmware reaches it too. */
+	a->call = (struct demux_call){ .what = DEMUX_CALL_MAP,
+				       .vm = a->guest->vm };
+	step_write(p, PLATFORM_HOST_QUEUES, &a->call, sizeof(a->call));
 	step_region_map(p, PLATFORM_REGION_GUEST + a->guest->vm,
 			(uint32_t)a->guest->memory_size, &a->memory);
 	return STEP_NEXT;

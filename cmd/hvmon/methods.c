@@ -9,6 +9,7 @@
 #include "cmd/hvmon/devirtualize.h"
 #include "cmd/hvmon/heartbeat.h"
 #include "cmd/hvmon/hvmon.h"
+#include "cmd/hvmon/level1.h"
 #include "cmd/hvmon/pf_link.h"
 #include "cmd/hvmon/reset.h"
 #include "cmd/hvmon/schedule.h"
@@ -183,6 +184,15 @@ static const struct control_column vm_share_columns[] = {
 	{ NULL },
 };
 
+static const struct control_column summary_columns[] = {
+	{ "function", "FUNCTION" },   { "vm", "VM" },
+	{ "guests", "GUESTS" },       { "interrupts", "INTERRUPTS" },
+	{ "events", "EVENTS" },       { "forwarded", "FORWARDED" },
+	{ "coalesced", "COALESCED" }, { "dropped", "DROPPED" },
+	{ "failed", "FAILED" },       { "interrupted", "INTERRUPTED" },
+	{ "alerts", "ALERTS" },       { NULL },
+};
+
 static const struct control_column schedule_columns[] = {
 	{ "vm", "VM" },
 	{ "time", "TIME" },
@@ -208,6 +218,8 @@ static const struct control_table tables[] = {
 	{ "vms", "VMs that share devices: roles, states, CPU shares",
 	  vm_share_columns, vm_share_rows },
 	{ "vm", "virtual machines and their slots", vm_columns, vm_rows },
+	{ "summary", "partitions whose events are forwarded, in numbers",
+	  summary_columns, summary_rows },
 	{ NULL },
 };
 
