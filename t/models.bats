@@ -117,6 +117,32 @@ is_broken() {
 	is_broken arrives
 }
 
+@test "an event on its way to a guest: nothing is left behind, no wake-up is lost" {
+	model=event-forward.pml
+	verifier
+	holds arrives
+	holds bounded
+	verifier -DCOMPLETIONS=3 -DSTOPS=0
+	holds arrives
+}
+
+@test "a forwarder or a level 2 that does things in another order is noticed" {
+	local mistake
+	model=event-forward.pml
+	verifier -DCOMPLETIONS=3 -DFORWARD_FIRST
+	is_broken arrives
+	for mistake in QUEUED ENABLED; do
+		verifier "-D${mistake}_FIRST"
+		is_broken arrives
+	done
+	verifier -DALERT_LAST
+	is_broken arrives
+	verifier -DNO_SETTLE
+	is_broken arrives
+	verifier -DTAKE_TWICE
+	is_broken bounded
+}
+
 @test "the end of a window: no access is lost or done twice, no reply lost" {
 	model=window-end.pml
 	verifier
