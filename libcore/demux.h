@@ -122,9 +122,10 @@ static inline enum demux_error demux_error(uint32_t state)
  * An event makes its ISC pending (1714).  Then, if the ISC is enabled, the
  * machine interrupts the guest and it is not pending any more; else, if the
  * alert mask has it, it is taken from that and level 2 is alerted (1716).
- * Level 2 stops a guest by: clear enabled, set alert, look at pending; and
- * starts it by: set enabled, clear alert, take pending and interrupt for
- * that.  All of it is sequentially consistent. */
+ * Level 2 stops a guest that is idle by: clear enabled, set alert, wait for
+ * demux_settled(), look at pending and whether it was interrupted meanwhile;
+ * and starts it by: set enabled, clear alert, take pending and interrupt for
+ * that (event-forward.pml).  All of it is sequentially consistent. */
 struct demux_gisa {
 	_Atomic uint32_t generation;
 	_Atomic uint32_t pending;

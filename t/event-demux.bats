@@ -120,9 +120,9 @@ has_event_in() {
 		words 8 $CQ 1)$(words 16 0)$(words 8 $(($1 + 1)) 1)"
 }
 
-# interrupted N: the guest was, N times.
+# interrupted N: the guest was, N times; it may take several at once.
 interrupted() {
-	(($(grep -c "^irq 2 3" "$T/vm1") >= $1))
+	(($(sed -n 's/^irq 2 3: //p' "$T/vm1" | awk '{ n += $1 } END { print n + 0 }') >= $1))
 }
 
 @test "event-demux: level 1 forwards a guest's events, and the next one goes on where it was killed" {
