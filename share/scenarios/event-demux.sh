@@ -60,6 +60,35 @@ machine() {
 	done
 }
 
+# shared_machine RULE MORE: all guests' processes in partitions that have a
+# hypervisor each (level 2), above the machine's own (level 1).  Guest i of a
+# partition has the services from 10 i on, and those of guest i of another one
+# for peers.
+shared_machine() {
+	each=$((processes / partitions))
+	vms=$((partitions + processes))
+	printf 'bridge: rootbridge --vms=%s --memory 16MiB --timeout 10s' $vms
+	printf ' --exception-timeout 60s\n'
+	printf 'hca0: iovdev --type hca --vfs %s\n' "$partitions"
+	printf 'level1: hvmon --level 1'
+	i=0
+	while [ $((i += 1)) -le "$partitions" ]; do
+		printf ' --vf hca0/vf%s=vm%s --guests vm%s=vm%s-vm%s' $i $i $i \
+			$((partitions + 1 + (i - 1) * each)) \
+			$((partitions + i * each))
+	done
+	printf '\nlevel2-[1-%s]: hvmon --level 2 --partition %%i --vm vm%%i\n' \
+		"$partitions"
+	i=0
+	while [ $((i += 1)) -le "$partitions" ]; do
+		printf 'guest[%s-%s]: RESTART=%s guestd --vm %%i' \
+			$((partitions + 1 + (i - 1) * each)) \
+			$((partitions + i * each)) "$1"
+		printf ' --exchange=to=%s/%%n0,service=%%n0,queues=%s,%s\n' \
+			"$(peer $i)" $((guests / processes)) "$2"
+	done
+}
+
 # peer N: 2, 1, 4, 3, ...
 peer() {
 	echo $(($1 % 2 ? $1 + 1 : $1 - 1))
@@ -73,12 +102,15 @@ specs() {
 	done
 }
 
-# Whether the partitions can share the queues and be peers.
+# Whether the processes can share the queues, the partitions the processes, and
+# be peers.
 check_shares() {
-	if [ $((partitions % 2 + guests % partitions)) -ne 0 ] ||
-		[ "$partitions" -gt 30 ]; then
-		die "$guests queues cannot be shared by $partitions" \
-			'partitions, an even number up to 30'
+	if [ $((partitions % 2 + processes % partitions)) -ne 0 ] ||
+		[ $((guests % processes)) -ne 0 ] || [ "$partitions" -gt 30 ] ||
+		{ [ "$processes" -gt "$partitions" ] &&
+			[ $((guests / processes)) -gt 10 ]; }; then
+		die "$guests queues cannot be shared by $processes processes" \
+			"in $partitions partitions, an even number up to 30"
 	fi
 }
 
