@@ -157,6 +157,7 @@ struct leave {
 	struct procedure p;
 	struct level2_guest *guest;
 	struct sup_vm_op reset;
+	struct demux_call call;
 };
 
 static struct level2_guest *guest_of(struct procedure *p)
@@ -206,6 +207,19 @@ static int leave_attach(struct procedure *p)
 	return STEP_NEXT;
 }
 
+/* The firmware reaches the new memory, too, once it serves the partition. */
+static int leave_map(struct procedure *p)
+{
+	struct leave *leave = (struct leave *)p;
+	const struct level2_guest *guest = leave->guest;
+
+	leave->call = (struct demux_call){ DEMUX_CALL_MAP, guest->vm };
+	if (guest->l->rows.record->host_made)
+		step_write(p, PLATFORM_HOST_QUEUES, &leave->call,
+			   sizeof(leave->call));
+	return STEP_NEXT;
+}
+
 static void leave_end(struct procedure *p)
 {
 	struct level2_guest *guest = guest_of(p);
@@ -222,11 +236,9 @@ static void leave_end(struct procedure *p)
 }
 
 static const struct step leave_steps[] = {
-	{ POINT_NONE, leave_quiet },
-	{ POINT_NONE, leave_free },
-	{ POINT_NONE, leave_reset },
-	{ POINT_NONE, leave_attach },
-	{ 0, NULL },
+	{ POINT_NONE, leave_quiet }, { POINT_NONE, leave_free },
+	{ POINT_NONE, leave_reset }, { POINT_NONE, leave_attach },
+	{ POINT_NONE, leave_map },   { 0, NULL },
 };
 
 static const struct procedure_desc leave_desc = {
