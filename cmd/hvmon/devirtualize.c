@@ -10,8 +10,9 @@
  * Then the interrupts stay with the device (716), the guest's mode is put back,
  * the log is done at the device (718), and with every later access waiting the
  * row is opened: the root bridge runs what waits, in order, before anything
- * newer (720).  Until that moment nothing has been given away, and a step that
- * fails goes back to emulating.
+ * newer (720).  These are asked for together, as the bridge and the device do
+ * them in this order: the guest waits for one round trip.  Until that moment
+ * nothing has been given away, and a step that fails goes back to emulating.
  */
 #include <config.h>
 
@@ -46,6 +47,8 @@ struct devirtualize {
 	bool late, corrected;
 	bool waited;       /* for POLL_NS */
 	bool disabled;     /* 716 is done */
+	bool opened;       /* 720 was asked for, ... */
+	int refused;       /* ... and why it was not done; 0: it was */
 	uint64_t quiet_ns; /* since when new sequences are held off for good */
 	uint64_t pause_ns;
 };
@@ -307,13 +310,13 @@ static int devirtualize_mode(struct procedure *p)
 		return gone(p);
 	if (!searches(v))
 		v->emulator->restore(v, p);
-	return STEP_NEXT;
+	return STEP_FLOW;
 }
 
 static int devirtualize_give_back(struct procedure *p)
 {
 	p->device->forwards = of(p)->forwards;
-	return STEP_NEXT;
+	return STEP_FLOW;
 }
 
 /* In order; and once more for what was logged meanwhile. */
@@ -336,7 +339,7 @@ static int devirtualize_replay(struct procedure *p)
 			event(p->hv->program->log, "devirtualize.replayed",
 			      "s:s, s:I", "device", p->device->name, "writes",
 			      (json_int_t)r->n_log);
-		return STEP_NEXT;
+		return STEP_FLOW;
 	}
 	l = &r->log[r->n_replayed];
 	r->n_replayed = r->n_log;
@@ -358,17 +361,21 @@ static int devirtualize_close(struct procedure *p)
 		step_sleep(p, POLL_NS / 10);
 		return STEP_AGAIN;
 	}
-	return STEP_NEXT;
+	return STEP_FLOW;
 }
 
 static int devirtualize_untrap(struct procedure *p)
 {
-	step_register_rows(p, p->device, true);
+	of(p)->opened = true;
+	step_open_registers(p, p->device, &of(p)->refused);
 	return STEP_NEXT;
 }
 
 static int devirtualize_leave(struct procedure *p)
 {
+	if (of(p)->refused)
+		return step_fail(p, of(p)->refused, "its rows: %s",
+				 strerror(-of(p)->refused));
 	/* What ran by itself is told here before the reply, and to nobody. */
 	bridge_link_catch_up(&p->hv->bridge);
 	virtual_end(p->device);
@@ -390,7 +397,10 @@ static int devirtualize_undo(struct procedure *p)
 
 	if (!p->err || p->err == -EALREADY)
 		return STEP_NEXT;
-	if (v) {
+	if (v && of(p)->opened && !of(p)->refused) {
+		/* The device failed, but it is its guest's. */
+		(void)devirtualize_leave(p);
+	} else if (v) {
 		p->device->forwards = false;
 		v->closing = false;
 		virtual_hold(v, HOLD_NONE);

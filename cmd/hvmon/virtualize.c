@@ -37,6 +37,7 @@ struct virtualize {
 	enum hold hold;        /* pause, lock, busy, or none */
 	uint64_t limit_ns;
 	unsigned watch;
+	int refused; /* the rows, in virtualize_undo() */
 };
 
 static struct vf_allocation *row_of(const struct device *device)
@@ -47,19 +48,26 @@ static struct vf_allocation *row_of(const struct device *device)
 	return vf_allocations_find(&device->hv->allocations, &name);
 }
 
-void step_register_rows(struct procedure *p, struct device *device, bool open)
+void step_register_rows(struct procedure *p, struct device *device)
 {
 	const struct vf_allocation *row = row_of(device);
 	struct sup_row rows[6];
-	unsigned n;
 
-	if (!row)
+	if (row && vf_protection_rows(row, &device->whole, SUP_ROW_SET, rows))
+		step_sup_write(p, SUP_ROWS, rows, sizeof(rows[0]), 0);
+}
+
+void step_open_registers(struct procedure *p, struct device *device, int *err)
+{
+	const struct vf_allocation *row = row_of(device);
+	struct sup_row rows[6];
+
+	*err = 0;
+	if (!row ||
+	    !vf_protection_rows(row, &device->whole, SUP_ROW_OPEN, rows))
 		return;
-	n = vf_protection_rows(row, &device->whole,
-			       open ? SUP_ROW_OPEN : SUP_ROW_SET, rows);
-	if (open)
-		rows[0].flag = SUP_ROW_ALLOWED;
-	step_sup_write(p, SUP_ROWS, rows, n ? (uint32_t)sizeof(rows[0]) : 0, 0);
+	rows[0].flag = SUP_ROW_ALLOWED;
+	step_sup_try(p, SUP_ROWS, rows, sizeof(rows[0]), err);
 }
 
 static const struct emulator *emulator_of(const struct device *device)
@@ -122,7 +130,7 @@ static int virtualize_revoke(struct procedure *p)
 static int virtualize_trap(struct procedure *p)
 {
 	virtual_keep_record(p->device->virtual);
-	step_register_rows(p, p->device, false);
+	step_register_rows(p, p->device);
 	return STEP_NEXT;
 }
 
@@ -195,7 +203,7 @@ static int virtualize_undo(struct procedure *p)
 		return STEP_DONE;
 	v->closing = true;
 	v->hold = HOLD_NONE;
-	step_register_rows(p, p->device, true);
+	step_open_registers(p, p->device, &((struct virtualize *)p)->refused);
 	return STEP_NEXT;
 }
 

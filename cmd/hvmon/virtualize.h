@@ -15,8 +15,9 @@ void virtualize_method(void *hv, struct control_call *call, json_t *params);
  * NULL: answered. */
 struct device *virtualize_device(struct hvmon *hv, struct control_call *call,
 				 const json_t *params);
-/* The rows of its registers are as the device's mode says; `open`: its guest
- * reaches them, and what waits for a verdict runs by itself. */
-void step_register_rows(struct procedure *p, struct device *device, bool open);
+/* The rows of its registers are as the device's mode says; or its guest reaches
+ * them, and what waits for a verdict runs by itself: *err (machine_access.h). */
+void step_register_rows(struct procedure *p, struct device *device);
+void step_open_registers(struct procedure *p, struct device *device, int *err);
 
 #endif
