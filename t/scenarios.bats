@@ -85,6 +85,14 @@ scenario() {
 	assert_output '["event-demux",256,4,10240,0,0,0,true]'
 }
 
+@test "event-demux: the same through firmware and hypervisors of partitions" {
+	scenario event-demux --guests 32 --partitions 2 --processes 8 \
+		--count 20 --rounds 10
+	run -0 jq -c '[.guests, .processes, .events, .lost, .misdelivered,
+		.reordered]' <<<"$output"
+	assert_output '[32,8,1280,0,0,0]'
+}
+
 @test "active-standby: killed, frozen, on request, and the standby lost nothing" {
 	scenario active-standby
 	run -0 jq -r '.scenario, (.runs[] | [.fault, .owner_after,
