@@ -86,11 +86,15 @@ scenario() {
 }
 
 @test "event-demux: the same through firmware and hypervisors of partitions" {
-	scenario event-demux --guests 32 --partitions 2 --processes 8 \
-		--count 20 --rounds 10
+	local guests=32 processes=8 partitions=2 count=20
+	if [[ ${IOVKIT_CAMPAIGN:-} == long ]]; then
+		guests=4096 processes=1024 partitions=4 count=200
+	fi
+	scenario event-demux --guests $guests --partitions $partitions \
+		--processes $processes --count $count --rounds 10
 	run -0 jq -c '[.guests, .processes, .events, .lost, .misdelivered,
 		.reordered]' <<<"$output"
-	assert_output '[32,8,1280,0,0,0]'
+	assert_output "[$guests,$processes,$((2 * guests * count)),0,0,0]"
 }
 
 @test "active-standby: killed, frozen, on request, and the standby lost nothing" {
