@@ -6,6 +6,7 @@
 
 setup() {
 	load machine
+	load verbs
 	machine_setup
 	need rootbridge iovdev hvmon guestd iovctl
 	VFU=$(realpath "$BIN/../t/tool")/vfu
@@ -53,24 +54,6 @@ of() {
 # more_than N TABLE PARTITION FIELD
 more_than() {
 	(($(of "${@:2}") > $1))
-}
-
-# little NUMBER: 64 bits, as hex digits, the least byte first.
-little() {
-	local hex i
-	printf -v hex '%016x' "$1"
-	for ((i = 14; i >= 0; i -= 2)); do
-		printf '%s' "${hex:i:2}"
-	done
-}
-
-# verb STATUS OP ATTRIBUTE HANDLE VALUE: more that vm3 shall do, and with what
-# status; see be_vm3.
-verb() {
-	STEPS+=("write 0 0x50000040 $(little "$5")"
-		"write 0 0x50000048 $(little $(($2 | $3 << 8 | $4 << 32)))"
-		"read 0 0x50000050 8")
-	STATUSES+=("read 0 0x50000050 8: $(little "$1")")
 }
 
 # be_vm3 STEP...: the verbs and these, on its bus socket.

@@ -7,6 +7,7 @@
 
 setup() {
 	load machine
+	load verbs
 	machine_setup
 	need rootbridge iovdev hvmon iovctl
 	VFU=$(realpath "$BIN/../t/tool")/vfu
@@ -35,28 +36,6 @@ power_on_with() {
 		hv: hvmon --vf hca0/vf1=vm1 --guests vm1=vm2-vm4
 		$1 hvmon --level 2 --partition 1 --vm vm1
 	END
-}
-
-# little NUMBER: 64 bits, as hex digits, the least byte first.
-little() {
-	local hex i
-	printf -v hex '%016x' "$1"
-	for ((i = 14; i >= 0; i -= 2)); do
-		printf '%s' "${hex:i:2}"
-	done
-}
-
-# verb STATUS OP ATTRIBUTE HANDLE VALUE [RESULT]: more that a guest shall do,
-# and what becomes of it; see be.
-verb() {
-	STEPS+=("write 0 0x50000040 $(little "$5")"
-		"write 0 0x50000048 $(little $(($2 | $3 << 8 | $4 << 32)))"
-		"read 0 0x50000050 8")
-	STATUSES+=("read 0 0x50000050 8: $(little "$1")")
-	if [[ ${6:-} ]]; then
-		STEPS+=("read 0 0x50000058 8")
-		STATUSES+=("read 0 0x50000058 8: $(little "$6")")
-	fi
 }
 
 # guest N: a process that is VM N, and does what `be N` says.
