@@ -113,16 +113,13 @@ switch_often() {
 	machine_stop
 }
 
-# strike POINT VERB [HOLD]: kill the hypervisor there, and have the next one.
+# strike POINT METHOD PARAMS: kill the hypervisor there, and have the next one.
 strike() {
 	local victim
 	victim=$(pid hv)
+	echo "# $*"
 	iovctl at hv "$1=kill" >"$T/at"
-	if [[ $2 == virtualize ]]; then
-		rpc_raw hv virtualize '["ether0"]'
-	else
-		rpc_raw hv devirtualize "[\"ether0\", \"$3\", \"0\"]"
-	fi >"$T/answer" || true
+	rpc_raw hv "$2" "$3" >"$T/answer" || true
 	wait_until "$PATIENCE" is_gone "$victim"
 	iovctl start hv >/dev/null
 	wait_until "$PATIENCE" is state ready
@@ -144,14 +141,14 @@ to() {
 	start guest1 guestd --vm 1 --name=vm1 --messages
 	await workload.started
 	while read -r point; do
-		echo "# $point"
 		if [[ $point == virt.* ]]; then
 			to direct devirtualize --limit 0
-			strike "$point" virtualize
+			strike "$point" virtualize '["ether0"]'
 		else
 			to virtual virtualize
 			wait_until "$PATIENCE" is machine start
-			strike "$point" devirtualize "${ways[i++ % 5]}"
+			strike "$point" devirtualize \
+				"[\"ether0\", \"${ways[i++ % 5]}\", \"0\"]"
 		fi
 	done < <(hvmon --list-points | awk '$1 ~ /^(de)?virt\./ { print $1 }' |
 		a_share)
@@ -801,23 +798,6 @@ is_nobodys() {
 		[[ $(rpc vm1 show '["cards"]' | jq '.rows | length') == 1 ]]
 }
 
-# strike_behind POINT VERB: kill the hypervisor there, and have the next one.
-strike_behind() {
-	local victim
-	victim=$(pid hv)
-	echo "# $*"
-	iovctl at hv "$1=kill" >"$T/at"
-	if [[ $2 == virtualize ]]; then
-		rpc_raw hv virtualize '{"device":"ether0","behind":"ether1"}'
-	else
-		rpc_raw hv devirtualize '["ether0", "block", "0"]'
-	fi >"$T/answer" || true
-	wait_until "$PATIENCE" is_gone "$victim"
-	iovctl start hv >/dev/null
-	wait_until "$PATIENCE" is state ready
-	wait_until "$PATIENCE" more_messages
-}
-
 leans() {
 	[[ $(devices behind) == ether1 ]]
 }
@@ -829,13 +809,14 @@ leans() {
 	await workload.started
 	while read -r point; do
 		[[ $point == behind.release ]] ||
-			strike_behind "$point" virtualize
+			strike "$point" virtualize \
+				'{"device":"ether0","behind":"ether1"}'
 		to direct devirtualize --limit 0
 		wait_until "$PATIENCE" is_nobodys ether1
 		[[ $point == behind.@(part|switch|release) ]] || continue
 		switch virtualize --behind ether1
 		wait_until "$PATIENCE" leans
-		strike_behind "$point" devirtualize
+		strike "$point" devirtualize '["ether0", "block", "0"]'
 		to direct devirtualize --limit 0
 		wait_until "$PATIENCE" is_nobodys ether1
 	done < <(hvmon --list-points | awk '$1 ~ /^behind\./ { print $1 }')
