@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "libcore/status.h"
+#include "share/bench/arguments.h"
 
 struct options {
 	struct demux_bench b;
@@ -29,32 +30,20 @@ static const struct argp_option option_table[] = {
 	{ 0 },
 };
 
-static uint32_t number(struct argp_state *state, const char *arg, uint32_t max)
-{
-	char *end;
-	unsigned long n = strtoul(arg, &end, 10);
-
-	if (end == arg || *end || *arg == '-' || n < 1 || n > max)
-		argp_error(state, "'%s' is no number from 1 to %u", arg, max);
-	return (uint32_t)n;
-}
-
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
-	char more;
 
 	switch (key) {
 	case 'c':
-		if (sscanf(arg, "%d,%d%c", &o->b.firmware_cpu, &o->b.others_cpu,
-			   &more) != 2)
-			argp_error(state, "'%s' is not two CPUs", arg);
+		argument_two_cpus(state, arg, &o->b.firmware_cpu,
+				  &o->b.others_cpu);
 		return 0;
 	case 'q':
-		o->b.queues = number(state, arg, DEMUX_BENCH_MAX);
+		o->b.queues = argument_number(state, arg, DEMUX_BENCH_MAX);
 		return 0;
 	case 'r':
-		o->b.rounds = number(state, arg, 1000000);
+		o->b.rounds = argument_number(state, arg, 1000000);
 		return 0;
 	case ARGP_KEY_ARG:
 		if (o->what)

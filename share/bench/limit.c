@@ -17,6 +17,7 @@
 
 #include "libcore/loop.h"
 #include "libcore/status.h"
+#include "share/bench/arguments.h"
 
 /* So many trips of a probe are timed as one. */
 #define PROBE_TRIPS 64u
@@ -42,47 +43,37 @@ static const struct argp_option option_table[] = {
 	{ 0 },
 };
 
-static uint32_t number(struct argp_state *state, const char *arg, uint32_t max)
-{
-	char *end;
-	unsigned long n = strtoul(arg, &end, 10);
-
-	if (end == arg || *end || *arg == '-' || n < 1 || n > max)
-		argp_error(state, "'%s' is no number from 1 to %u", arg, max);
-	return (uint32_t)n;
-}
-
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
 	struct limit_run *run = &o->run;
-	char more;
 
 	switch (key) {
 	case 'c':
-		if (sscanf(arg, "%d,%d%c", &run->device_cpu, &run->guest_cpu,
-			   &more) != 2)
-			argp_error(state, "'%s' is not two CPUs", arg);
+		argument_two_cpus(state, arg, &run->device_cpu,
+				  &run->guest_cpu);
 		return 0;
 	case 'b':
-		run->bytes = number(state, arg, 65536);
+		run->bytes = argument_number(state, arg, 65536);
 		return 0;
 	case 's':
-		run->slots = number(state, arg, 65536);
+		run->slots = argument_number(state, arg, 65536);
 		if (run->slots & (run->slots - 1))
 			argp_error(state, "'%s' is no power of two", arg);
 		return 0;
 	case 'n':
-		run->batch = number(state, arg, 1024);
+		run->batch = argument_number(state, arg, 1024);
 		return 0;
 	case 'r':
-		run->trips = number(state, arg, 1024);
+		run->trips = argument_number(state, arg, 1024);
 		return 0;
 	case 't':
-		run->duration_ns = number(state, arg, 60000) * NS_PER_MS;
+		run->duration_ns =
+			argument_number(state, arg, 60000) * NS_PER_MS;
 		return 0;
 	case 'w':
-		run->warm_up_ns = number(state, arg, 60000) * NS_PER_MS;
+		run->warm_up_ns =
+			argument_number(state, arg, 60000) * NS_PER_MS;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (o->what)

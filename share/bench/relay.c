@@ -23,6 +23,7 @@
 
 #include "libcore/loop.h"
 #include "libcore/status.h"
+#include "share/bench/arguments.h"
 #include "share/bench/child.h"
 
 #define MAX_RUNS 99
@@ -51,16 +52,6 @@ static const struct argp_option option_table[] = {
 	{ 0 },
 };
 
-static unsigned number(struct argp_state *state, const char *arg, unsigned max)
-{
-	char *end;
-	unsigned long n = strtoul(arg, &end, 10);
-
-	if (end == arg || *end || *arg == '-' || n < 1 || n > max)
-		argp_error(state, "'%s' is no number from 1 to %u", arg, max);
-	return n;
-}
-
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
 	struct options *o = state->input;
@@ -73,13 +64,13 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 			argp_error(state, "'%s' is not three CPUs", arg);
 		return 0;
 	case 'r':
-		o->runs = number(state, arg, MAX_RUNS);
+		o->runs = argument_number(state, arg, MAX_RUNS);
 		return 0;
 	case 'o':
-		o->outstanding = number(state, arg, 1024);
+		o->outstanding = argument_number(state, arg, 1024);
 		return 0;
 	case 't':
-		o->ms = number(state, arg, 60000);
+		o->ms = argument_number(state, arg, 60000);
 		return 0;
 	case 'k':
 		o->codec = true;
@@ -88,13 +79,13 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		o->sweep = true;
 		return 0;
 	case 'n':
-		o->sockets = number(state, arg, SWEEP_MAX_SOCKETS);
+		o->sockets = argument_number(state, arg, SWEEP_MAX_SOCKETS);
 		return 0;
 	case 'w':
-		o->sweeps = number(state, arg, 1000000);
+		o->sweeps = argument_number(state, arg, 1000000);
 		return 0;
 	case 'e':
-		o->rest_ms = number(state, arg, 1000);
+		o->rest_ms = argument_number(state, arg, 1000);
 		return 0;
 	case ARGP_KEY_ARG:
 		argp_usage(state);
