@@ -30,6 +30,7 @@ power_on_again() {
 }
 
 power_on_with() {
+	SINCE=0
 	machine_start <<-END
 		bridge: rootbridge --vms 4 --exception-timeout 60s --memory 16MiB
 		hca0: iovdev --type hca --vfs 2
@@ -302,7 +303,7 @@ killed_at() {
 	verb 0 $ALLOCATE 1 0 0
 	wait_until "$PATIENCE" replies 2 2
 	tell 2
-	await program.gone ".name == \"lvl2\" and .n > ${SINCE:-0}"
+	await program.gone ".name == \"lvl2\" and .n > $SINCE"
 	SINCE=$(events .n | tail -n 1)
 	iovctl start lvl2 >/dev/null
 	answered 2
@@ -322,8 +323,8 @@ killed_at() {
 @test "level 2: killed in an allocation, the next one goes on: nothing leaks, nothing twice" {
 	local point
 	power_on
-	for point in $(printf '%s\n' 1000 1002 1106 1200 1202 1204 1206 1400 1402 |
-		a_share); do
+	for point in $(printf '%s\n' 1000 1002 1006 1106 1200 1202 1204 1206 \
+		1400 1402 | a_share); do
 		echo "at $point"
 		killed_at "$point"
 	done
@@ -332,7 +333,7 @@ killed_at() {
 
 @test "level 2: killed while it makes the host queues" {
 	local point
-	for point in $(printf '%s\n' 1008 1010 1012 | a_share); do
+	for point in $(printf '%s\n' 1008 1010 1102 1104 1012 host | a_share); do
 		power_on
 		killed_at "$point"
 		machine_stop

@@ -51,6 +51,8 @@ struct start {
 	uint64_t id, partition;
 	void *memory;
 	bool found;
+	struct level2_last last; /* verb of the one before */
+	bool freed;
 	struct level2_answer state; /* of a host queue that was there */
 	unsigned attached;
 };
@@ -230,12 +232,22 @@ static int set_up_function(struct procedure *p)
 	return STEP_NEXT;
 }
 
+static int read_last(struct procedure *p)
+{
+	struct start *s = (struct start *)p;
+
+	if (s->found)
+		step_level2_last(p, s->l, &s->last);
+	return STEP_NEXT;
+}
+
 /* A reset gives config space back as it was, but not what the adapter knew. */
 static int verify(struct procedure *p)
 {
 	struct start *s = (struct start *)p;
 	struct level2 *l = s->l;
 
+	s->freed = s->found && step_level2_free_unknown(p, l, &s->last);
 	if (s->found && l->rows.record->host_made)
 		step_level2_verb(p, l, HCA_LOAD, HCA_STATE,
 				 l->tables.record->host[DEMUX_TYPE1].eq, 0,
@@ -274,7 +286,7 @@ static int adopt(struct procedure *p)
 		return STEP_NEXT;
 	for (i = 0; i < s->l->n_guests; i++)
 		level2_config_adopt(&s->l->guest[i]);
-	step_level2_adopt(p, s->l);
+	step_level2_adopt(p, s->l, s->freed);
 	return STEP_NEXT;
 }
 
@@ -348,17 +360,12 @@ static void start_fini(struct procedure *p)
 }
 
 static const struct step start_steps[] = {
-	{ POINT_NONE, ask_info },
-	{ POINT_NONE, ask_tables },
-	{ POINT_NONE, look },
-	{ POINT_NONE, set_up_function },
-	{ POINT_NONE, verify },
-	{ POINT_NONE, verified },
-	{ POINT_NONE, attach_guests },
-	{ POINT_NONE, adopt },
-	{ POINT_NONE, wire },
-	{ POINT_NONE, tell_guests },
-	{ 0, NULL },
+	{ POINT_NONE, ask_info },    { POINT_NONE, ask_tables },
+	{ POINT_NONE, look },        { POINT_NONE, set_up_function },
+	{ POINT_NONE, read_last },   { POINT_NONE, verify },
+	{ POINT_NONE, verified },    { POINT_NONE, attach_guests },
+	{ POINT_NONE, adopt },       { POINT_NONE, wire },
+	{ POINT_NONE, tell_guests }, { 0, NULL },
 };
 
 static const struct procedure_desc start_desc = {

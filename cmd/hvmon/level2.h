@@ -137,12 +137,23 @@ struct level2_answer {
 void step_level2_verb(struct procedure *p, struct level2 *l, enum hca_opcode op,
 		      unsigned attribute, uint32_t handle, uint64_t value,
 		      struct level2_answer *answer);
+/* The verb that it did last, until the next one. */
+struct level2_last {
+	uint64_t verb;
+	struct level2_answer answer;
+};
+void step_level2_last(struct procedure *p, const struct level2 *l,
+		      struct level2_last *last);
 
 /* level2_host.c: the partition's host queues (1006 to 1014, 1102, 1104). */
 void step_level2_host(struct procedure *p, struct level2 *l);
 
-/* level2_adopt.c: what a former process left. */
-void step_level2_adopt(struct procedure *p, struct level2 *l);
+/* level2_adopt.c: what a former process left.  Before all other verbs: what the
+ * last one gave and no row has is freed, by another one, whose answer comes
+ * into last; true: there was any.  Then come the rows. */
+bool step_level2_free_unknown(struct procedure *p, struct level2 *l,
+			      struct level2_last *last);
+void step_level2_adopt(struct procedure *p, struct level2 *l, unsigned ended);
 
 /* level2_events.c */
 void level2_events_start(struct level2 *l);

@@ -25,3 +25,10 @@ void step_level2_verb(struct procedure *p, struct level2 *l, enum hca_opcode op,
 	write_register(p, l, HCA_VERB, hca_verb(op, attribute, handle));
 	step_read(p, l->bar + HCA_STATUS, answer, sizeof(*answer));
 }
+
+void step_level2_last(struct procedure *p, const struct level2 *l,
+		      struct level2_last *last)
+{
+	step_read(p, l->bar + HCA_VERB, &last->verb, sizeof(last->verb));
+	step_read(p, l->bar + HCA_STATUS, &last->answer, sizeof(last->answer));
+}

@@ -3,7 +3,8 @@
  *
  * The guests' accesses that it did not answer come again, so nothing is ended
  * here that was half done, but for a handle that the adapter gave and that is
- * in no row: it would never be freed.
+ * in no row: it would never be freed.  Only the window tells it, until the next
+ * verb.
  */
 #include <config.h>
 
@@ -16,8 +17,7 @@
 struct adopt {
 	struct procedure p;
 	struct level2 *l;
-	uint64_t verb;
-	struct level2_answer last, ignored;
+	struct level2_answer ignored;
 	unsigned kept, ended;
 };
 
@@ -26,14 +26,34 @@ static struct level2 *level2_of(struct procedure *p)
 	return ((struct adopt *)p)->l;
 }
 
-/* The verb that the adapter did last. */
-static int read_window(struct procedure *p)
+/* Rows are kept or taken down, with their handles. */
+static bool is_in_row(const struct level2 *l, uint64_t handle)
 {
-	struct adopt *a = (struct adopt *)p;
+	uint32_t i;
 
-	step_read(p, a->l->bar + HCA_VERB, &a->verb, sizeof(a->verb));
-	step_read(p, a->l->bar + HCA_STATUS, &a->last, sizeof(a->last));
-	return STEP_NEXT;
+	for (i = 0; i < l->tables.geqa_n; i++)
+		if ((l->rows.cq[i].use != LEVEL2_FREE &&
+		     l->rows.cq[i].use != LEVEL2_RESTING &&
+		     l->rows.cq[i].handle == handle) ||
+		    (l->rows.qp[i].use != LEVEL2_FREE &&
+		     l->rows.qp[i].handle == handle))
+			return true;
+	for (i = 0; i < DEMUX_HOST_N; i++)
+		if (l->tables.record->host[i].eq == handle)
+			return true;
+	return false;
+}
+
+bool step_level2_free_unknown(struct procedure *p, struct level2 *l,
+			      struct level2_last *last)
+{
+	uint64_t handle = last->answer.result;
+
+	if ((last->verb & 0xff) != HCA_ALLOCATE || last->answer.status ||
+	    !handle || is_in_row(l, handle))
+		return false;
+	step_level2_verb(p, l, HCA_FREE, 0, (uint32_t)handle, 0, &last->answer);
+	return true;
 }
 
 static bool is_kept(const struct level2 *l, uint32_t guest, uint32_t use)
@@ -153,24 +173,6 @@ static int adopt_rows(struct procedure *p)
 	return STEP_NEXT;
 }
 
-static bool is_known(const struct level2 *l, uint64_t handle)
-{
-	uint32_t index = handle & ((1u << HCA_INDEX_BITS) - 1);
-	unsigned i;
-
-	switch (handle >> 30) {
-	case HCA_CQ:
-		return l->cq_row[index];
-	case HCA_QP:
-		return l->qp_row[index];
-	}
-	for (i = 0; i < DEMUX_HOST_N; i++)
-		if (l->rows.record->host_made &&
-		    l->tables.record->host[i].eq == handle)
-			return true;
-	return false;
-}
-
 /* Host queues that were not finished are made anew; those of them that run
  * already would be the partition's EVENT_QUEUE, so that is let go first. */
 static int adopt_rest(struct procedure *p)
@@ -183,15 +185,11 @@ static int adopt_rest(struct procedure *p)
 		step_level2_verb(p, l, HCA_STORE, HCA_EVENT_QUEUE, 0, 0,
 				 &a->ignored);
 		for (i = 0; i < DEMUX_HOST_N; i++)
-			if (l->tables.record->host[i].eq &&
-			    l->tables.record->host[i].eq != a->last.result)
+			if (l->tables.record->host[i].eq)
 				free_handle(a, l->tables.record->host[i].eq);
 		memset(l->tables.record->host, 0,
 		       sizeof(l->tables.record->host));
 	}
-	if ((a->verb & 0xff) == HCA_ALLOCATE && !a->last.status &&
-	    a->last.result && !is_known(l, a->last.result))
-		free_handle(a, a->last.result);
 	if (l->rows.record->host_made)
 		level2_events_start(l);
 	return STEP_NEXT;
@@ -207,8 +205,7 @@ static void adopt_end(struct procedure *p)
 }
 
 static const struct step adopt_steps[] = {
-	{ POINT_LEVEL2_ADOPT, read_window },
-	{ POINT_NONE, adopt_rows },
+	{ POINT_LEVEL2_ADOPT, adopt_rows },
 	{ POINT_NONE, adopt_rest },
 	{ 0, NULL },
 };
@@ -219,10 +216,11 @@ static const struct procedure_desc adopt_desc = {
 	.end = adopt_end,
 };
 
-void step_level2_adopt(struct procedure *p, struct level2 *l)
+void step_level2_adopt(struct procedure *p, struct level2 *l, unsigned ended)
 {
 	struct adopt *a = procedure_new(l->hv, &adopt_desc, sizeof(*a));
 
 	a->l = l;
+	a->ended = ended;
 	procedure_call(p, &a->p);
 }
