@@ -328,6 +328,67 @@ let_go() {
 	machine_stop
 }
 
+# sends FIRST COUNT: so many bytes with numbers from FIRST on, at one go.
+sends() {
+	local i
+	for ((i = $1; i < $1 + $2; i++)); do
+		printf 'write 0 %d %02x\n' $((BAR + REG[THR])) "$i"
+	done >&"$to"
+	for ((i = 0; i < $2; i++)); do
+		reply
+		assert_equal "$REPLY" ok
+	done
+}
+
+has_room() {
+	get LSR
+	[[ $REPLY == [26]? ]]
+}
+
+# Takes what is there into GOT; whether there are so many.
+gets() {
+	get LSR
+	while [[ $REPLY == ?1 ]]; do
+		get RBR
+		GOT+=("$REPLY")
+		get LSR
+	done
+	# An overrun is an error in its own right.
+	assert_regex "$REPLY" '[026]0'
+	((${#GOT[@]} >= $1))
+}
+
+@test "virtualize-uart: a line that waits for nobody overruns no receiver, as the transmitter runs empty" {
+	local how GOT
+	UART=--paced open_by_hand
+	put FCR 81
+	# Each comes back at once.  At 44 ms, a hypervisor that has no CPU for
+	# half a second is still in time.
+	put LCR 83
+	put DLL 00
+	put DLM 02
+	put LCR 03
+	for how in block busy; do
+		virtualize
+		echoes 20
+		wait_until "$PATIENCE" is machine start
+		# The device has a FIFO full of them, the other chip nearly.
+		sends 1 1
+		wait_until "$PATIENCE" has_room
+		sends 2 16
+		wait_until "$PATIENCE" has_room
+		sends 18 8
+		let_go "$how"
+		GOT=()
+		wait_until "$PATIENCE" gets 25
+		finish switch 0
+		assert_equal "$(printf '%d ' "${GOT[@]/#/0x}")" "$(seq -s ' ' 25) "
+		assert_equal "$(devices mode) $(uart overruns)" "direct 0"
+	done
+	hand_off
+	machine_stop
+}
+
 @test "virtualize-uart: what was logged is sent, though the hypervisor died" {
 	local victim
 	open_by_hand

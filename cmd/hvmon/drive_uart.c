@@ -15,8 +15,10 @@
  * device, its receiver does not interrupt.  While some are being sent, the
  * driver looks by itself, too: no interrupt tells that the last one has left.
  *
- * While new sequences are held off (710), nothing is taken out of the device
- * any more: neither characters nor changes of modem lines.
+ * While new sequences are held off (710), no more is sent, and once the device
+ * has sent what it had, nothing is taken out of it any more: neither characters
+ * nor changes of modem lines.  Until then it receives, as the line does not
+ * wait.  A guest that urges for its transmitter is served, and does not receive.
  */
 #include <config.h>
 
@@ -44,12 +46,28 @@ static bool holds(const struct virtual *v)
 	return v->hold != HOLD_NONE;
 }
 
+bool uart_sends(const struct uart_virtual *s)
+{
+	const struct uart *chip = &s->chip;
+
+	return uart_divisor(chip) &&
+	       (chip->shifting || (uart_loops(chip) && s->more));
+}
+
 /* Receiving. */
+
+/* What the device has is for it to tell. */
+static bool rests(const struct virtual *v)
+{
+	const struct uart_virtual *s = uart_virtual(v);
+
+	return holds(v) && (s->urged || !uart_sends(s));
+}
 
 /* Characters stay in the device.  In loopback they are the guest's own. */
 static bool leaves(const struct virtual *v)
 {
-	return holds(v) && !uart_loops(&uart_virtual(v)->chip);
+	return rests(v) && !uart_loops(&uart_virtual(v)->chip);
 }
 
 static bool has_room(const struct uart *chip)
@@ -65,14 +83,14 @@ void uart_take_status(struct virtual *v, uint8_t lsr)
 	s->chip.errors |= lsr & UART_LSR_OE;
 	if (s->more)
 		s->errors |= lsr & CHAR_ERRORS;
+	if (lsr & UART_LSR_TEMT && s->chip.shifting) {
+		uart_sent(&s->chip);
+		v->own_seen = true;
+	}
 	/* The character will be the device's to give, its error ours. */
 	if (leaves(v)) {
 		s->chip.errors |= s->errors;
 		s->errors = 0;
-	}
-	if (lsr & UART_LSR_TEMT && s->chip.shifting) {
-		uart_sent(&s->chip);
-		v->own_seen = true;
 	}
 	uart_update(&s->chip);
 }
@@ -158,22 +176,6 @@ static void set_line(struct procedure *p, struct virtual *v)
 	s->stale = s->clear = false;
 }
 
-void uart_give(struct virtual *v, struct procedure *p)
-{
-	struct uart_virtual *s = uart_virtual(v);
-
-	loop_timer_cancel(&v->look);
-	v->record.own_mode = 0;
-	s->preferred = s->more = false;
-	s->given = true;
-	virtual_keep_record(v);
-	/* The line falls, and rises for what the guest has to learn. */
-	set_ier(p, v, 0);
-	set_line(p, v);
-	write_register(p, v, UART_SCR, s->chip.scr);
-	set_ier(p, v, s->chip.ier);
-}
-
 /* Sending. */
 
 /* In loopback what is sent needs room in the device's receiver. */
@@ -186,14 +188,21 @@ static bool is_free(const struct virtual *v, uint8_t lsr)
 	return lsr & UART_LSR_THRE;
 }
 
-/* With divisor 0 they wait here, so that not twice as many are taken. */
+/* While sequences are held off they wait here, until the device is let go. */
+static bool waits(const struct virtual *v)
+{
+	return holds(v) && !uart_virtual(v)->urged;
+}
+
+/* With divisor 0 they wait here, so that not twice as many are taken; and in
+ * the device while sequences are held off. */
 static bool may_send(const struct virtual *v, uint8_t lsr)
 {
 	const struct uart *chip = &uart_virtual(v)->chip;
 
 	if (!chip->tx_n || !is_free(v, lsr))
 		return false;
-	return uart_divisor(chip) || holds(v);
+	return uart_divisor(chip) ? !waits(v) : holds(v);
 }
 
 /* They count as sent before they are: none is sent twice. */
@@ -208,6 +217,23 @@ static void send(struct procedure *p, struct virtual *v)
 	virtual_keep_record(v);
 	for (i = 0; i < n; i++)
 		write_register(p, v, UART_TX, byte[i]);
+}
+
+void uart_give(struct virtual *v, struct procedure *p)
+{
+	struct uart_virtual *s = uart_virtual(v);
+
+	loop_timer_cancel(&v->look);
+	v->record.own_mode = 0;
+	s->preferred = s->more = false;
+	s->given = true;
+	virtual_keep_record(v);
+	/* The line falls, and rises for what the guest has to learn. */
+	set_ier(p, v, 0);
+	set_line(p, v);
+	write_register(p, v, UART_SCR, s->chip.scr);
+	send(p, v);
+	set_ier(p, v, s->chip.ier);
 }
 
 /* The chain. */
@@ -227,7 +253,7 @@ static int chain_look(struct procedure *p)
 		return STEP_DONE;
 	step_read(p, virtual_register(v, UART_IIR), &c->iir, 1);
 	step_read(p, virtual_register(v, UART_LSR), &c->lsr, 1);
-	c->modem = !holds(v);
+	c->modem = !rests(v);
 	if (c->modem)
 		step_read(p, virtual_register(v, UART_MSR), &c->msr, 1);
 	return STEP_NEXT;
@@ -301,6 +327,7 @@ static void settle(struct virtual *v)
 	uint64_t ns = uart_char_ns(chip);
 
 	uart_timeout(chip); /* no more of them comes now */
+	s->urged &= holds(v);
 	if (s->busy_shown && !hold_looks_busy(v) && !chip->tx_n) {
 		s->busy_shown = false;
 		chip->thre = true;
@@ -357,7 +384,8 @@ bool uart_wants_drive(const struct virtual *v)
 	if (s->given)
 		return false;
 	return s->stale || s->ier != wanted_ier(v) ||
-	       (chip->tx_n && !chip->shifting && uart_divisor(chip)) ||
+	       (chip->tx_n && !chip->shifting && uart_divisor(chip) &&
+		!waits(v)) ||
 	       (s->more && !leaves(v) && has_room(chip));
 }
 

@@ -17,9 +17,13 @@
  * A guest that polls without interrupts is served by its reads of status: each
  * that finds nothing lets our driver look.
  *
- * Before the device is let go, our driver leaves characters in it, and the
- * guest goes on until it has read those of its own chip.  Only then are new
- * sequences held off.
+ * Before the device is let go, its transmitter runs empty.  The guest goes on
+ * meanwhile: what it sends stays in the transmitter of its own chip, which so
+ * tells that it is busy, and moves to the device last of all.  Then our driver
+ * leaves characters in the device, and the guest goes on until it has read
+ * those of its own chip.  Only then are new sequences held off.  One that first
+ * waits for its transmitter has that emptied after all, and does not receive
+ * meanwhile.
  */
 #include <config.h>
 
@@ -265,7 +269,7 @@ static void load_taken_up(struct virtual *v, struct procedure *p)
 
 	if (s->reading)
 		s->chip.errors |= UART_LSR_OE;
-	s->reading = s->given = false;
+	s->reading = s->given = s->urged = false;
 	s->stale = true;
 	uart_adopt(&s->chip, &ops, v);
 	follow_log(v);
@@ -397,6 +401,20 @@ static void tell_stopped(struct virtual *v)
 		      "suppressed", (json_int_t)suppressed);
 }
 
+static bool uart_goes_on(const struct virtual *v);
+
+/* A guest that has to go on, but does nothing except look whether it may send.
+ */
+static void note_look(struct virtual *v, const struct access *a)
+{
+	struct uart_virtual *s = uart_virtual(v);
+	bool looks = !a->write && a->offset == UART_LSR;
+
+	if (looks && s->looked && v->hold != HOLD_NONE && !uart_sends(s))
+		s->urged |= s->chip.tx_n && uart_goes_on(v);
+	s->looked = looks || (s->looked && !a->write && a->offset == UART_IIR);
+}
+
 static void uart_access(struct virtual *v, const struct access *a)
 {
 	uint8_t data[ACCESS_MAX];
@@ -411,6 +429,7 @@ static void uart_access(struct virtual *v, const struct access *a)
 		data[i] = read_byte(v, a->offset + i);
 		looks |= finds_nothing(a->offset + i, data[i]);
 	}
+	note_look(v, a);
 	virtual_keep_record(v);
 	virtual_answer(v, a, a->write ? NULL : data);
 	if (a->write)
@@ -426,8 +445,8 @@ static bool uart_is_done(const struct virtual *v)
 {
 	const struct uart_virtual *s = uart_virtual(v);
 
-	return !s->chip.tx_n && !s->stale &&
-	       (!s->chip.shifting || !uart_divisor(&s->chip));
+	return !s->stale && !uart_sends(s) &&
+	       (!s->chip.tx_n || (uart_divisor(&s->chip) && !s->urged));
 }
 
 static bool uart_goes_on(const struct virtual *v)
@@ -435,11 +454,8 @@ static bool uart_goes_on(const struct virtual *v)
 	const struct uart_virtual *s = uart_virtual(v);
 	const struct uart *chip = &s->chip;
 
-	if (chip->rx_n || s->reading)
+	if (chip->rx_n || s->reading || uart_sends(s))
 		return true;
-	/* What it sends comes back to it. */
-	if (uart_loops(chip) && (chip->tx_n || chip->shifting || s->more))
-		return uart_divisor(chip);
 	return (chip->ier & UART_IER_RLSI && chip->errors) ||
 	       (chip->ier & UART_IER_MSI && chip->msr & UART_MSR_ANY_DELTA);
 }

@@ -25,6 +25,8 @@ struct uart_virtual {
 	uint8_t errors;     /* of the one that the device shows next */
 	uint8_t more;       /* the device has one that is left there */
 	uint8_t busy_shown; /* the guest was told so instead of THRE */
+	uint8_t looked;     /* at LSR, and has done nothing else since */
+	uint8_t urged; /* and waits for THRE, though it is to go on (710) */
 };
 _Static_assert(sizeof(struct uart_virtual) <= VIRTUAL_STATE_MAX, "state");
 
@@ -39,7 +41,10 @@ static inline struct uart_virtual *uart_virtual(const struct virtual *v)
 void uart_drive(struct virtual *v, bool interrupt);
 /* Whether that would do something. */
 bool uart_wants_drive(const struct virtual *v);
-/* The guest's mode is the device's again, and the driver does no more. */
+/* Whether something is on its way out of the device, or back in loopback. */
+bool uart_sends(const struct uart_virtual *s);
+/* The guest's mode is the device's again, with what waits to be sent, and the
+ * driver does no more. */
 void uart_give(struct virtual *v, struct procedure *p);
 
 /* One character after the other: what LSR said; may the next one be taken;
