@@ -364,6 +364,71 @@ leave_unread() {
 	machine_stop
 }
 
+@test "virtualize: busy before 218 ends at its limit, and what the guest sent leaves later" {
+	power_on
+	by_hand
+	step 'write 0 0x40000004 0200'
+	for csr in A B C; do
+		step "$(csr "$csr")"
+	done
+	run -0 switch virtualize --hold busy --limit 10ms
+	await hold.refused '.device == "ether0" and
+		.why == "its request is not over"'
+	assert_equal "$(devices mode) $(devices hold) $(devices machine)" \
+		"virtual none search"
+	sent 0
+	# Nothing is lost: it is let through the search as any other.
+	step 'write 0 0x40000004 0600'
+	wait_until "$PATIENCE" sent 1
+	status 05 01
+	for csr in A B C; do
+		step "$(csr "$csr")"
+	done
+	wait_until "$PATIENCE" sent 2
+	wait_until "$PATIENCE" is machine start
+	hand_off
+	machine_stop
+}
+
+# refusals COUNT: so often a guest could not be asked.
+refusals() {
+	assert_equal "$(events 'select(.ev == "hold.refused" and
+		.device == "ether0" and (.why | length) > 0)' | wc -l)" "$1"
+}
+
+@test "virtualize: a guest whose driver cannot be asked is stopped as by block" {
+	power_on
+	by_hand
+	# No driver that knows of it listens; its search begins all the same.
+	run -0 switch virtualize --hold lock
+	refusals 1
+	for csr in A B C A; do
+		step "$(csr "$csr")"
+	done
+	wait_until "$PATIENCE" sent 1
+	iovctl at hv devirt.716=hold
+	let_go --hold pause --limit 0
+	wait_until "$PATIENCE" is hold pause
+	refusals 2
+	# Its open sequence goes on, and the next one waits.
+	step "$(csr B)"
+	step "$(csr C)"
+	wait_until "$PATIENCE" sent 2
+	status 05 01
+	await devirt.716
+	ask "$(csr A)"
+	wait_until "$PATIENCE" is waiting 1
+	iovctl release hv
+	reply
+	assert_equal "$REPLY" ok
+	finish switch 0
+	step "$(csr B)"
+	step "$(csr C)"
+	wait_until "$PATIENCE" sent 3
+	hand_off
+	machine_stop
+}
+
 @test "virtualize: a guest that is stopped in spite of news goes on" {
 	emulated_by_hand
 	leave_unread
