@@ -408,10 +408,11 @@ static bool uart_goes_on(const struct virtual *v);
 static void note_look(struct virtual *v, const struct access *a)
 {
 	struct uart_virtual *s = uart_virtual(v);
-	bool looks = !a->write && a->offset == UART_LSR;
+	bool waits = v->hold != HOLD_NONE && s->chip.tx_n && !uart_sends(s) &&
+		     uart_goes_on(v);
+	bool looks = waits && !a->write && a->offset == UART_LSR;
 
-	if (looks && s->looked && v->hold != HOLD_NONE && !uart_sends(s))
-		s->urged |= s->chip.tx_n && uart_goes_on(v);
+	s->urged |= looks && s->looked;
 	s->looked = looks || (s->looked && !a->write && a->offset == UART_IIR);
 }
 
@@ -454,7 +455,9 @@ static bool uart_goes_on(const struct virtual *v)
 	const struct uart_virtual *s = uart_virtual(v);
 	const struct uart *chip = &s->chip;
 
-	if (chip->rx_n || s->reading || uart_sends(s))
+	if (chip->rx_n || s->reading)
+		return true;
+	if (uart_sends(s) && (!s->urged || uart_loops(chip)))
 		return true;
 	return (chip->ier & UART_IER_RLSI && chip->errors) ||
 	       (chip->ier & UART_IER_MSI && chip->msr & UART_MSR_ANY_DELTA);

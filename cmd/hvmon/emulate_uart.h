@@ -25,8 +25,8 @@ struct uart_virtual {
 	uint8_t errors;     /* of the one that the device shows next */
 	uint8_t more;       /* the device has one that is left there */
 	uint8_t busy_shown; /* the guest was told so instead of THRE */
-	uint8_t looked;     /* at LSR, and has done nothing else since */
-	uint8_t urged; /* and waits for THRE, though it is to go on (710) */
+	uint8_t looked;     /* at LSR, though it is to go on with more (710) */
+	uint8_t urged;      /* twice, and nothing else: it waits for THRE */
 };
 _Static_assert(sizeof(struct uart_virtual) <= VIRTUAL_STATE_MAX, "state");
 
