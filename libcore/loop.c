@@ -40,7 +40,9 @@
 /* For how long a loop spins, or works, between two tries to give the CPU up. */
 #define YIELD_SPIN_NS (5 * NS_PER_US)
 #define YIELD_WORK_NS (100 * NS_PER_US)
-/* A try that takes this long shows a partner, and a longer one a stranger. */
+/* Two tries in a row that take this long show a partner, and a longer one a
+ * stranger.  A single one does not: a tick may have come between, as one does
+ * in a millisecond of tries, and all of them would be for nothing. */
 #define TAKEN_NS (1 * NS_PER_US)
 #define KEPT_NS  (500 * NS_PER_US)
 /* For how long a partner counts as there, and for how long a loop works before
@@ -67,6 +69,7 @@ struct loop {
 	uint64_t worked_ns;  /* when something was found last */
 	uint64_t yielded_ns; /* when the CPU was given up last */
 	uint64_t shared_ns;  /* until when a partner counts as there */
+	bool taken;          /* by somebody, when it was given up last */
 	uint64_t kept_ns;    /* until when the CPU is not given up */
 	unsigned spins;      /* in a row */
 
@@ -397,14 +400,16 @@ static enum loop_poll run_pollers(struct loop *loop)
 static void yield(struct loop *loop)
 {
 	uint64_t before = loop->now_ns, took;
+	bool was_taken = loop->taken;
 
 	sched_yield();
 	loop->now_ns = clock_now_ns();
 	loop->yielded_ns = loop->now_ns;
 	took = loop->now_ns - before;
+	loop->taken = took >= TAKEN_NS;
 	if (took >= KEPT_NS)
 		loop->kept_ns = loop->now_ns + KEPT_TIMES * took;
-	else if (took >= TAKEN_NS)
+	else if (loop->taken && was_taken)
 		loop->shared_ns = loop->now_ns + SHARED_NS;
 }
 
