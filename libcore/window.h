@@ -4,18 +4,19 @@
  *
  * A window is a ring of accesses that the guest writes and the device reads,
  * and a reply slot for each place of the ring, in a memfd made for one grant.
- * Accesses are done in order.  An access is done, and its reply there, once
- * the device's read index is past it.  The indexes run freely modulo 2^32.
- * Doorbell and bell are eventfds, rung only when the other side says that it
- * sleeps.
+ * Accesses are done in order.  Each slot and each reply carries the mark of its
+ * turn of the ring, stored last, so that an access and its answer take one
+ * cache line each way.  The device's index follows in batches; it runs freely
+ * modulo 2^32.  Doorbell and bell are eventfds, rung only when the other side
+ * says that it sleeps.
  *
  * The end: the device does what is in the ring, publishes in the grant record
  * the index up to which everything was done, and looks no more; then the file
  * is truncated to WINDOW_KEEP bytes.  Record and replies stay, the ring is
  * gone, and whoever touches it gets SIGBUS, which window_is_lost() tells.
  *
- * Neither side trusts the other: indexes and accesses are loaded once,
- * checked, then used.
+ * Neither side trusts the other: the index, accesses and replies are loaded
+ * once, checked, then used.
  */
 #ifndef IOVKIT_WINDOW_H
 #define IOVKIT_WINDOW_H
@@ -27,7 +28,7 @@
 #include <stdint.h>
 
 #define WINDOW_MAGIC   0x646e6957u /* "Wind" */
-#define WINDOW_VERSION 1u
+#define WINDOW_VERSION 2u
 #define WINDOW_SLOTS   256u
 #define WINDOW_PAGE    4096u /* of registers, which a window shows */
 
@@ -50,25 +51,23 @@ struct window_access {
 
 /* An access as it lies in the ring. */
 struct window_slot {
-	_Atomic uint64_t what; /* offset, size << 32, write << 40 */
+	_Atomic uint64_t what; /* offset, size << 32, write << 40, mark << 48 */
 	_Atomic uint64_t value;
 };
 _Static_assert(sizeof(struct window_slot) == 16, "window slot");
 
 struct window_reply {
-	_Atomic uint64_t value; /* of a read */
-	_Atomic uint32_t error; /* 0 or an errno */
-	uint32_t rsvd0;
+	_Atomic uint64_t value;  /* of a read */
+	_Atomic uint64_t status; /* 0 or an errno, mark << 48 */
 };
 _Static_assert(sizeof(struct window_reply) == 16, "window reply");
 
-/* What one side writes; its own 128 bytes. */
-struct window_side {
-	alignas(128) _Atomic uint32_t index;
-	_Atomic uint32_t sleeping; /* 1: ring when the other index moves */
-	uint8_t rsvd[120];
+/* That one side sleeps, in 128 bytes that nothing else moves. */
+struct window_sleeper {
+	alignas(128) _Atomic uint32_t sleeps; /* 1: ring when there is more */
+	uint8_t rsvd[124];
 };
-_Static_assert(sizeof(struct window_side) == 128, "window side");
+_Static_assert(sizeof(struct window_sleeper) == 128, "window sleeper");
 
 struct window_map {
 	/* The grant record; the device writes it. */
@@ -80,25 +79,27 @@ struct window_map {
 	_Atomic uint32_t state;
 	_Atomic uint32_t final; /* the first access that was not done */
 	uint8_t rsvd0[96];
-	struct window_side read; /* the device's */
-	uint8_t rsvd1[4096 - 256];
+	alignas(128) _Atomic uint32_t index; /* accesses before it are done */
+	struct window_sleeper device;
+	uint8_t rsvd1[4096 - 384];
 	struct window_reply reply[WINDOW_SLOTS];
 	/* From here on it is truncated; the guest writes it. */
-	struct window_side write;
+	struct window_sleeper guest;
 	uint8_t rsvd2[4096 - 128];
 	struct window_slot ring[WINDOW_SLOTS];
 };
 _Static_assert(offsetof(struct window_map, page) == 16, "window");
 _Static_assert(offsetof(struct window_map, state) == 24, "window");
 _Static_assert(offsetof(struct window_map, final) == 28, "window");
-_Static_assert(offsetof(struct window_map, read) == 128, "window");
+_Static_assert(offsetof(struct window_map, index) == 128, "window");
+_Static_assert(offsetof(struct window_map, device) == 256, "window");
 _Static_assert(offsetof(struct window_map, reply) == 4096, "window");
-_Static_assert(offsetof(struct window_map, write) == 8192, "window");
+_Static_assert(offsetof(struct window_map, guest) == 8192, "window");
 _Static_assert(offsetof(struct window_map, ring) == 12288, "window");
 _Static_assert(sizeof(struct window_map) == 16384, "window");
 
 #define WINDOW_SIZE sizeof(struct window_map)
-#define WINDOW_KEEP offsetof(struct window_map, write)
+#define WINDOW_KEEP offsetof(struct window_map, guest)
 
 /* Region of a device's socket at which its client (the root bridge) asks for
  * a window: a REGION_WRITE of struct window_request opens one (EBUSY: there is
@@ -118,9 +119,9 @@ _Static_assert(sizeof(struct window_request) == 16, "window request");
 struct window {
 	struct window_map *map; /* NULL: none */
 	_Atomic bool lost;
-	uint32_t own;  /* index of our side */
-	uint32_t peer; /* last seen of the other side */
-	uint32_t done; /* guest: replies taken */
+	uint32_t own;     /* index of our side */
+	uint32_t replied; /* guest: replies seen */
+	uint32_t done;    /* guest: replies taken */
 };
 
 /* A new file for a window, or -errno.  It can shrink, and not grow. */
@@ -142,12 +143,12 @@ int window_check(const struct window_access *access, uint32_t rights);
 
 /* Write the record and begin. */
 void window_open(struct window *w, uint64_t page, uint32_t rights);
-/* The next access, which must then be answered: 1, 0: none, -EBADMSG: the
- * guest's index is wild. */
+/* The next access, which must then be answered: 1, 0: none, -EBADMSG: what the
+ * guest put there is none. */
 int window_take(struct window *w, struct window_access *access);
 /* Of the access that was taken last; error is an errno. */
 void window_answer(struct window *w, int error, uint64_t value);
-/* Make what was answered visible; true: the guest sleeps, ring the bell. */
+/* Something was answered; true: the guest sleeps, ring the bell. */
 bool window_publish(struct window *w);
 /* About to sleep: false: there is work. */
 bool window_device_sleep(struct window *w);
@@ -171,12 +172,13 @@ static inline bool window_has_room(const struct window *w)
 /* Put an access, for which there is room, and publish it; true: the device
  * sleeps, ring the doorbell. */
 bool window_push(struct window *w, const struct window_access *access);
-/* How many replies can be taken; -EBADMSG: the device's index is wild. */
-int window_replies(struct window *w);
+/* How many replies can be taken. */
+unsigned window_replies(struct window *w);
 /* Take one: 0 or an errno of the device's. */
 int window_reply(struct window *w, uint64_t *value);
-/* About to sleep until a reply comes: false: there is one. */
-bool window_guest_sleep(struct window *w);
+/* About to sleep until a reply comes: 1; 0: there is one; -EBADMSG: the
+ * device's index is wild. */
+int window_guest_sleep(struct window *w);
 void window_guest_awake(struct window *w);
 /* Whether the device ended it; what is from *final on was not done.  -EBADMSG:
  * the index is wild. */

@@ -91,6 +91,8 @@ static void closed(struct translation *t, const char *why, unsigned again)
 
 /* Replies. */
 
+#define WILD "its index is wild"
+
 static struct access_op *take(struct translation *t, uint32_t at)
 {
 	struct access_op *op = t->op[at % WINDOW_SLOTS];
@@ -100,7 +102,7 @@ static struct access_op *take(struct translation *t, uint32_t at)
 }
 
 /* n replies are there. */
-static void deliver(struct translation *t, int n)
+static void deliver(struct translation *t, unsigned n)
 {
 	struct access_op *op;
 	uint64_t value;
@@ -146,19 +148,22 @@ static void abort_all(struct translation *t, const char *why)
 }
 
 /* How many replies there were; the window may be gone then. */
-static int look(struct translation *t)
+static unsigned look(struct translation *t)
 {
 	/* In this order: it is truncated after it ended, and has ended after
 	 * its last reply. */
 	bool lost = window_is_lost(&t->window);
+	struct guest *g = t->tlb->guest;
 	uint32_t final;
 	int ended = window_ended(&t->window, &final);
-	int n = window_replies(&t->window);
+	unsigned n = window_replies(&t->window);
 
-	if (n > 0)
-		deliver(t, n);
-	if (n < 0 || ended < 0)
-		abort_all(t, "its index is wild");
+	if (n)
+		poll_found(&t->spin, &g->options.poll,
+			   loop_now_ns(g->program.loop));
+	deliver(t, n);
+	if (ended < 0)
+		abort_all(t, WILD);
 	else if (ended)
 		do_again(t, final);
 	else if (lost)
@@ -169,6 +174,18 @@ static int look(struct translation *t)
 	return n;
 }
 
+static enum loop_poll go_to_sleep(struct translation *t)
+{
+	int slept = window_guest_sleep(&t->window);
+
+	if (slept < 0) {
+		abort_all(t, WILD);
+		return LOOP_WORKED;
+	}
+	t->asleep = slept;
+	return slept ? LOOP_IDLE : LOOP_SPINS;
+}
+
 static enum loop_poll on_poll(void *arg)
 {
 	struct translation *t = arg;
@@ -177,16 +194,13 @@ static enum loop_poll on_poll(void *arg)
 
 	if (!window_outstanding(&t->window))
 		return LOOP_IDLE;
-	if (look(t) || !t->window.map) {
-		poll_found(&t->spin, poll, loop_now_ns(g->program.loop));
+	if (look(t) || !t->window.map)
 		return LOOP_WORKED;
-	}
 	if (t->asleep)
 		return LOOP_IDLE;
 	if (poll_spins(&t->spin, poll, loop_now_ns(g->program.loop)))
 		return LOOP_SPINS;
-	t->asleep = window_guest_sleep(&t->window);
-	return t->asleep ? LOOP_IDLE : LOOP_SPINS;
+	return go_to_sleep(t);
 }
 
 static void on_bell(void *arg, uint32_t events)

@@ -147,7 +147,8 @@ static enum loop_poll on_poll(void *arg)
 		return LOOP_IDLE;
 	n = serve(d, BATCH);
 	if (n < 0 || window_is_lost(&d->window)) {
-		give_up(d, n < 0 ? "its index is wild" : "it was truncated");
+		give_up(d, n < 0 ? "what lies there is no access"
+				 : "it was truncated");
 		return LOOP_IDLE;
 	}
 	if (!n)
