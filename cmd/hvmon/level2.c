@@ -229,15 +229,8 @@ static int set_up_function(struct procedure *p)
 			    COMMAND);
 	step_config_write16(p, (uint16_t)(LEVEL2_SLOT << 3),
 			    msix + PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE);
-	return STEP_NEXT;
-}
-
-static int read_last(struct procedure *p)
-{
-	struct start *s = (struct start *)p;
-
 	if (s->found)
-		step_level2_last(p, s->l, &s->last);
+		step_level2_last(p, l, &s->last);
 	return STEP_NEXT;
 }
 
@@ -360,12 +353,17 @@ static void start_fini(struct procedure *p)
 }
 
 static const struct step start_steps[] = {
-	{ POINT_NONE, ask_info },    { POINT_NONE, ask_tables },
-	{ POINT_NONE, look },        { POINT_NONE, set_up_function },
-	{ POINT_NONE, read_last },   { POINT_NONE, verify },
-	{ POINT_NONE, verified },    { POINT_NONE, attach_guests },
-	{ POINT_NONE, adopt },       { POINT_NONE, wire },
-	{ POINT_NONE, tell_guests }, { 0, NULL },
+	{ POINT_NONE, ask_info },
+	{ POINT_NONE, ask_tables },
+	{ POINT_NONE, look },
+	{ POINT_NONE, set_up_function },
+	{ POINT_NONE, verify },
+	{ POINT_NONE, verified },
+	{ POINT_NONE, attach_guests },
+	{ POINT_NONE, adopt },
+	{ POINT_NONE, wire },
+	{ POINT_NONE, tell_guests },
+	{ 0, NULL },
 };
 
 static const struct procedure_desc start_desc = {
