@@ -401,7 +401,18 @@ static void tell_stopped(struct virtual *v)
 		      "suppressed", (json_int_t)suppressed);
 }
 
-static bool uart_goes_on(const struct virtual *v);
+static bool uart_goes_on(const struct virtual *v)
+{
+	const struct uart_virtual *s = uart_virtual(v);
+	const struct uart *chip = &s->chip;
+
+	if (chip->rx_n || s->reading)
+		return true;
+	if (uart_sends(s) && (!s->urged || uart_loops(chip)))
+		return true;
+	return (chip->ier & UART_IER_RLSI && chip->errors) ||
+	       (chip->ier & UART_IER_MSI && chip->msr & UART_MSR_ANY_DELTA);
+}
 
 /* A guest that has to go on, but does nothing except look whether it may send.
  */
@@ -448,19 +459,6 @@ static bool uart_is_done(const struct virtual *v)
 
 	return !s->stale && !uart_sends(s) &&
 	       (!s->chip.tx_n || (uart_divisor(&s->chip) && !s->urged));
-}
-
-static bool uart_goes_on(const struct virtual *v)
-{
-	const struct uart_virtual *s = uart_virtual(v);
-	const struct uart *chip = &s->chip;
-
-	if (chip->rx_n || s->reading)
-		return true;
-	if (uart_sends(s) && (!s->urged || uart_loops(chip)))
-		return true;
-	return (chip->ier & UART_IER_RLSI && chip->errors) ||
-	       (chip->ier & UART_IER_MSI && chip->msr & UART_MSR_ANY_DELTA);
 }
 
 /* A guest that stands still at an access takes no more: it had everything but
