@@ -203,6 +203,14 @@ csr() {
 	esac
 }
 
+# A whole sequence: the card sends a message.
+message() {
+	local name
+	for name in A B C; do
+		step "$(csr "$name")"
+	done
+}
+
 # status EVENTS STATE: in hex, as the next read of it tells.
 status() {
 	step "read 0 $((BAR + 24)) 8"
@@ -232,9 +240,7 @@ sent() {
 		# The boundary is the end of a sequence that was seen whole.
 		if ((n)); then
 			is machine search
-			for csr in A B C; do
-				step "$(csr "$csr")"
-			done
+			message
 			status 05 01
 			sent $((++i))
 		fi
@@ -269,9 +275,7 @@ sent() {
 	switch virtualize --watch 3
 	for n in 1 2 3; do
 		is machine search
-		for csr in A B C; do
-			step "$(csr "$csr")"
-		done
+		message
 		status 05 01
 		sent "$n"
 	done
@@ -298,9 +302,7 @@ emulated_by_hand() {
 	power_on
 	by_hand
 	switch virtualize
-	for csr in A B C; do
-		step "$(csr "$csr")"
-	done
+	message
 	await virtual.emulating
 	status 05 01
 }
@@ -314,9 +316,7 @@ let_go() {
 
 # A message is sent, and its event unread: nothing is let go before.
 leave_unread() {
-	for csr in A B C; do
-		step "$(csr "$csr")"
-	done
+	message
 	wait_until "$PATIENCE" sent 2
 }
 
@@ -340,14 +340,16 @@ leave_unread() {
 	machine_stop
 }
 
-@test "virtualize: busy holds off before 218, until what the guest sent has left" {
+# A message was sent that does not leave while the card masters no bus.
+stuck_by_hand() {
 	power_on
 	by_hand
-	# It does not leave while the card masters no bus.
 	step 'write 0 0x40000004 0200'
-	for csr in A B C; do
-		step "$(csr "$csr")"
-	done
+	message
+}
+
+@test "virtualize: busy holds off before 218, until what the guest sent has left" {
+	stuck_by_hand
 	iovctl virtualize -t "${PATIENCE}s" --hold busy --limit 0 ether0 3>&- \
 		{NEVER}>&- >"$T/virtualize" 2>&1 &
 	PIDS[switch]=$!
@@ -365,12 +367,7 @@ leave_unread() {
 }
 
 @test "virtualize: busy before 218 ends at its limit, and what the guest sent leaves later" {
-	power_on
-	by_hand
-	step 'write 0 0x40000004 0200'
-	for csr in A B C; do
-		step "$(csr "$csr")"
-	done
+	stuck_by_hand
 	run -0 switch virtualize --hold busy --limit 10ms
 	await hold.refused '.device == "ether0" and
 		.why == "its request is not over"'
@@ -381,9 +378,7 @@ leave_unread() {
 	step 'write 0 0x40000004 0600'
 	wait_until "$PATIENCE" sent 1
 	status 05 01
-	for csr in A B C; do
-		step "$(csr "$csr")"
-	done
+	message
 	wait_until "$PATIENCE" sent 2
 	wait_until "$PATIENCE" is machine start
 	hand_off
@@ -434,9 +429,7 @@ refusals() {
 	leave_unread
 	let_go --hold block --limit 0
 	wait_until "$PATIENCE" is hold block
-	for csr in A B C; do
-		step "$(csr "$csr")"
-	done
+	message
 	wait_until "$PATIENCE" sent 3
 	status 05 01
 	finish switch 0
@@ -482,9 +475,7 @@ refusals() {
 	# Whole sequences, and beginnings of one.
 	while read -r point k; do
 		victim=$(pid hv)
-		for csr in A B C; do
-			step "$(csr "$csr")"
-		done
+		message
 		wait_until "$PATIENCE" sent $((++n))
 		iovctl at hv "$point=kill"
 		let_go --hold log --limit 0
@@ -541,9 +532,7 @@ refusals() {
 	switch devirtualize --limit 10ms
 	switch virtualize --illegal abort
 	step 'write 0 0x40000004 0600'
-	for csr in A B C; do
-		step "$(csr "$csr")"
-	done
+	message
 	wait_until "$PATIENCE" is machine start
 	status 05 01
 	step "$(csr C)"
@@ -575,9 +564,7 @@ irq_enable() {
 	for mode in own adopt; do
 		step "write 0 $((BAR + 64)) 0600000000000000"
 		switch virtualize --mode "$mode"
-		for csr in A B C; do
-			step "$(csr "$csr")"
-		done
+		message
 		wait_until "$PATIENCE" is machine start
 		irq_enable 06
 		step "write 0 $((BAR + 64)) 1400000000000000"
@@ -949,7 +936,7 @@ from() {
 }
 
 @test "virtualize: the card that stands behind has the address, the buffer and the line" {
-	local csr mac
+	local mac
 	two_cards
 	by_hand
 	step "read 0 $((BAR + 56)) 6"
@@ -958,15 +945,11 @@ from() {
 	step "write 0 $((BAR + 32)) 0020000000000000"
 	step "write 0 $((BAR + 40)) 0020000000000000"
 	switch virtualize --behind ether1
-	for csr in A B C; do
-		step "$(csr "$csr")"
-	done
+	message
 	wait_until "$PATIENCE" sent 1
 	status 05 01
 	wait_until "$PATIENCE" leans
-	for csr in A B C; do
-		step "$(csr "$csr")"
-	done
+	message
 	wait_until "$PATIENCE" card_is ether1 sent 1
 	status 05 01
 	assert_equal "$(card ether1 rx_length)" 8192
@@ -983,9 +966,7 @@ from() {
 	assert_equal "$(card ether0 rx_length)" 8192
 	step "read 0 $((BAR + 56)) 6"
 	assert_equal "$REPLY" "$mac"
-	for csr in A B C; do
-		step "$(csr "$csr")"
-	done
+	message
 	status 05 01
 	hand_off
 	machine_stop
