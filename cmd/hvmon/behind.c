@@ -101,7 +101,7 @@ int behind_find(const struct device *front, const char *name,
 		return complain(why, EACCES,
 				"%s and %s are incompatible: other registers",
 				name, front->name);
-	if (!e->part)
+	if (!backend_find(e, e)->part)
 		return complain(why, EACCES, "no %s can stand behind another",
 				e->name);
 	if (row_of(d) || d->virtual)
@@ -215,7 +215,7 @@ static void poll_again(void *arg)
 
 	b->waited = true;
 	if (v->device && v->record.phase == VIRTUAL_EMULATING && !v->driving)
-		v->emulator->drive(v, false);
+		v->backend->drive(v, false);
 	virtual_changed(v);
 }
 
@@ -236,8 +236,8 @@ static int wait_on(struct procedure *p)
 static bool is_between(const struct virtual *v)
 {
 	return v->record.phase == VIRTUAL_EMULATING && virtual_at_start(v) &&
-	       !v->record.n_log && v->emulator->is_done(v) &&
-	       v->emulator->is_quiet(v) && v->emulator->may_part(v);
+	       !v->record.n_log && v->backend->is_done(v) &&
+	       v->backend->is_quiet(v) && v->backend->may_part(v);
 }
 
 /* A guest that is stopped, and is to learn something first, goes on. */
@@ -265,7 +265,7 @@ static int part_close(struct procedure *p)
 
 	if (b->v->running || b->v->driving)
 		return wait_on(p);
-	b->v->emulator->part(b->v, p);
+	b->v->backend->part(b->v, p);
 	b->stage = PART_LOOK;
 	return STEP_AGAIN;
 }
@@ -275,7 +275,7 @@ static void go_on(struct virtual *v, enum hold hold)
 	v->closing = false;
 	virtual_hold(v, hold);
 	if (v->record.phase == VIRTUAL_EMULATING)
-		v->emulator->drive(v, false);
+		v->backend->drive(v, false);
 }
 
 static int behind_part(struct procedure *p)
@@ -293,11 +293,11 @@ static int behind_part(struct procedure *p)
 	case PART_LOOK:
 		break;
 	}
-	if (v->record.phase == VIRTUAL_EMULATING && v->emulator->has_parted(v))
+	if (v->record.phase == VIRTUAL_EMULATING && v->backend->has_parted(v))
 		return STEP_NEXT;
 	/* Something came just before. */
 	b->stage = PART_WAIT;
-	v->emulator->prefer(v, p);
+	v->backend->prefer(v, p);
 	v->closing = false;
 	virtual_run_kept(v);
 	return STEP_AGAIN;
@@ -342,7 +342,7 @@ static int behind_undo(struct procedure *p)
 			virtual_hold(v, b->held);
 		return STEP_NEXT;
 	}
-	v->emulator->prefer(v, p);
+	v->backend->prefer(v, p);
 	go_on(v, b->held);
 	return STEP_NEXT;
 }

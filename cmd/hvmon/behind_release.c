@@ -125,7 +125,7 @@ void behind_lost(struct device *worker, const char *why)
 		return;
 	event(v->hv->program->log, "virtual.behind-lost", "s:s, s:s, s:s",
 	      "device", v->device->name, "behind", worker->name, "why", why);
-	v->emulator->lost(v);
+	v->backend->lost(v);
 	behind_release(leave(v), v->device);
 	/* Some of its accesses may have failed. */
 	v->device->look_again = true;
@@ -187,7 +187,7 @@ void behind_take_up(struct virtual *v)
 		v->worker = worker;
 		worker->serves = v;
 	} else {
-		v->emulator->lost(v);
+		v->backend->lost(v);
 		v->record.behind = v->device->bdf;
 	}
 }

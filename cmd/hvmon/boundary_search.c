@@ -42,8 +42,8 @@ static void answered(struct virtual *v, const struct access *a,
 		virtual_answer(v, a, NULL);
 	} else {
 		memcpy(shown, data, a->size);
-		if (v->emulator->show)
-			v->emulator->show(v, a, shown);
+		if (v->backend->show)
+			v->backend->show(v, a, shown);
 		virtual_answer(v, a, shown);
 	}
 }
@@ -75,8 +75,8 @@ void boundary_search(struct virtual *v, const struct access *a)
 
 	pass_quietly(v, POINT_VIRT_412);
 	pass_quietly(v, POINT_VIRT_414);
-	if (v->emulator->watch)
-		v->emulator->watch(v, a);
+	if (v->backend->watch)
+		v->backend->watch(v, a);
 	virtual_pass(v, a, answered);
 	if (!v->searching || input == INPUT_NONE)
 		return;

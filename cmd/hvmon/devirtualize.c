@@ -163,8 +163,8 @@ static void poll_again(void *arg)
 	if (!v)
 		return;
 	if (v->record.phase == VIRTUAL_EMULATING && !v->driving &&
-	    (!of(p)->disabled || !v->emulator->is_done(v)))
-		v->emulator->drive(v, false);
+	    (!of(p)->disabled || !v->backend->is_done(v)))
+		v->backend->drive(v, false);
 	virtual_changed(v);
 }
 
@@ -193,8 +193,8 @@ static bool is_at_start(const struct virtual *v)
 
 static bool is_quiet(const struct virtual *v)
 {
-	return is_at_start(v) && v->emulator->is_done(v) &&
-	       v->emulator->is_quiet(v);
+	return is_at_start(v) && v->backend->is_done(v) &&
+	       v->backend->is_quiet(v);
 }
 
 static int devirtualize_hold(struct procedure *p)
@@ -250,7 +250,7 @@ static int devirtualize_finish(struct procedure *p)
 
 	if (!v)
 		return gone(p);
-	if (searches(v) || v->emulator->is_done(v))
+	if (searches(v) || v->backend->is_done(v))
 		return STEP_NEXT;
 	return wait_on(p, v);
 }
@@ -273,7 +273,7 @@ static int wait_until_quiet(struct procedure *p)
 			z->quiet_ns = clock_now_ns();
 		return STEP_NEXT;
 	}
-	if (v->n_kept && z->waited && !v->emulator->goes_on)
+	if (v->n_kept && z->waited && !v->backend->goes_on)
 		virtual_hold(v, HOLD_NONE);
 	z->quiet_ns = 0;
 	return wait_on(p, v);
@@ -284,7 +284,7 @@ static int devirtualize_expect(struct procedure *p)
 	struct virtual *v = p->device->virtual;
 
 	if (v && is_at_start(v) && !p->round)
-		v->emulator->drive(v, false);
+		v->backend->drive(v, false);
 	return wait_until_quiet(p);
 }
 
@@ -309,7 +309,7 @@ static int devirtualize_mode(struct procedure *p)
 	if (!v)
 		return gone(p);
 	if (!searches(v))
-		v->emulator->restore(v, p);
+		v->backend->restore(v, p);
 	return STEP_FLOW;
 }
 
@@ -409,7 +409,7 @@ static int devirtualize_undo(struct procedure *p)
 		else if (v->record.n_replayed)
 			virtual_load(v); /* how much of it was done? */
 		else if (v->record.phase == VIRTUAL_EMULATING)
-			v->emulator->drive(v, false);
+			v->backend->drive(v, false);
 	}
 	step_interrupt_on(p, p->device);
 	return STEP_NEXT;

@@ -37,19 +37,25 @@ static inline struct ether_virtual *ether_virtual(const struct virtual *v)
 	return virtual_state(v);
 }
 
-/* The driver (drive_ether.c). */
+/* 412-418, and what is written is kept from the device; false: there is no
+ * transition (emulate_ether.c). */
+bool ether_move(struct virtual *v, int csr, uint64_t value);
 
-/* Send what is queued, look at the status. */
-void ether_drive(struct virtual *v, bool interrupt);
-/* The next message that a former hypervisor logged, if it is its turn, is queued;
- * whether there is one. */
+/* The next message that a former hypervisor logged, if it is its turn, is queued
+ * (ether_on_ether.c). */
 void ether_take_logged(struct virtual *v);
+/* Whether there is one. */
 static inline bool ether_has_logged(const struct virtual *v)
 {
 	return v->record.n_log && !v->record.n_replayed &&
 	       v->hold == HOLD_NONE &&
 	       ether_virtual(v)->send == ETHER_SEND_NONE;
 }
+
+/* The driver (drive_ether.c). */
+
+/* Send what is queued, look at the status. */
+void ether_drive(struct virtual *v, bool interrupt);
 /* What the device's status register said, which is gone there now. */
 void ether_take_status(struct virtual *v, uint64_t real);
 /* The interrupt line follows what changed. */

@@ -35,7 +35,21 @@ static inline struct uart_virtual *uart_virtual(const struct virtual *v)
 	return virtual_state(v);
 }
 
-/* The driver (drive_uart.c). */
+/* The guest's chip (emulate_uart.c). */
+
+/* Of the chip in the record; arg is the struct virtual. */
+extern const struct uart_ops uart_guest_ops;
+/* The guest writes one register: the machine and the chip follow. */
+void uart_write_byte(struct virtual *v, uint32_t reg, uint8_t value);
+
+/* A real one behind it (uart_on_uart.c). */
+
+/* LCR as it was before the search; 0: not known. */
+uint8_t uart_looked_lcr(const struct virtual *v);
+/* 710: the guest has to take something first. */
+bool uart_goes_on(const struct virtual *v);
+
+/* Its driver (drive_uart.c). */
 
 /* Set the mode, send and receive what can be. */
 void uart_drive(struct virtual *v, bool interrupt);

@@ -1,8 +1,10 @@
 /* emulator.h - kinds of devices that are emulated (spec 05, fig. 3): each is
- * one file emulate_KIND.c with its state machine in one table.
+ * one file emulate_KIND.c with its state machine in one table.  A backend is
+ * what the monitor's own driver does at a real device for it: one file
+ * KIND_on_REAL.c each.
  *
- * The framework (virtual.h) calls; an emulator keeps what must survive hvmon
- * in virtual_state(), calls virtual_keep_record() after each change of it and
+ * The framework (virtual.h) calls both; they keep what must survive hvmon in
+ * virtual_state(), call virtual_keep_record() after each change of it and
  * before the access is answered, and virtual_changed() when something that
  * somebody may wait for came true.
  */
@@ -32,7 +34,7 @@ enum {
 
 struct emulator {
 	const char *name;
-	uint16_t vendor, device; /* of the real one, too */
+	uint16_t vendor, device; /* of a real one, too */
 	uint32_t regs_bytes;     /* of BAR 0, from its start: what is trapped */
 	struct state_machine machine;
 
@@ -40,6 +42,16 @@ struct emulator {
 	int (*input)(const struct virtual *v, const struct access *a);
 	/* The state in which a sequence begins, as the device's mode says. */
 	unsigned (*start)(const struct virtual *v);
+	/* Emulate one access, answer it by exception_*() now or later. */
+	void (*access)(struct virtual *v, const struct access *a);
+};
+
+/* Only a device of the emulated kind can be searched, parted from and let go
+ * of: others need none of what serves that. */
+struct backend {
+	const struct emulator *emulator; /* what the guest sees */
+	const struct emulator *real;     /* the kind of v->worker */
+
 	/* Before the search (218): ask for what `start` must know.  In the
 	 * search: an access is let through.  Both may be NULL. */
 	void (*look)(struct virtual *v, struct procedure *p);
@@ -65,10 +77,10 @@ struct emulator {
 	/* The device was reset, and forgot everything. */
 	void (*reset)(struct virtual *v);
 
-	/* Emulate one access, answer it by exception_*() now or later. */
-	void (*access)(struct virtual *v, const struct access *a);
 	/* Our driver: the device interrupts, or may have something to do. */
 	void (*drive)(struct virtual *v, bool interrupt);
+	/* Whether it has, after an access.  NULL: the emulator knows. */
+	bool (*wants_drive)(const struct virtual *v);
 
 	/* 712: nothing is queued or under way; 714: our driver does not run,
 	 * and the guest knows all that the device told us. */
@@ -94,11 +106,16 @@ struct emulator {
 
 extern const struct emulator ether_emulator;
 extern const struct emulator uart_emulator;
+extern const struct backend ether_on_ether;
+extern const struct backend uart_on_uart;
 
 /* By vendor and device ID; NULL: none is emulated here. */
 const struct emulator *emulator_find(uint16_t vendor, uint16_t device);
 /* For the record: by number from 1, and back. */
 const struct emulator *emulator_by_number(uint32_t number);
 uint32_t emulator_number(const struct emulator *emulator);
+/* By which a real device does the work of an emulated one; NULL: it cannot. */
+const struct backend *backend_find(const struct emulator *emulator,
+				   const struct emulator *real);
 
 #endif

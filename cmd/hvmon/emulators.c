@@ -1,4 +1,4 @@
-/* emulators.c - the kinds of devices that are emulated. */
+/* emulators.c - the kinds of devices that are emulated, and the backends. */
 #include <config.h>
 
 #include <stddef.h>
@@ -11,6 +11,11 @@ static const struct emulator *const emulators[] = {
 	&uart_emulator,
 };
 #define N (sizeof(emulators) / sizeof(*emulators))
+
+static const struct backend *const backends[] = {
+	&ether_on_ether,
+	&uart_on_uart,
+};
 
 const struct emulator *emulator_find(uint16_t vendor, uint16_t device)
 {
@@ -35,4 +40,16 @@ uint32_t emulator_number(const struct emulator *emulator)
 	for (i = 0; i < N && emulators[i] != emulator; i++)
 		;
 	return (uint32_t)i + 1;
+}
+
+const struct backend *backend_find(const struct emulator *emulator,
+				   const struct emulator *real)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(backends) / sizeof(*backends); i++)
+		if (backends[i]->emulator == emulator &&
+		    backends[i]->real == real)
+			return backends[i];
+	return NULL;
 }

@@ -55,7 +55,7 @@ bool hold_stops(const struct virtual *v, const struct access *a)
 	if (v->hold == HOLD_NONE)
 		return false;
 	/* What was kept while it was loaded is what it goes on with. */
-	if (v->emulator->goes_on && v->emulator->goes_on(v))
+	if (v->backend->goes_on && v->backend->goes_on(v))
 		return false;
 	return v->n_kept || virtual_at_start(v);
 }

@@ -44,6 +44,7 @@ struct virtual *virtual_new(struct device *device, enum virtual_phase phase)
 	v->device = v->worker = device;
 	v->emulator = emulator_find(pci_get16(device->config, PCI_VENDOR_ID),
 				    pci_get16(device->config, PCI_DEVICE_ID));
+	v->backend = backend_find(v->emulator, v->emulator);
 	STAILQ_INIT(&v->kept);
 	device->virtual = v;
 	translation_allow(device, false);
@@ -458,7 +459,7 @@ void virtual_interrupt(struct virtual *v)
 	case VIRTUAL_LOADING:
 		break; /* which looks at the reason */
 	case VIRTUAL_EMULATING:
-		v->emulator->drive(v, true);
+		v->backend->drive(v, true);
 		break;
 	case VIRTUAL_PHASE_N:
 		break;

@@ -58,6 +58,7 @@ struct virtual
 	struct device *worker; /* it does the work: device, or one behind it */
 	struct device *wanted; /* it shall stand behind the device; or NULL */
 	const struct emulator *emulator;
+	const struct backend *backend; /* at the worker */
 	struct virtual_record record;
 	bool trapping;  /* 214 is done */
 	bool taken_up;  /* a former hypervisor's */

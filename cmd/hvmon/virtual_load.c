@@ -46,7 +46,7 @@ static int load_ask(struct procedure *p)
 
 	if (!v)
 		return p->err;
-	v->emulator->ask(v, p);
+	v->backend->ask(v, p);
 	return STEP_NEXT;
 }
 
@@ -54,7 +54,7 @@ static int load_take(struct procedure *p)
 {
 	struct virtual *v = load_of(p);
 
-	return v ? v->emulator->load(v, p, ((struct load *)p)->taken_up)
+	return v ? v->backend->load(v, p, ((struct load *)p)->taken_up)
 		 : p->err;
 }
 
@@ -67,8 +67,8 @@ static int load_mode(struct procedure *p)
 		return p->err;
 	v->record.phase = VIRTUAL_EMULATING;
 	virtual_keep_record(v);
-	if (v->emulator->prefer)
-		v->emulator->prefer(v, p);
+	if (v->backend->prefer)
+		v->backend->prefer(v, p);
 	return STEP_NEXT;
 }
 
@@ -87,9 +87,9 @@ static void load_end(struct procedure *p)
 	      "device", v->device->name, "taken_up",
 	      (int)((struct load *)p)->taken_up, "why", p->err ? p->why : NULL);
 	v->record.phase = VIRTUAL_EMULATING;
-	if (v->emulator->loaded && !p->err)
-		v->emulator->loaded(v);
-	v->emulator->drive(v, false);
+	if (v->backend->loaded && !p->err)
+		v->backend->loaded(v);
+	v->backend->drive(v, false);
 	if (!v->closing)
 		virtual_run_kept(v);
 	virtual_changed(v);
@@ -142,7 +142,7 @@ void virtual_was_reset(struct device *device)
 		return;
 	}
 	(void)behind_end(v);
-	v->emulator->reset(v);
+	v->backend->reset(v);
 	v->record.machine = (uint16_t)v->emulator->start(v);
 	v->record.phase = VIRTUAL_LOADING;
 	v->level = false;

@@ -70,10 +70,13 @@ void step_open_registers(struct procedure *p, struct device *device, int *err)
 	step_sup_try(p, SUP_ROWS, rows, sizeof(rows[0]), err);
 }
 
-static const struct emulator *emulator_of(const struct device *device)
+static const struct backend *backend_of(const struct device *device)
 {
-	return emulator_find(pci_get16(device->config, PCI_VENDOR_ID),
-			     pci_get16(device->config, PCI_DEVICE_ID));
+	const struct emulator *e =
+		emulator_find(pci_get16(device->config, PCI_VENDOR_ID),
+			      pci_get16(device->config, PCI_DEVICE_ID));
+
+	return backend_find(e, e);
 }
 
 /* The procedure "virtualize". */
@@ -152,7 +155,7 @@ static int look_busy(struct procedure *p)
 	if (!v)
 		return step_fail(p, -ENODEV, "%s went", p->device->name);
 	v->hold = HOLD_BUSY;
-	if (p->round && v->emulator->peeked(v))
+	if (p->round && v->backend->peeked(v))
 		return STEP_NEXT;
 	late = z->limit_ns && clock_now_ns() - p->step_began_ns > z->limit_ns;
 	if (late)
@@ -162,7 +165,7 @@ static int look_busy(struct procedure *p)
 		return STEP_NEXT;
 	if (p->round)
 		step_sleep(p, PEEK_NS);
-	v->emulator->peek(v, p);
+	v->backend->peek(v, p);
 	return STEP_AGAIN;
 }
 
@@ -182,8 +185,8 @@ static int virtualize_mode(struct procedure *p)
 {
 	struct virtual *v = p->device->virtual;
 
-	if (v->emulator->look)
-		v->emulator->look(v, p);
+	if (v->backend->look)
+		v->backend->look(v, p);
 	return STEP_NEXT;
 }
 
@@ -320,7 +323,7 @@ static bool take_hold(struct control_call *call, const json_t *params,
 			       "virtualize holds off by pause, lock or busy, "
 			       "not %s: no sequence is known yet",
 			       hold);
-	if (!err && z->hold == HOLD_BUSY && !emulator_of(device)->peek)
+	if (!err && z->hold == HOLD_BUSY && !backend_of(device)->peek)
 		err = complain(&c, EINVAL,
 			       "%s would not tell when it is ready again: "
 			       "virtualize holds it off by pause or lock",
