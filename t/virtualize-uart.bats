@@ -418,6 +418,63 @@ gets() {
 	machine_stop
 }
 
+# A guest that sends nothing, so that only interrupts let it look.  What is
+# written to file descriptor $keys comes in, and what the guest has of it is in
+# $T/screen.
+receiver() {
+	mkfifo "$T/keys" "$T/idle"
+	exec {keys}<>"$T/keys" {idle}<>"$T/idle"
+	far_end "PIPE:$T/keys"
+	guestd --vm 1 --name=vm1 --tty >"$T/screen" <&"$idle" 3>&- {NEVER}>&- &
+	PIDS[guest1]=$!
+	await workload.started
+	CAME=
+}
+
+# comes_in TEXT: the device has it.
+comes_in() {
+	CAME+=$1
+	printf %s "$1" >&"$keys"
+	wait_until "$PATIENCE" uart_is received "${#CAME}"
+}
+
+guest_has_it() {
+	[[ $(<"$T/screen") == "$CAME" ]]
+}
+
+# comes_in_at POINT TEXT VERB: at that point of the switch.  The guest has it
+# when the switch is over, though nothing else comes.
+comes_in_at() {
+	local since
+	since=$(iovctl at hv "$1=hold")
+	"$3" 3>&- {NEVER}>&- &
+	PIDS[switch]=$!
+	iovctl wait -t "${PATIENCE}s" --since "${since#since }" "$1" >"$T/wait"
+	comes_in "$2"
+	iovctl release hv >"$T/wait"
+	finish switch 0
+	wait_until "$PATIENCE" guest_has_it
+}
+
+@test "virtualize-uart: what comes in at any point of a switch interrupts its guest" {
+	local i into=(210 212 214 216 218)
+	local out=(716 718 720 722 716 718 720 722 708 710 712 714)
+	# Below the trigger it is told after a while, above at once.
+	local texts=(abc 0123456789) text
+	power_on
+	receiver
+	for ((i = 0; i < ${#out[@]}; i++)); do
+		text=${texts[i / 4 % 2]}
+		comes_in_at "virt.${into[i % 5]}" "$text" virtualize
+		# In the search it is a sequence.
+		comes_in x
+		wait_until "$PATIENCE" is machine start
+		comes_in_at "devirt.${out[i]}" "$text" devirtualize
+	done
+	stop guest1
+	machine_stop
+}
+
 @test "virtualize-uart: with divisor 0 nothing moves, and is not lost at a switch" {
 	open_by_hand
 	virtualize
