@@ -41,6 +41,7 @@ struct uart_driver {
 	void (*after)(struct uart_driver *d); /* all answers of the step came */
 	unsigned pending;
 	bool busy, again; /* it runs; once more */
+	bool starts;      /* it ends the card's set-up */
 	uint8_t iir, lsr, msr, ier;
 	uint8_t data[UART_FIFO];
 	unsigned n;
@@ -109,7 +110,7 @@ static void deliver(struct uart_driver *d)
 static void chain_failed(struct uart_driver *d, const char *why)
 {
 	deliver(d);
-	d->busy = false;
+	d->busy = d->starts = false;
 	d->unsure = true;
 	card_lost(&d->card, why);
 	card_rests(&d->card);
@@ -406,8 +407,8 @@ void uart_kick(struct card *card)
 
 static void is_programmed(struct uart_driver *d)
 {
-	if (d->card.state != CARD_UP) {
-		d->busy = false;
+	if (d->starts) {
+		d->busy = d->starts = false;
 		card_up(&d->card);
 	} else {
 		ask_status(d);
@@ -439,6 +440,7 @@ static void driver_start(struct card *card)
 
 	d->again = d->empty = d->stalled = d->unsure = false;
 	d->n_out = d->written = 0;
+	d->starts = true;
 	program(d);
 }
 
