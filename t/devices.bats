@@ -208,3 +208,21 @@ received() {
 	await uart.stopped '.why == "divisor 0"'
 	stop com0
 }
+
+# window RIGHTS: a step that opens one on the first registers; 00: that ends it.
+window() {
+	echo "write 9 0 0000000000000000${1}00000000000000"
+}
+
+@test "devices: a window does not outlive a reset" {
+	start com0 iovdev --type uart --socket-path="$T/pf"
+	# Whoever opened it is to end it, also after that.
+	run -0 registers "$(window 03)" 'write 7 0x48 0080' "$(window 01)" \
+		"$(window 00)" "$(window 03)"
+	assert_line "$(window 01): EBUSY"
+	assert_equal "$(grep -c ': ok$' <<<"$output")" 4
+	await function.reset
+	assert_order window.opened window.broken function.reset window.ended
+	has_event window.broken '.why == "the function is reset"'
+	stop com0
+}

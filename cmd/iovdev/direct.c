@@ -6,7 +6,8 @@
  * and does what the same access over the bus would do; while there is none it
  * spins, then sleeps with the doorbell armed.  At the end what is in the ring
  * is done, and the record then says how far that went.  A ring that makes no
- * sense, or is truncated under us, ends the window as well.
+ * sense, or is truncated under us, ends the window as well, and so does a reset
+ * of the function: the client should have ended it before.
  */
 #include <config.h>
 
@@ -242,21 +243,37 @@ static int direct_open(struct function *f, const struct window_request *r)
 	return 0;
 }
 
+/* No more than fit is done: whoever goes on pushing is not waited for. */
+static void end(struct direct *d)
+{
+	if (!d->over)
+		(void)serve(d, WINDOW_SLOTS);
+	finish(d);
+}
+
 void direct_close(struct function *f)
 {
 	struct direct *d = f->direct;
 
 	if (!d)
 		return;
-	/* No more than fit: whoever goes on pushing is not waited for. */
-	if (!d->over)
-		(void)serve(d, WINDOW_SLOTS);
-	finish(d);
+	end(d);
 	event(f->nic->log, "window.ended", "s:s, s:I, s:I, s:I", "function",
 	      f->name, "reads", (json_int_t)d->reads, "writes",
 	      (json_int_t)d->writes, "refused", (json_int_t)d->refused);
 	f->direct = NULL;
 	direct_free(d);
+}
+
+void direct_reset(struct function *f)
+{
+	struct direct *d = f->direct;
+
+	if (!d || d->over)
+		return;
+	event(f->nic->log, "window.broken", "s:s, s:s", "function", f->name,
+	      "why", "the function is reset");
+	end(d);
 }
 
 void direct_request(struct function *f, struct vfu_request *req,

@@ -22,6 +22,9 @@ void direct_tell(const struct function *f, struct vfu_request *req);
 void direct_kick(struct function *f);
 /* End it, if there is one: what is in it is done before. */
 void direct_close(struct function *f);
+/* The same, by the function itself, which is about to be reset: it is kept for
+ * the client to end. */
+void direct_reset(struct function *f);
 
 extern const struct control_table direct_tables[];
 

@@ -255,6 +255,7 @@ bool function_tells(struct function *f, uint64_t *suppressed)
 
 void function_reset(struct function *f)
 {
+	direct_reset(f);
 	forget_held(f);
 	access_order_drop(f);
 	nic_queue_reset(&f->queue[NIC_QUEUE_TX]);
@@ -297,13 +298,14 @@ static void on_flr_resume(void *arg)
 	access_order_resume(f);
 }
 
-/* A guest may reset its VF in a loop. */
+/* A guest may reset its VF, or a function that it has whole, in a loop. */
 static enum point_verdict pass_flr(struct function *f)
 {
 	struct points *points = f->nic->program->points;
 	uint64_t suppressed;
 
-	if (f->vf && !point_armed(points, POINT_FLR) &&
+	if ((f->vf || !f->nic->type->max_vfs) &&
+	    !point_armed(points, POINT_FLR) &&
 	    !limiter_pass(&f->flrs, loop_now_ns(f->nic->loop), &suppressed))
 		return POINT_GO;
 	return point(points, POINT_FLR, &f->hold, on_flr_resume, f, "s:s, s:i",
