@@ -163,11 +163,16 @@ echoes() {
 	assert_equal "$REPLY" "$1"
 }
 
-# A guest by hand at a line that echoes, with FIFOs, 8n1 at divisor 1.
+# A guest by hand at a line that echoes.
 open_by_hand() {
 	power_on
 	far_end EXEC:cat
 	by_hand
+	set_up
+}
+
+# With FIFOs, 8n1 at divisor 1.
+set_up() {
 	put LCR 83
 	put DLL 01
 	put DLM 00
@@ -175,6 +180,29 @@ open_by_hand() {
 	put FCR 01
 	put MCR 03
 	echoes 11
+}
+
+# Whether the guest has set Bus Master Enable in its config space.
+CONFIG=0x40000000
+master() {
+	step "read 0 $((CONFIG + 4)) 1"
+	[[ $REPLY == ?[4567cdef] ]]
+}
+
+# The guest resets its device, which then is as at first.
+flr() {
+	step "write 0 $((CONFIG + 0x7e)) 0080"
+	put IER 05
+	put MCR 03
+	step "write 0 $((CONFIG + 0x48)) 0080"
+	assert_equal "$REPLY" ok
+	refute master
+	step "read 0 $((CONFIG + 0x7e)) 2"
+	assert_equal "$REPLY" 0000
+	reads LCR 00
+	reads IER 00
+	reads MCR 00
+	reads IIR 01
 }
 
 # let_go [HOLD]: in the background.
@@ -226,6 +254,32 @@ let_go() {
 		echoes "b$n"
 		set=('LCR 83' 'DLL 02' 'DLM 01' 'LCR 03')
 	done
+	hand_off
+	machine_stop
+}
+
+@test "virtualize-uart: a guest resets its device, direct and virtual, in the middle of a sequence" {
+	open_by_hand
+	master
+	put LCR 83
+	flr
+	set_up
+	virtualize
+	# In the search, and then emulated.
+	put LCR 83
+	flr
+	wait_until "$PATIENCE" is machine start
+	set_up
+	put LCR 83
+	put DLL 02
+	is machine low
+	flr
+	is machine start
+	set_up
+	devirtualize
+	echoes 31
+	assert_equal "$(devices mode)" direct
+	flr
 	hand_off
 	machine_stop
 }

@@ -11,6 +11,12 @@
  * The switch lets frames wait for a VF whose Bus Master Enable is clear, since
  * that is how a hypervisor fences it.  A guest that clears its own shall not
  * hold its neighbours up: nothing waits for it until it sets it again.
+ *
+ * When a guest resets a device which it drives directly, accesses may be on
+ * their way past us.  That is a reset like an operator's (whole.h), in the lane
+ * of the device, and what comes for its config space meanwhile waits.  Many tell
+ * of each, so there are no more of them a second than of other things that a
+ * guest makes happen (libcore/limiter.h).
  */
 #include <config.h>
 
@@ -26,12 +32,18 @@
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/pf_driver.h"
 #include "cmd/hvmon/vf_quiet.h"
+#include "cmd/hvmon/virtual.h"
+#include "cmd/hvmon/whole.h"
+#include "libcore/limiter.h"
 #include "libcore/platform.h"
+
+#define FLR_PERIOD_NS (LIMITER_PERIOD_NS / LIMITER_BURST)
 
 struct emulation {
 	struct procedure p;
 	struct sup_exception exception;
 	struct function_name vf;
+	struct device *resets; /* whose lane it has; or NULL */
 	uint8_t data[SUP_DATA_MAX];
 };
 
@@ -49,6 +61,23 @@ static struct vf_allocation *find_row(struct emulation *e, struct vf **vf)
 static uint32_t config_offset(const struct emulation *e)
 {
 	return (uint32_t)(e->exception.gpa - PLATFORM_ECAM) % PCI_CONFIG_SIZE;
+}
+
+/* The device, if it resets one whose accesses are not trapped.  Of one that is
+ * trapped none is on its way, and who has its lane may wait for its guest. */
+static struct device *resets_direct(const struct emulation *e,
+				    const struct vf_allocation *row,
+				    const struct vf *vf)
+{
+	const struct sup_exception *ex = &e->exception;
+
+	if (!vf || vf->number || !(ex->flags & SUP_EX_WRITE) ||
+	    !config_overlay_resets(&row->overlay, config_offset(e), ex->data,
+				   ex->size))
+		return NULL;
+	if (vf->device->virtual && vf->device->virtual->trapping)
+		return NULL;
+	return vf->device;
 }
 
 /* Whether the guest writes its command register; Bus Master Enable as it will
@@ -70,14 +99,24 @@ static void step_bus_master(struct procedure *p, const struct vf *vf, bool on)
 	step_behind_bus_master(p, vf, on);
 }
 
+static void tell_flr(const struct vf_allocation *row, const struct vf *vf)
+{
+	struct hvmon *hv = vf->device->hv;
+	char name[FUNCTION_NAME_MAX], vm[VM_NAME_MAX];
+	uint64_t suppressed;
+
+	if (vm_tells(hv, row->vm, &suppressed))
+		event(hv->program->log, "vf.flr", "s:s, s:s, s:I", "function",
+		      vf_format(name, vf), "vm", vm_format(vm, row->vm),
+		      "suppressed", (json_int_t)suppressed);
+}
+
 static void start_write(struct emulation *e, struct vf_allocation *row,
 			struct vf *vf)
 {
 	struct config_run runs[CONFIG_RUNS_MAX];
 	uint32_t offset = config_offset(e);
-	char name[FUNCTION_NAME_MAX], vm[VM_NAME_MAX];
 	bool flr, master;
-	uint64_t suppressed;
 	unsigned i, n;
 
 	memcpy(e->data, e->exception.data, e->exception.size);
@@ -91,11 +130,27 @@ static void start_write(struct emulation *e, struct vf_allocation *row,
 		step_bus_master(&e->p, vf, master);
 	if (flr && !vf->number)
 		e->p.vfs.vf[e->p.vfs.n++] = vf;
-	if (flr && vm_tells(e->p.hv, row->vm, &suppressed))
-		event(e->p.hv->program->log, "vf.flr", "s:s, s:s, s:I",
-		      "function", vf_format(name, vf), "vm",
-		      vm_format(vm, row->vm), "suppressed",
-		      (json_int_t)suppressed);
+	if (flr)
+		tell_flr(row, vf);
+}
+
+/* Whatever else it writes is forgotten by that. */
+static void start_reset(struct emulation *e, const struct vf_allocation *row,
+			const struct vf *vf)
+{
+	e->resets->guest_flr_ns = clock_now_ns();
+	tell_flr(row, vf);
+	step_whole_reset(&e->p, e->resets);
+}
+
+static int emulate_pace(struct procedure *p)
+{
+	const struct device *device = ((struct emulation *)p)->resets;
+	uint64_t now_ns = clock_now_ns();
+
+	if (device && now_ns < device->guest_flr_ns + FLR_PERIOD_NS)
+		step_sleep(p, device->guest_flr_ns + FLR_PERIOD_NS - now_ns);
+	return STEP_NEXT;
 }
 
 static int emulate_access(struct procedure *p)
@@ -107,7 +162,9 @@ static int emulate_access(struct procedure *p)
 	row = find_row(e, &vf);
 	if (!row)
 		return step_fail(p, -ENODEV, "no function at the slot");
-	if (e->exception.flags & SUP_EX_WRITE)
+	if (e->resets)
+		start_reset(e, row, vf);
+	else if (e->exception.flags & SUP_EX_WRITE)
 		start_write(e, row, vf);
 	else
 		step_config_read(p, vf->bdf, config_offset(e), e->data,
@@ -122,9 +179,9 @@ static int emulate_settle(struct procedure *p)
 	return p->vfs.n ? vfs_settle(p) : STEP_NEXT;
 }
 
-static void emulate_end(struct procedure *p)
+static void answer(struct emulation *e)
 {
-	struct emulation *e = (struct emulation *)p;
+	struct procedure *p = &e->p;
 	struct vf_allocation *row;
 	struct vf *vf;
 
@@ -142,7 +199,19 @@ static void emulate_end(struct procedure *p)
 	exception_done(p->hv, &e->exception, e->data);
 }
 
+static void emulate_end(struct procedure *p)
+{
+	struct emulation *e = (struct emulation *)p;
+
+	answer(e);
+	if (!e->resets)
+		return;
+	e->resets->guest_flr = false;
+	config_emulation_go_on(e->resets);
+}
+
 static const struct step emulate_steps[] = {
+	{ POINT_NONE, emulate_pace },
 	{ POINT_NONE, emulate_access },
 	{ POINT_NONE, emulate_settle },
 	{ 0, NULL },
@@ -155,8 +224,9 @@ static const struct procedure_desc emulate_desc = {
 };
 
 /* Accesses that were on their way when their VF was suspended (a105); those
- * that come later are stopped at the root bridge.  And those of a VM
- * for which a device is being set up or adopted: it is there, not absent. */
+ * that come later are stopped at the root bridge.  Those of a VM
+ * for which a device is being set up or adopted: it is there, not absent.  And
+ * those behind a reset that waits. */
 struct kept_exception {
 	STAILQ_ENTRY(kept_exception) entry;
 	struct sup_exception exception;
@@ -252,13 +322,16 @@ bool config_emulation_takes(struct hvmon *hv,
 		return true;
 	}
 	vf = vf_find(hv, &row->vf);
-	if (vf && vf->suspended) {
+	if (vf && (vf->suspended || vf->device->guest_flr)) {
 		config_emulation_keep(vf->device, exception);
 		return true;
 	}
 	e = procedure_new(hv, &emulate_desc, sizeof(*e));
 	e->exception = *exception;
 	e->vf = row->vf;
-	procedure_start(&e->p, 0);
+	e->resets = resets_direct(e, row, vf);
+	if (e->resets)
+		e->resets->guest_flr = true;
+	procedure_start(&e->p, e->resets ? device_lane(e->resets) : 0);
 	return true;
 }

@@ -90,17 +90,25 @@ static void write_bars(struct config_overlay *o, uint32_t offset,
 	}
 }
 
+bool config_overlay_resets(const struct config_overlay *overlay,
+			   uint32_t offset, const uint8_t *data, uint32_t size)
+{
+	uint32_t at = overlay->pcie + PCI_EXP_DEVCTL + 1u;
+
+	return overlay->pcie && at >= offset && at < offset + size &&
+	       data[at - offset] & FLR_BYTE_BIT;
+}
+
 unsigned config_overlay_write(struct config_overlay *overlay, uint32_t offset,
 			      uint8_t *data, uint32_t size,
 			      struct config_run runs[CONFIG_RUNS_MAX],
 			      bool *flr)
 {
-	uint32_t flr_at = overlay->pcie + PCI_EXP_DEVCTL + 1u;
 	uint32_t i, at;
 	unsigned n = 0;
 	bool open = false;
 
-	*flr = false;
+	*flr = config_overlay_resets(overlay, offset, data, size);
 	write_bars(overlay, offset, data, size);
 	for (i = 0; i < size; i++) {
 		at = offset + i;
@@ -113,8 +121,6 @@ unsigned config_overlay_write(struct config_overlay *overlay, uint32_t offset,
 			overlay->bus_master = data[i] & PCI_COMMAND_MASTER;
 			data[i] = set_memory(data[i], overlay->whole);
 		}
-		if (overlay->pcie && at == flr_at && (data[i] & FLR_BYTE_BIT))
-			*flr = true;
 		if (!open)
 			runs[n++] = (struct config_run){ at, 0 };
 		open = true;

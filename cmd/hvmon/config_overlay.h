@@ -34,9 +34,12 @@ struct config_run {
 /* data[0..size) was read from the VF at offset: put the overlay over it. */
 void config_overlay_read(const struct config_overlay *overlay, uint32_t offset,
 			 uint8_t *data, uint32_t size);
+/* Whether such a write tells the function to reset itself. */
+bool config_overlay_resets(const struct config_overlay *overlay,
+			   uint32_t offset, const uint8_t *data, uint32_t size);
 /* A guest writes data[0..size) at offset: take what is emulated (bits of data
  * that must not pass are cleared); the rest goes on in runs.  Returns their
- * number.  *flr: the VF is told to reset itself. */
+ * number.  *flr: config_overlay_resets(). */
 unsigned config_overlay_write(struct config_overlay *overlay, uint32_t offset,
 			      uint8_t *data, uint32_t size,
 			      struct config_run runs[CONFIG_RUNS_MAX],

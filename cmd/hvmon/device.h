@@ -74,6 +74,8 @@ struct device {
 	bool single;     /* it has no SR-IOV: function 0 is given whole, ... */
 	struct vf whole; /* ... as if it were a VF */
 	bool trapped;    /* translations for it are rejected (translation.h) */
+	bool guest_flr;  /* its guest resets it (config_emulation.c), ... */
+	uint64_t guest_flr_ns; /* ... and did so last */
 
 	/* Devices that can be virtualised (virtual.h). */
 	uint32_t regs_bytes;     /* of BAR 0, that are trapped; 0: it cannot */

@@ -21,6 +21,7 @@ void step_virtual_wished(struct procedure *p, struct device *device)
 	if (!row || !row->virtual || !device->regs_bytes || device->virtual)
 		return;
 	virtual_new(device, VIRTUAL_LOADING)->record.own_mode = 1;
+	device->virtual->trapping = true;
 	virtual_keep_record(device->virtual);
 	step_own_interrupt(p, device);
 }

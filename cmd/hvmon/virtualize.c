@@ -139,6 +139,7 @@ static int virtualize_trap(struct procedure *p)
 
 static int virtualize_enable(struct procedure *p)
 {
+	p->device->virtual->trapping = true;
 	p->device->forwards = false;
 	step_interrupt_on(p, p->device);
 	return STEP_NEXT;

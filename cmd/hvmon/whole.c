@@ -3,9 +3,10 @@
  * Theory of operation.  A reset takes the BARs' addresses along, which are not
  * the guest's to know.  So whoever resets such a function, the guest by FLR,
  * the hypervisor when the VM died or an operator, restores them before
- * anybody reaches it again.  An operator's reset fences the VM's rows first,
- * so that none of its accesses falls into the reset and is lost; the barrier
- * then waits for those that were on their way.
+ * anybody reaches it again.  A reset of one that is direct, by an operator or
+ * its guest, ends its windows and fences the VM's rows first, so that none of
+ * its accesses falls into the reset and is lost; the barrier then waits for those
+ * that were on their way.
  */
 #include <config.h>
 
@@ -109,13 +110,25 @@ static const struct procedure_desc reset_desc = {
 	.end = reset_end,
 };
 
-void whole_reset(struct device *device, struct control_call *call)
+static struct procedure *reset_new(struct device *device)
 {
 	struct procedure *p =
 		procedure_new(device->hv, &reset_desc, sizeof(*p));
 
-	p->call = call;
 	p->vfs.vf[p->vfs.n++] = &device->whole;
 	procedure_about(p, device);
+	return p;
+}
+
+void whole_reset(struct device *device, struct control_call *call)
+{
+	struct procedure *p = reset_new(device);
+
+	p->call = call;
 	procedure_start(p, device_lane(device));
+}
+
+void step_whole_reset(struct procedure *p, struct device *device)
+{
+	procedure_call(p, reset_new(device));
 }
