@@ -183,6 +183,97 @@ frozen() {
 	kill -CONT "${PIDS[guest1]}"
 }
 
+# A guest that reads a register of its UART, up to 32 times at once.
+reader() {
+	machine_start <<-END
+		bridge: rootbridge
+		com0: iovdev --type uart
+		hv: hvmon --device com0=vm1 $*
+	END
+	start guest1 guestd --vm 1 --name=vm1 --accesses=depth=32
+	await workload.started
+	opens
+}
+
+has_read() {
+	(($(column vm1 workload "done") > $1))
+}
+
+# Each read is answered, and with what was written; and by the window.
+reads_on() {
+	opens
+	wait_until "$PATIENCE" has_read $(($(column vm1 workload "done") + 500))
+	assert_equal "$(column vm1 workload state)" running
+	assert_equal "$(column vm1 workload errors)" 0
+}
+
+# The guest resets its card: in the background.
+reset_card() {
+	rpc vm1 reset-card '[0]' 3>&- {NEVER}>&- >"$T/answer" &
+	PIDS[reset]=$!
+}
+
+# is_set_up COUNT: so often again, after a reset.
+is_set_up() {
+	[[ $(column vm1 cards resets) -ge $1 && $(column vm1 cards state) == up ]]
+}
+
+@test "window: a guest resets its card: each access on its way is done, and it goes on directly" {
+	local i
+	reader --revoke-limit 60s
+	for i in 1 2 3 4 5; do
+		rpc vm1 reset-card '[0]' >"$T/answer"
+		wait_until "$PATIENCE" is_set_up "$i"
+		reads_on
+	done
+	# The window ends before the reset, and properly.
+	assert_order revoke.ask revoke.end window.ended window.closed \
+		translation.revoked device.flr function.reset \
+		function.reset.done
+	assert_equal "$(count window.ended reads 0)" 0
+	assert_equal "$(count translation.revoked acknowledged true)" 5
+	refute has_event window.broken
+	run -0 rpc_error vm1 reset-card '[1]'
+	assert_output "no card in slot 1"
+	stop guest1
+	machine_stop
+}
+
+@test "window: a guest that is frozen as it resets its card" {
+	reader
+	iovctl at hv revoke.ask=hold
+	reset_card
+	await revoke.ask
+	kill -STOP "${PIDS[guest1]}"
+	wait_until "$PATIENCE" is_stopped "${PIDS[guest1]}"
+	iovctl release hv
+	await function.reset.done
+	kill -CONT "${PIDS[guest1]}"
+	finish reset 0
+	wait_until "$PATIENCE" is_set_up 1
+	reads_on
+	assert_equal "$(count translation.revoked acknowledged false)" 1
+	refute has_event window.broken
+	stop guest1
+	machine_stop
+}
+
+@test "window: hvmon killed as a guest resets its card: an error, and the guest goes on" {
+	local hv
+	reader
+	hv=$(pid hv)
+	iovctl at hv revoke.end=kill
+	rpc_raw vm1 reset-card '[0]' >"$T/answer"
+	wait_until "$PATIENCE" is_gone "$hv"
+	iovctl start hv
+	await device.ready .adopted
+	rpc vm1 reset-card '[0]' >"$T/answer"
+	wait_until "$PATIENCE" is_set_up 1
+	reads_on
+	stop guest1
+	machine_stop
+}
+
 @test "window: a frozen guest holds nothing up, and loses nothing" {
 	local i n=20
 	[[ ${IOVKIT_CAMPAIGN:-} != long ]] || n=1000

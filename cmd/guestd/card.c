@@ -19,6 +19,7 @@
 
 #include "cmd/guestd/access_cost.h"
 #include "cmd/guestd/card_hold.h"
+#include "cmd/guestd/card_reset.h"
 #include "cmd/guestd/guestd.h"
 #include "libcore/pci_config.h"
 
@@ -108,6 +109,7 @@ void card_free(struct card *card)
 		return;
 	access_cost_end(card);
 	card_hold_end(card);
+	card_reset_end(card);
 	card->ops->fini(card);
 	loop_watch_del(&card->irq);
 	if (card->irq_fd >= 0)

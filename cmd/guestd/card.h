@@ -76,6 +76,11 @@ struct card {
 		struct control_call *call; /* waits until it rests */
 		struct loop_timer lease;
 	} hold;
+	/* card_reset.c */
+	struct {
+		struct control_call *call; /* waits until it is reset */
+		uint64_t began_ns;
+	} reset;
 };
 
 extern const struct card_ops ether_card, uart_card, hca_card;

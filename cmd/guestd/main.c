@@ -6,6 +6,7 @@
 #include "cmd/guestd/access_cost.h"
 #include "cmd/guestd/card.h"
 #include "cmd/guestd/card_hold.h"
+#include "cmd/guestd/card_reset.h"
 #include "cmd/guestd/guestd.h"
 #include "cmd/guestd/methods.h"
 #include "cmd/guestd/options.h"
@@ -42,6 +43,8 @@ int main(int argc, char **argv)
 	if (status == 0) {
 		control_add_methods(self.program.control, guest_methods, &self);
 		control_add_methods(self.program.control, card_hold_methods,
+				    &self);
+		control_add_methods(self.program.control, card_reset_methods,
 				    &self);
 		control_add_methods(self.program.control, access_cost_methods,
 				    &self);
