@@ -36,6 +36,11 @@ struct queue_entry {
 };
 _Static_assert(sizeof(struct queue_entry) == 16, "queue entry");
 
+/* The same as two words: address; size and, above it, status. */
+typedef uint64_t queue_entry_words
+	__attribute__((vector_size(sizeof(struct queue_entry)), may_alias));
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "entry as words");
+
 enum queue_status {
 	QUEUE_OK = 0,
 	QUEUE_BAD_ADDRESS = 1, /* the buffer is not in the VM's memory */
@@ -110,6 +115,13 @@ int queue_space(struct queue *q, uint32_t want);
 static inline struct queue_entry *queue_entry(struct queue *q, uint32_t i)
 {
 	return &q->ring->entry[(q->own + i) & q->mask];
+}
+/* Fill an entry with one store: many that wait for lines of the other side
+ * would leave no room in the CPU for those of the next entries. */
+static inline void queue_entry_set(struct queue_entry *e, uint64_t addr,
+				   uint32_t size)
+{
+	*(queue_entry_words *)e = (queue_entry_words){ addr, size };
 }
 /* Move our index over k entries; nothing is visible before queue_publish(). */
 static inline void queue_advance(struct queue *q, uint32_t k)

@@ -66,24 +66,32 @@ static void go_on(void *arg)
 				on_poll, gen);
 }
 
-static void build_numbered(struct generator *gen, uint8_t *frame, uint32_t size)
+static void build_numbered(struct generator *gen, const uint32_t *size,
+			   uint32_t n)
 {
-	const struct frames_info info = {
+	struct vf *vf = gen->w.vf;
+	struct frames_info info = {
 		.stream = gen->stream,
 		.sequence = gen->next,
 		.total = gen->w.spec.count,
-		.time_ns = clock_now_ns(),
 	};
+	uint32_t i;
 
-	frames_build(frame, size, gen->w.spec.to, gen->w.vf->mac, &info);
+	for (i = 0; i < n; i++, info.sequence++) {
+		info.time_ns = clock_now_ns();
+		frames_build(vf_send_buffer(vf, i), size[i], gen->w.spec.to,
+			     vf->mac, &info);
+	}
 }
 
-static void build(struct generator *gen, uint8_t *frame, uint32_t size)
+static void build_plain(struct generator *gen, const uint32_t *size, uint32_t n)
 {
-	if (gen->pattern)
-		copy_frame(frame, gen->pattern, size);
-	else
-		build_numbered(gen, frame, size);
+	const struct vf *vf = gen->w.vf;
+	const uint8_t *pattern = gen->pattern;
+	uint32_t i;
+
+	for (i = 0; i < n; i++)
+		copy_frame(vf_send_buffer(vf, i), pattern, size[i]);
 }
 
 static uint32_t draw_size(struct generator *gen)
@@ -120,20 +128,25 @@ static uint32_t depth_left(struct generator *gen, uint32_t want)
 	return pending < depth ? depth - pending : 0;
 }
 
-static void send_one(struct generator *gen)
+/* n frames, at most VF_SEND_BURST. */
+static void send_burst(struct generator *gen, uint32_t n)
 {
-	uint8_t *frame = vf_send_next(gen->w.vf);
-	uint32_t size = draw_size(gen);
+	uint32_t size[VF_SEND_BURST], i;
 
-	build(gen, frame, size);
-	vf_send_put(gen->w.vf, size);
-	gen->next++;
+	for (i = 0; i < n; i++)
+		size[i] = draw_size(gen);
+	if (gen->pattern)
+		build_plain(gen, size, n);
+	else
+		build_numbered(gen, size, n);
+	vf_send_put(gen->w.vf, size, n);
+	gen->next += n;
 }
 
 /* Send up to `n` frames; false: it has to wait. */
 static bool send_some(struct generator *gen, uint32_t n)
 {
-	uint32_t left, i;
+	uint32_t left;
 	int got;
 
 	gen->deep = false;
@@ -152,8 +165,7 @@ static bool send_some(struct generator *gen, uint32_t n)
 			return false;
 		if (left > (uint32_t)got)
 			left = (uint32_t)got;
-		for (i = 0; i < left; i++)
-			send_one(gen);
+		send_burst(gen, left);
 		pacer_take(&gen->pacer, left);
 		n -= left;
 	}

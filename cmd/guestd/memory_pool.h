@@ -59,6 +59,11 @@ static inline uint32_t buffer_take(struct buffer_pool *b)
 		return BUFFER_NONE;
 	return b->free[b->taken++ & (b->n - 1)];
 }
+/* The one that is taken i calls from now; i < what is free. */
+static inline uint32_t buffer_peek(const struct buffer_pool *b, uint32_t i)
+{
+	return b->free[(b->taken + i) & (b->n - 1)];
+}
 static inline void buffer_give(struct buffer_pool *b, uint32_t i)
 {
 	b->free[b->given++ & (b->n - 1)] = i;
@@ -70,14 +75,6 @@ static inline uint8_t *buffer_hva(const struct buffer_pool *b, uint32_t i)
 static inline uint64_t buffer_gpa(const struct buffer_pool *b, uint32_t i)
 {
 	return b->gpa + (uint64_t)i * b->stride;
-}
-
-/* The one that is taken n calls from now will be written to. */
-static inline void buffer_prefetch(const struct buffer_pool *b, uint32_t n)
-{
-	if (b->given - b->taken > n)
-		__builtin_prefetch(
-			buffer_hva(b, b->free[(b->taken + n) & (b->n - 1)]), 1);
 }
 
 #endif

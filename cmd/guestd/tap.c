@@ -115,10 +115,8 @@ static int forward_one(struct tap *t)
 		return -EBUSY;
 	size = read(t->fd, frame, vf->buffers.size);
 	err = size < 0 ? errno : 0;
-	if (size < NIC_FRAME_MIN) {
-		vf_send_cancel(vf);
+	if (size < NIC_FRAME_MIN)
 		return err == EAGAIN || err == EINTR ? 0 : -err;
-	}
 	vf_send_commit(vf, (uint32_t)size);
 	t->to_vf++;
 	return 1;

@@ -138,7 +138,6 @@ struct vf {
 	uint32_t *tx_buffer, *rx_buffer; /* buffer of each entry */
 	uint32_t tx_reclaimed;           /* entries before it are ours again */
 	uint32_t tx_unpublished;
-	uint32_t tx_open; /* buffer between begin and commit */
 	bool tx_stopped, rx_stopped;
 	bool tx_traced;  /* a point is armed */
 	bool rx_blocked; /* a workload has no room */

@@ -101,7 +101,6 @@ int vf_rings_init(struct vf *vf, uint32_t n, uint32_t first,
 		return err;
 	vf->n = n;
 	vf->tx_reclaimed = first;
-	vf->tx_open = BUFFER_NONE;
 	err = lay_out(vf, n, first);
 	if (err < 0)
 		vf_rings_fini(vf);

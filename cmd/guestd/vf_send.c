@@ -91,7 +91,7 @@ int vf_send_begin(struct vf *vf, uint8_t **frame)
 	int err = may_send(vf);
 
 	if (err == 0)
-		*frame = vf_send_next(vf);
+		*frame = vf_send_buffer(vf, 0);
 	return err;
 }
 
@@ -103,6 +103,8 @@ int vf_send_begin_some(struct vf *vf, uint32_t want)
 		return err;
 	if (vf->tx_traced)
 		return 1;
+	if (want > VF_SEND_BURST)
+		want = VF_SEND_BURST;
 	space = (int)(vf->tx.mask - (vf->tx.own - vf->tx_reclaimed));
 	if ((uint32_t)space < want)
 		space = reclaim(vf);
@@ -111,32 +113,64 @@ int vf_send_begin_some(struct vf *vf, uint32_t want)
 	return (uint32_t)space < want ? space : (int)want;
 }
 
-void vf_send_step(struct vf *vf, bool filled)
+/* 1407, 1408, while a point is armed. */
+static void step(struct vf *vf, unsigned point)
 {
-	guest_point_fails(vf->guest,
-			  filled ? POINT_SEND_1408 : POINT_SEND_1407);
+	if (vf->tx_traced)
+		guest_point_fails(vf->guest, point);
 }
 
-void vf_send_commit(struct vf *vf, uint32_t size)
+/* Nothing but the entries is written here, and of each all at once: stores
+ * leave the CPU in order, so any other would wait behind a line that the device
+ * has.  Which buffer is whose is noted from what is in the cache. */
+static void put(struct vf *vf, const uint32_t *buffer, const uint32_t *size,
+		uint32_t n)
 {
-	vf_send_put(vf, size);
+	uint64_t bytes = 0;
+	uint32_t i;
+
+	step(vf, POINT_SEND_1407);
+	for (i = 0; i < n; i++) {
+		queue_entry_set(queue_entry(&vf->tx, i),
+				buffer_gpa(&vf->buffers, buffer[i]), size[i]);
+		bytes += size[i];
+	}
+	for (i = 0; i < n; i++)
+		vf->tx_buffer[(vf->tx.own + i) & vf->tx.mask] = buffer[i];
+	step(vf, POINT_SEND_1408);
+	queue_advance(&vf->tx, n);
+	vf->counters.tx_frames += n;
+	vf->counters.tx_bytes += bytes;
+	vf->tx_unpublished += n;
+}
+
+void vf_send_put(struct vf *vf, const uint32_t *size, uint32_t n)
+{
+	uint32_t buffer[VF_SEND_BURST], i;
+
+	for (i = 0; i < n; i++)
+		buffer[i] = buffer_take(&vf->buffers);
+	put(vf, buffer, size, n);
+}
+
+static void put_one(struct vf *vf, uint32_t buffer, uint32_t size)
+{
+	put(vf, &buffer, &size, 1);
 	if (vf->tx_unpublished >= PUBLISH_BATCH)
 		vf_send_flush(vf);
 }
 
-void vf_send_cancel(struct vf *vf)
+void vf_send_commit(struct vf *vf, uint32_t size)
 {
-	buffer_give(&vf->buffers, vf->tx_open);
-	vf->tx_open = BUFFER_NONE;
+	put_one(vf, buffer_take(&vf->buffers), size);
 }
 
 void vf_send_exchange(struct vf *vf, uint32_t *buffer, uint32_t size)
 {
-	uint32_t fresh = vf->tx_open;
+	uint32_t filled = *buffer;
 
-	vf->tx_open = *buffer;
-	*buffer = fresh;
-	vf_send_commit(vf, size);
+	*buffer = buffer_take(&vf->buffers);
+	put_one(vf, filled, size);
 }
 
 void vf_send_flush(struct vf *vf)
@@ -148,7 +182,7 @@ void vf_send_flush(struct vf *vf)
 		doorbell(vf);
 	/* What the next frame is written to comes while nobody waits. */
 	__builtin_prefetch(queue_entry(&vf->tx, 0), 1);
-	buffer_prefetch(&vf->buffers, 0);
+	__builtin_prefetch(vf_send_buffer(vf, 0), 1);
 }
 
 uint32_t vf_send_pending(struct vf *vf)

@@ -4,47 +4,30 @@
 
 #include "cmd/guestd/vf_driver.h"
 
+/* The most frames that are begun together. */
+#define VF_SEND_BURST 64u
+
 /* Begin a frame: *frame is a buffer of vf->buffers.size bytes, to be filled,
- * then committed or cancelled.  -ENETDOWN: link not up (1402), -ESHUTDOWN:
- * a successor stopped this guest (1404), -ENOBUFS: ring full (1406), -EAGAIN:
- * the VF is not up. */
+ * then committed or left.  -ENETDOWN: link not up (1402), -ESHUTDOWN: a
+ * successor stopped this guest (1404), -ENOBUFS: ring full (1406), -EAGAIN: the
+ * VF is not up. */
 int vf_send_begin(struct vf *vf, uint8_t **frame)
 	__attribute__((warn_unused_result));
-/* The same for up to `want` frames: how many, at least one.  Each is filled
- * where vf_send_next() says, then put (1407, 1408), before anything else is
- * sent; all are published with vf_send_flush(). */
-int vf_send_begin_some(struct vf *vf, uint32_t want)
-	__attribute__((warn_unused_result));
-static inline uint8_t *vf_send_next(struct vf *vf)
-{
-	vf->tx_open = buffer_take(&vf->buffers);
-	buffer_prefetch(&vf->buffers, 4);
-	return buffer_hva(&vf->buffers, vf->tx_open);
-}
-/* 1407, 1408, while a point is armed. */
-void vf_send_step(struct vf *vf, bool filled);
-static inline void vf_send_put(struct vf *vf, uint32_t size)
-{
-	struct queue_entry *entry = queue_entry(&vf->tx, 0);
-
-	if (vf->tx_traced)
-		vf_send_step(vf, false);
-	entry->addr = buffer_gpa(&vf->buffers, vf->tx_open);
-	entry->size = size;
-	entry->status = QUEUE_OK;
-	vf->tx_buffer[vf->tx.own & vf->tx.mask] = vf->tx_open;
-	vf->tx_open = BUFFER_NONE;
-	if (vf->tx_traced)
-		vf_send_step(vf, true);
-	queue_advance(&vf->tx, 1);
-	vf->counters.tx_frames++;
-	vf->counters.tx_bytes += size;
-	vf->tx_unpublished++;
-}
 /* Enqueue it (1407, 1408).  The index is published in batches, at the latest
  * by vf_send_flush(). */
 void vf_send_commit(struct vf *vf, uint32_t size);
-void vf_send_cancel(struct vf *vf);
+/* The same for up to `want` frames, at most VF_SEND_BURST: how many, at least one.  All are filled,
+ * then put, before anything else is sent. */
+int vf_send_begin_some(struct vf *vf, uint32_t want)
+	__attribute__((warn_unused_result));
+/* Where the i-th of them is to be filled. */
+static inline uint8_t *vf_send_buffer(const struct vf *vf, uint32_t i)
+{
+	return buffer_hva(&vf->buffers, buffer_peek(&vf->buffers, i));
+}
+/* Enqueue the first n of them (1407, 1408); they are published with
+ * vf_send_flush(). */
+void vf_send_put(struct vf *vf, const uint32_t *size, uint32_t n);
 /* Enqueue this buffer in place of the one that vf_send_begin() gave, which
  * *buffer becomes. */
 void vf_send_exchange(struct vf *vf, uint32_t *buffer, uint32_t size);
