@@ -44,32 +44,35 @@ static struct queue_entry entry_load(const struct queue_entry *entry)
 	return seen;
 }
 
-/* 1503 to 1505 for the entry at the read index. */
-static inline void take_entry(struct vf *vf, const struct delivery *d,
-			      bool traced)
+/* 1503 for the i-th entry from the read index on; the bytes of a good frame. */
+static inline uint32_t take_entry(struct vf *vf, const struct delivery *d,
+				  uint32_t i, bool traced)
 {
-	struct guest *g = vf->guest;
-	struct queue_entry *entry = queue_entry(&vf->rx, 0);
-	const struct queue_entry seen = entry_load(entry);
-	uint32_t *buffer = &vf->rx_buffer[vf->rx.own & vf->rx.mask];
-	bool bad;
+	const struct queue_entry seen = entry_load(queue_entry(&vf->rx, i));
+	uint32_t *buffer = &vf->rx_buffer[(vf->rx.own + i) & vf->rx.mask];
 
-	bad = (traced && guest_point_fails(g, POINT_RECEIVE_1503)) ||
-	      seen.status != QUEUE_OK || seen.size < NIC_FRAME_MIN ||
-	      seen.size > vf->buffers.size;
-	if (bad) {
-		vf->counters.rx_errors++;
-	} else {
-		vf->counters.rx_frames++;
-		vf->counters.rx_bytes += seen.size;
-		workloads_deliver(d, buffer, seen.size);
-	}
+	if (seen.status != QUEUE_OK || seen.size < NIC_FRAME_MIN ||
+	    seen.size > vf->buffers.size ||
+	    (traced && guest_point_fails(vf->guest, POINT_RECEIVE_1503)))
+		return 0;
+	workloads_deliver(d, buffer, seen.size);
+	return seen.size;
+}
+
+/* 1504, 1505 for the first n entries: nothing but these is written here, and
+ * each all at once (see queue_entry_set()). */
+static void give_back(struct vf *vf, uint32_t n, bool traced)
+{
+	uint32_t i;
+
 	if (traced)
-		guest_point_fails(g, POINT_RECEIVE_1504);
-	vf_rings_refresh(vf, entry, *buffer);
+		guest_point_fails(vf->guest, POINT_RECEIVE_1504);
+	for (i = 0; i < n; i++)
+		vf_rings_refresh(vf, queue_entry(&vf->rx, i),
+				 vf->rx_buffer[(vf->rx.own + i) & vf->rx.mask]);
 	if (traced)
-		guest_point_fails(g, POINT_RECEIVE_1505);
-	queue_advance(&vf->rx, 1);
+		guest_point_fails(vf->guest, POINT_RECEIVE_1505);
+	queue_advance(&vf->rx, n);
 }
 
 /* Which buffers the next n entries have is known here. */
@@ -89,7 +92,8 @@ static uint32_t take_entries(struct vf *vf, uint32_t n, bool traced)
 	struct guest *g = vf->guest;
 	const struct delivery d = workloads_begin(g, vf, clock_now_ns());
 	const bool room = workloads_have_room(g, vf);
-	uint32_t i;
+	uint32_t i, size, frames = 0;
+	uint64_t bytes = 0;
 
 	vf->rx_blocked = false;
 	for (i = 0; i < n; i++) {
@@ -98,8 +102,13 @@ static uint32_t take_entries(struct vf *vf, uint32_t n, bool traced)
 			vf->counters.rx_waits++;
 			break;
 		}
-		take_entry(vf, &d, traced);
+		size = take_entry(vf, &d, i, traced);
+		frames += size != 0;
+		bytes += size;
 	}
+	vf->counters.rx_frames += frames;
+	vf->counters.rx_bytes += bytes;
+	vf->counters.rx_errors += i - frames;
 	return i;
 }
 
@@ -122,9 +131,12 @@ static uint32_t receive_batch(struct vf *vf)
 		return 0;
 	if (n > (int)BATCH)
 		n = BATCH;
+	if (traced) /* somebody follows the steps */
+		n = 1;
 	fetch_buffers(vf, (uint32_t)n);
 	taken = take_entries(vf, (uint32_t)n, traced);
 	if (taken) {
+		give_back(vf, taken, traced);
 		/* First what somebody may wait for. */
 		workloads_delivered(g, vf);
 		if (queue_publish_read(&vf->rx))

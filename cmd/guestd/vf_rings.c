@@ -14,13 +14,6 @@
 
 #include "cmd/guestd/guestd.h"
 
-void vf_rings_refresh(struct vf *vf, struct queue_entry *entry, uint32_t buffer)
-{
-	entry->addr = buffer_gpa(&vf->buffers, buffer);
-	entry->size = vf->buffers.size;
-	entry->status = QUEUE_OK;
-}
-
 static void *ring_hva(struct vf *vf, uint64_t gpa, uint32_t n)
 {
 	return guest_memory_at(&vf->guest->bus.memory, gpa, queue_ring_size(n),

@@ -11,7 +11,11 @@ int vf_rings_init(struct vf *vf, uint32_t n, uint32_t first,
 		  uint32_t buffer_bytes) __attribute__((warn_unused_result));
 void vf_rings_fini(struct vf *vf);
 /* Make `entry` of the receive ring free again with this buffer (1504). */
-void vf_rings_refresh(struct vf *vf, struct queue_entry *entry,
-		      uint32_t buffer);
+static inline void vf_rings_refresh(struct vf *vf, struct queue_entry *entry,
+				    uint32_t buffer)
+{
+	queue_entry_set(entry, buffer_gpa(&vf->buffers, buffer),
+			vf->buffers.size);
+}
 
 #endif
