@@ -39,6 +39,7 @@ _Static_assert(sizeof(struct queue_entry) == 16, "queue entry");
 /* The same as two words: address; size and, above it, status. */
 typedef uint64_t queue_entry_words
 	__attribute__((vector_size(sizeof(struct queue_entry)), may_alias));
+typedef uint64_t queue_entry_half __attribute__((may_alias));
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "entry as words");
 
 enum queue_status {

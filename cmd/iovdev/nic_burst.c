@@ -136,8 +136,7 @@ static void fill(struct nic_queue *rx, const struct burst *b, uint32_t i,
 	for (j = 0; j < k; j++, frame++) {
 		frame_copy(b->to[j], frame);
 		e = queue_entry(&rx->q, j);
-		entry_set_size(e, frame->size);
-		entry_finish(e, QUEUE_OK);
+		entry_fill(e, frame->size, QUEUE_OK);
 		bytes += frame->size;
 	}
 	queue_advance(&rx->q, k);

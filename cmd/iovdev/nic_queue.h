@@ -56,9 +56,12 @@ static inline void entry_finish(struct queue_entry *e, enum queue_status status)
 			      memory_order_relaxed);
 }
 
-static inline void entry_set_size(struct queue_entry *e, uint32_t size)
+/* Receive: the frame's size as well, with one store (see queue_entry_set()). */
+static inline void entry_fill(struct queue_entry *e, uint32_t size,
+			      enum queue_status status)
 {
-	atomic_store_explicit((_Atomic uint32_t *)&e->size, size,
+	atomic_store_explicit((_Atomic queue_entry_half *)&e->size,
+			      (uint64_t)status << 32 | size,
 			      memory_order_relaxed);
 }
 

@@ -44,8 +44,7 @@ static struct outcome fill(struct nic_queue *rx, struct queue_entry *e,
 
 static void finish(struct queue_entry *e, const struct outcome *out)
 {
-	entry_set_size(e, out->size);
-	entry_finish(e, out->status);
+	entry_fill(e, out->size, out->status);
 }
 
 /* Into the i-th entry after our index, which is not finished yet; false:
