@@ -40,6 +40,29 @@ static inline void copy_frame(uint8_t *to, const uint8_t *from, uint32_t size)
 		COPY_ENDS(copy_8, 1);
 }
 
+/* The same for 16 bytes or more of which the first 16 are those of `head`. */
+static inline void copy_headed(uint8_t *to, const uint8_t *head,
+			       const uint8_t *from, uint32_t size)
+{
+	const copy_16 first = *(const copy_16 *)head;
+
+	if (size > 64) {
+		memcpy(to + 16, from + 16, size - 16);
+	} else if (size > 32) {
+		copy_16 b = ((const copy_16 *)from)[1];
+		copy_16 c = *(const copy_16 *)(from + size - 32);
+		copy_16 d = *(const copy_16 *)(from + size - 16);
+
+		*(copy_16 *)(to + size - 32) = c;
+		*(copy_16 *)(to + size - 16) = d;
+		((copy_16 *)to)[1] = b;
+	} else {
+		*(copy_16 *)(to + size - 16) =
+			*(const copy_16 *)(from + size - 16);
+	}
+	*(copy_16 *)to = first; /* what the others overlap */
+}
+
 #undef COPY_ENDS
 
 #endif

@@ -19,7 +19,6 @@
 
 #include "cmd/iovdev/nic.h"
 #include "cmd/iovdev/queue_faults.h"
-#include "libcore/copy.h"
 
 struct burst {
 	struct frame frame[NIC_BURST];
@@ -59,7 +58,7 @@ static void read_heads(struct burst *b, uint32_t n)
 	uint32_t i;
 
 	for (i = 0; i < n; i++)
-		memcpy(b->frame[i].head, b->frame[i].data, NIC_FRAME_MIN);
+		frame_read_head(&b->frame[i]);
 }
 
 /* Both addresses as they lie there. */

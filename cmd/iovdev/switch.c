@@ -17,7 +17,6 @@
 
 #include "cmd/iovdev/nic.h"
 #include "cmd/iovdev/nic_rx.h"
-#include "libcore/copy.h"
 
 #define AGE_NS   (300 * NS_PER_S)
 #define NO_PORT  UINT32_MAX
@@ -26,15 +25,9 @@
 
 void frame_init(struct frame *frame, const uint8_t *data, uint32_t size)
 {
-	memcpy(frame->head, data, sizeof(frame->head));
 	frame->data = data;
 	frame->size = size;
-}
-
-void frame_copy(uint8_t *to, const struct frame *frame)
-{
-	copy_frame(to, frame->data, frame->size);
-	memcpy(to, frame->head, sizeof(frame->head));
+	frame_read_head(frame);
 }
 
 static uint64_t mac_of(const uint8_t *bytes)

@@ -4,24 +4,27 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <jansson.h>
 
+#include "libcore/copy.h"
 #include "libcore/nic_regs.h"
 
 #define SWITCH_UPLINK 0u /* port of the uplink; VF n is port n */
 #define SWITCH_SETS   256u
 #define SWITCH_WAYS   4u
 #define MAC_SIZE      6u
+#define FRAME_HEAD    16u /* or NIC_FRAME_MIN, of a frame that is shorter */
 
 struct nic;
 
 /* A frame where its sender has it.  The sender may be a guest that changes
  * it meanwhile, so what is decided by is read once, into `head`. */
 struct frame {
-	uint8_t head[NIC_FRAME_MIN];
+	uint8_t head[FRAME_HEAD];
 	const uint8_t *data;
-	uint32_t size;
+	uint32_t size; /* NIC_FRAME_MIN or more */
 };
 
 struct fdb_entry {
@@ -43,9 +46,24 @@ struct l2_switch {
 	uint64_t forwarded, flooded, filtered;
 };
 
+static inline void frame_read_head(struct frame *frame)
+{
+	if (frame->size >= FRAME_HEAD)
+		memcpy(frame->head, frame->data, FRAME_HEAD);
+	else
+		memcpy(frame->head, frame->data, NIC_FRAME_MIN);
+}
 void frame_init(struct frame *frame, const uint8_t *data, uint32_t size);
 /* The whole frame into `to`, with the head that was read. */
-void frame_copy(uint8_t *to, const struct frame *frame);
+static inline void frame_copy(uint8_t *to, const struct frame *frame)
+{
+	if (frame->size >= FRAME_HEAD) {
+		copy_headed(to, frame->head, frame->data, frame->size);
+	} else {
+		memcpy(to, frame->data, frame->size);
+		memcpy(to, frame->head, NIC_FRAME_MIN);
+	}
+}
 
 /* Forward a frame that came in at `port`.  0: done (delivered, dropped or
  * filtered).  -EAGAIN: a receiver is fenced; nothing was delivered, try again

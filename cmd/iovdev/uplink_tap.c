@@ -30,9 +30,9 @@ static void tap_send(struct uplink *u, const struct frame *frame)
 {
 	struct tap *tap = (struct tap *)u;
 	struct iovec iov[2] = {
-		{ (void *)frame->head, sizeof(frame->head) },
-		{ (void *)(frame->data + sizeof(frame->head)),
-		  frame->size - sizeof(frame->head) },
+		{ (void *)frame->head, NIC_FRAME_MIN },
+		{ (void *)(frame->data + NIC_FRAME_MIN),
+		  frame->size - NIC_FRAME_MIN },
 	};
 
 	/* Never blocks; fails when the queue is full, the interface is down,
