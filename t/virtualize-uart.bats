@@ -529,6 +529,45 @@ comes_in_at() {
 	machine_stop
 }
 
+# refuses N: the device, the Nth access from here on.
+refuses() {
+	iovctl at com0 "device.a1015=fail:$1" >"$T/at"
+}
+
+# So many devices were reset, as they refused.
+were_reset() {
+	(($(events 'select(.ev == "virtual.reset")' | wc -l) >= $1))
+}
+
+@test "virtualize-uart: a device that refuses an access when the hypervisor looks, before, at and behind the boundary" {
+	local n count=0
+	open_by_hand
+	# Before: it is as it was.
+	iovctl at hv virt.216=hold
+	virtualize 3>&- {NEVER}>&- &
+	PIDS[switch]=$!
+	await virt.216
+	refuses 1
+	iovctl release hv
+	finish switch 1
+	assert_equal "$(devices mode)" direct
+	echoes 20
+	# The first access is the boundary, and let through.
+	for n in 2 3 9 13 16; do
+		virtualize
+		refuses "$n"
+		get RBR
+		wait_until "$PATIENCE" were_reset $((++count))
+		wait_until "$PATIENCE" is machine start
+		reads LCR 00
+		set_up
+		devirtualize
+		echoes "$((n + 50))"
+	done
+	hand_off
+	machine_stop
+}
+
 @test "virtualize-uart: with divisor 0 nothing moves, and is not lost at a switch" {
 	open_by_hand
 	virtualize

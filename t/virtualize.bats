@@ -170,7 +170,11 @@ by_hand() {
 	PIDS[hand]=$!
 	exec {to}>"$T/to" {from}<"$T/from"
 	reply
-	# Memory Space and Bus Master Enable.
+	master
+}
+
+# Memory Space and Bus Master Enable.
+master() {
 	step 'write 0 0x40000004 0600'
 }
 
@@ -752,6 +756,70 @@ away() {
 	run -0 rpc hv allocate '["ether0/pf0", "vm2"]'
 	run -0 timeout $((PATIENCE * 3)) guestd --vm 2 --once \
 		--messages=count=100
+	machine_stop
+}
+
+# refuses: the device, the next access.
+refuses() {
+	iovctl at ether0 device.a1015=fail
+}
+
+@test "virtualize: a device that refuses an access, before its guest is emulated and after" {
+	power_on
+	by_hand
+	# It looked busy, and does no more.
+	iovctl at hv virt.216=hold
+	iovctl virtualize -t "${PATIENCE}s" --hold busy ether0 3>&- \
+		{NEVER}>&- >"$T/virtualize" 2>&1 &
+	PIDS[switch]=$!
+	await virt.216
+	refuses
+	iovctl release hv
+	finish switch 1
+	assert_equal "$(devices mode)" direct
+	message
+	status 05 01
+	switch virtualize
+	message
+	await virtual.emulating
+	status 05 01
+	# The first of the three writes that send a message.
+	refuses
+	message
+	await virtual.refused
+	await virtual.reset '.machine == "start"'
+	wait_until "$PATIENCE" is machine start
+	master
+	message
+	wait_until "$PATIENCE" status 05 01
+	sent 3
+	switch devirtualize --limit 0
+	message
+	status 05 01
+	hand_off
+	machine_stop
+}
+
+@test "virtualize: a device that dies when the hypervisor has its guest hold still" {
+	RESTART=always power_on
+	start guest1 guestd --vm 1 --name=vm1 --messages
+	await workload.started
+	iovctl at hv virt.218=hold
+	iovctl virtualize -t "${PATIENCE}s" --hold pause ether0 3>&- \
+		{NEVER}>&- >"$T/virtualize" 2>&1 &
+	PIDS[switch]=$!
+	await virt.218
+	kill -KILL "$(pid ether0)"
+	await device.gone
+	iovctl release hv
+	finish switch 69
+	await card.back
+	wait_until "$PATIENCE" more_messages
+	assert_equal "$(devices mode)" direct
+	switch virtualize --hold pause
+	await virtual.emulating
+	wait_until "$PATIENCE" more_messages
+	stop guest1
 	machine_stop
 }
 

@@ -23,13 +23,12 @@
 
 #include "cmd/hvmon/behind.h"
 #include "cmd/hvmon/boundary_search.h"
-#include "cmd/hvmon/give.h"
+#include "cmd/hvmon/corrective_reset.h"
 #include "cmd/hvmon/hold.h"
 #include "cmd/hvmon/hold_guest.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/own_interrupt.h"
-#include "cmd/hvmon/vf_quiet.h"
 #include "cmd/hvmon/virtual.h"
 #include "cmd/hvmon/virtualize.h"
 #include "libcore/units.h"
@@ -92,63 +91,12 @@ static int devirtualize_limit(struct procedure *p)
 	return STEP_NEXT;
 }
 
-/* Past the limit: reset the device, in the middle of whatever it is. */
-
-struct correct {
-	struct procedure p;
-	char machine[16];
-	unsigned refused;
-};
-
-static int correct_reset(struct procedure *p)
-{
-	struct correct *c = (struct correct *)p;
-	struct virtual *v = p->device->virtual;
-
-	if (!v)
-		return gone(p);
-	strlcpy(c->machine, virtual_machine_name(v), sizeof(c->machine));
-	c->refused = virtual_refuse_kept(v);
-	v->record.n_log = v->record.n_replayed = 0;
-	p->vfs.vf[p->vfs.n++] = &p->device->whole;
-	return vfs_bus_master_off(p);
-}
-
-static int correct_tell(struct procedure *p)
-{
-	step_inject_vms(p, &p->vfs);
-	return STEP_NEXT;
-}
-
-static void correct_end(struct procedure *p)
-{
-	const struct correct *c = (const struct correct *)p;
-
-	event(p->hv->program->log, "devirtualize.reset", "s:s, s:s, s:I, s:s*",
-	      "device", p->device->name, "machine", c->machine, "dropped",
-	      (json_int_t)c->refused, "why", p->err ? p->why : NULL);
-}
-
-static const struct step correct_steps[] = {
-	{ POINT_NONE, correct_reset }, { POINT_NONE, vfs_barrier },
-	{ POINT_NONE, vfs_flr },       { POINT_NONE, vfs_settle },
-	{ POINT_NONE, correct_tell },  { 0, NULL },
-};
-
-static const struct procedure_desc correct_desc = {
-	.name = "corrective reset",
-	.steps = correct_steps,
-	.end = correct_end,
-};
+/* Past the limit. */
 
 static int correct(struct procedure *p)
 {
-	struct correct *c;
-
 	of(p)->corrected = true;
-	c = procedure_new(p->hv, &correct_desc, sizeof(*c));
-	procedure_about(&c->p, p->device);
-	procedure_call(p, &c->p);
+	step_corrective_reset(p, p->device);
 	return STEP_AGAIN;
 }
 

@@ -14,6 +14,7 @@
 
 #include <endian.h>
 
+#include "cmd/hvmon/corrective_reset.h"
 #include "cmd/hvmon/device.h"
 #include "cmd/hvmon/emulate_ether.h"
 #include "cmd/hvmon/hvmon.h"
@@ -110,8 +111,10 @@ static void chain_end(struct procedure *p)
 	v->driving = false;
 	if (!v->device)
 		return;
-	if (!p->err && (v->drive_again || ether_has_logged(v) ||
-			ether_virtual(v)->send == ETHER_SEND_QUEUED))
+	if (p->err && v->record.phase == VIRTUAL_EMULATING)
+		virtual_refused(v, p->why);
+	else if (!p->err && (v->drive_again || ether_has_logged(v) ||
+			     ether_virtual(v)->send == ETHER_SEND_QUEUED))
 		ether_drive(v, v->drive_interrupt);
 	virtual_changed(v);
 }

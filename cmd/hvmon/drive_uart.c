@@ -22,6 +22,7 @@
  */
 #include <config.h>
 
+#include "cmd/hvmon/corrective_reset.h"
 #include "cmd/hvmon/emulate_uart.h"
 #include "cmd/hvmon/hold.h"
 #include "cmd/hvmon/hvmon.h"
@@ -348,11 +349,16 @@ static void chain_end(struct procedure *p)
 	v->driving = false;
 	if (is_over(v))
 		return;
+	if (p->err) {
+		virtual_refused(v, p->why);
+		virtual_changed(v);
+		return;
+	}
 	if (c->interrupt && c->iir & UART_IIR_NO_INT && !v->own_seen)
 		v->dropped++;
 	again = v->drive_again || has_more(c) || uart_wants_drive(v);
 	settle(v);
-	if (!p->err && c->iir != ABSENT && again)
+	if (c->iir != ABSENT && again)
 		uart_drive(v, v->drive_interrupt);
 	virtual_changed(v);
 }

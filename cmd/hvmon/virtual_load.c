@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "cmd/hvmon/behind.h"
+#include "cmd/hvmon/corrective_reset.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/virtual.h"
@@ -83,11 +84,14 @@ static void load_end(struct procedure *p)
 		virtual_load(v);
 		return;
 	}
-	event(p->hv->program->log, "virtual.emulating", "s:s, s:b, s:s*",
-	      "device", v->device->name, "taken_up",
-	      (int)((struct load *)p)->taken_up, "why", p->err ? p->why : NULL);
+	if (p->err) {
+		virtual_refused(v, p->why);
+		return;
+	}
+	event(p->hv->program->log, "virtual.emulating", "s:s, s:b", "device",
+	      v->device->name, "taken_up", (int)((struct load *)p)->taken_up);
 	v->record.phase = VIRTUAL_EMULATING;
-	if (v->backend->loaded && !p->err)
+	if (v->backend->loaded)
 		v->backend->loaded(v);
 	v->backend->drive(v, false);
 	if (!v->closing)
@@ -125,6 +129,7 @@ void virtual_load(struct virtual *v)
 	if (v->loading)
 		return;
 	v->loading = true;
+	loop_timer_cancel(&v->look);
 	load = procedure_new(v->hv, &load_desc, sizeof(*load));
 	load->v = v;
 	load->taken_up = v->record.phase == VIRTUAL_EMULATING;

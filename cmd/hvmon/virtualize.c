@@ -195,7 +195,6 @@ static int virtualize_emulate(struct procedure *p)
 {
 	p->device->virtual->hold = HOLD_NONE;
 	boundary_search_start(p->device->virtual);
-	hold_guest_release(p->device);
 	return STEP_NEXT;
 }
 
@@ -215,13 +214,13 @@ static int virtualize_undone(struct procedure *p)
 {
 	bridge_link_catch_up(&p->hv->bridge);
 	virtual_end(p->device);
-	hold_guest_release(p->device);
 	step_interrupt_on(p, p->device);
 	return STEP_NEXT;
 }
 
 static void virtualize_end(struct procedure *p)
 {
+	hold_guest_release(p->device);
 	if (!p->err)
 		event(p->hv->program->log, "device.virtual", "s:s, s:I",
 		      "device", p->device->name, "took_ns",
