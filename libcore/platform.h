@@ -33,13 +33,17 @@
 #define PLATFORM_TLB_ENTRIES   16u
 /* Main memory of another VM that this one may reach (SUP_MAPS). */
 #define PLATFORM_REGION_GUEST (PLATFORM_REGION_WINDOW + PLATFORM_TLB_ENTRIES)
-#define PLATFORM_REGION_N     (PLATFORM_REGION_GUEST + PLATFORM_VM_MAX)
-#define PLATFORM_SHARED_VMS   256u
-#define PLATFORM_SHARED_SIZE  0x10000u
+/* Empty.  The doorbells of the VM's functions are those of region
+ * PLATFORM_REGION_IO; as many as fit one message, and here part by part all. */
+#define PLATFORM_REGION_DOORBELLS (PLATFORM_REGION_GUEST + PLATFORM_VM_MAX)
+#define PLATFORM_DOORBELL_PARTS   8u
+#define PLATFORM_REGION_N         (PLATFORM_REGION_DOORBELLS + PLATFORM_DOORBELL_PARTS)
+#define PLATFORM_SHARED_VMS       256u
+#define PLATFORM_SHARED_SIZE      0x10000u
 
-#define PLATFORM_VM_MAX       4096u
-#define PLATFORM_VM_NONE      0xffffffffu
-#define PLATFORM_HYPERVISOR   0u /* vm0 */
+#define PLATFORM_VM_MAX           4096u
+#define PLATFORM_VM_NONE          0xffffffffu
+#define PLATFORM_HYPERVISOR       0u /* vm0 */
 
 /* Where an interrupt as a message is written to (DMA_WRITE of 32 bits, its
  * number), if the VM unmasked vector 0 of index VFU_IRQ_MSI: the platform's,

@@ -129,6 +129,7 @@ struct vf {
 	} irq[VF_VECTORS];
 	bool irqs_wired;
 	int doorbell_tx, doorbell_rx; /* -1: by register */
+	uint32_t doorbell_part;       /* that was asked for */
 
 	/* queues */
 	uint32_t n; /* entries, 0: no rings yet */

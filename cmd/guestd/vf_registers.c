@@ -179,21 +179,16 @@ static void doorbell_take(int *to, const struct vfu_io_fd *sub,
 	reply->fds[sub->fd_index] = -1;
 }
 
-/* Doorbells that are eventfds; without them the register does. */
-static void on_io_fds(void *arg, const struct vfu_reply *reply)
+/* Which of these doorbells are this VF's; how many there were. */
+static uint32_t doorbells_take(struct vf *vf, const struct vfu_reply *reply)
 {
-	struct vf *vf = arg;
 	struct vfu_io_fds head;
 	struct vfu_io_fd sub;
 	size_t at = sizeof(head);
 	uint32_t i;
 
-	if (reply->err == -ENOTCONN)
-		return;
-	if (reply->err || reply->size < sizeof(head)) {
-		op_done(vf, 0);
-		return;
-	}
+	if (reply->err || reply->size < sizeof(head))
+		return 0;
 	memcpy(&head, reply->payload, sizeof(head));
 	for (i = 0; i < head.count && at + sizeof(sub) <= reply->size; i++) {
 		memcpy(&sub, reply->payload + at, sizeof(sub));
@@ -203,7 +198,32 @@ static void on_io_fds(void *arg, const struct vfu_reply *reply)
 		else if (sub.offset == vf->pci.bar0 + NIC_DOORBELL_RX)
 			doorbell_take(&vf->doorbell_rx, &sub, reply);
 	}
+	return i;
+}
+
+static void ask_doorbells(struct vf *vf);
+
+/* Doorbells that are eventfds; without them the register does.  Those of all
+ * VFs come part by part. */
+static void on_io_fds(void *arg, const struct vfu_reply *reply)
+{
+	struct vf *vf = arg;
+
+	if (reply->err == -ENOTCONN)
+		return;
+	if (doorbells_take(vf, reply) == VFU_MAX_FDS &&
+	    (vf->doorbell_tx < 0 || vf->doorbell_rx < 0) &&
+	    ++vf->doorbell_part < PLATFORM_DOORBELL_PARTS)
+		ask_doorbells(vf);
 	op_done(vf, 0);
+}
+
+static void ask_doorbells(struct vf *vf)
+{
+	op_sent(vf,
+		vfu_client_io_fds(vf->guest->bus.client,
+				  PLATFORM_REGION_DOORBELLS + vf->doorbell_part,
+				  on_io_fds, vf));
 }
 
 void vf_issue_connect(struct vf *vf)
@@ -220,8 +240,8 @@ void vf_issue_connect(struct vf *vf)
 						VF_VECTORS, fds, VF_VECTORS,
 						on_op, op_next(vf, NULL, 0)));
 	vf->irqs_wired = true;
-	op_sent(vf,
-		vfu_client_io_fds(client, PLATFORM_REGION_IO, on_io_fds, vf));
+	vf->doorbell_part = 0;
+	ask_doorbells(vf);
 }
 
 void vf_issue_program(struct vf *vf)

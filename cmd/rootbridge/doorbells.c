@@ -13,6 +13,7 @@
 #define DOORBELLS_MAX VFU_MAX_FDS /* in one message */
 
 struct answer {
+	unsigned skip; /* so many doorbells that other parts show */
 	struct vfu_io_fd sub[DOORBELLS_MAX];
 	int fd[DOORBELLS_MAX];
 	unsigned n;
@@ -58,9 +59,14 @@ static void add_function(struct vm *vm, const struct function *f,
 
 	for (i = 0; bar && i < f->n_doorbells; i++) {
 		bell = &f->doorbell[i];
-		if (answer->n == DOORBELLS_MAX ||
-		    !to_guest(vm, bar + bell->sub.offset, bell->sub.size, &gpa))
+		if (answer->n == DOORBELLS_MAX)
+			return;
+		if (!to_guest(vm, bar + bell->sub.offset, bell->sub.size, &gpa))
 			continue;
+		if (answer->skip) {
+			answer->skip--;
+			continue;
+		}
 		answer->sub[answer->n] = bell->sub;
 		answer->sub[answer->n].offset = gpa;
 		answer->sub[answer->n].fd_index = answer->n;
@@ -68,9 +74,9 @@ static void add_function(struct vm *vm, const struct function *f,
 	}
 }
 
-static void answer_io(struct vm *vm, struct vfu_request *req)
+static void answer_io(struct vm *vm, struct vfu_request *req, uint32_t part)
 {
-	struct answer answer = { .n = 0 };
+	struct answer answer = { .skip = part * DOORBELLS_MAX };
 	struct function *f = NULL;
 
 	while ((f = bridge_next_function(vm->bridge, f)))
@@ -96,7 +102,9 @@ static void answer_supervisor(const struct supervisor *s,
 void doorbells_answer(struct vm *vm, struct vfu_request *req, uint32_t region)
 {
 	if (region == PLATFORM_REGION_IO)
-		answer_io(vm, req);
+		answer_io(vm, req, 0);
+	else if (region >= PLATFORM_REGION_DOORBELLS)
+		answer_io(vm, req, region - PLATFORM_REGION_DOORBELLS);
 	else if (region == PLATFORM_REGION_SUPERVISOR && vm->decides &&
 		 vm->decides->channels)
 		answer_supervisor(vm->decides, req);
