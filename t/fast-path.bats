@@ -91,6 +91,22 @@ long() {
 	done
 }
 
+# So many VFs of g1 run.
+all_up() {
+	(($(rpc g1 show '["vf"]' | jq '[.rows[] | select(.state == "up")] |
+		length') == $1))
+}
+
+sent_all() {
+	(($(rpc nic1 show '["lan"]' | jq '.rows[0].sent') == $1))
+}
+
+# How often a guest rang for what it sends.
+rung_by() {
+	rpc "$1" show '["queues"]' | jq '[.rows[] | select(.queue == "tx") |
+		.doorbells] | add'
+}
+
 # Doorbells and interrupts at all VFs since the device started.
 rung() {
 	rpc nic1 show '["device-counters"]' |
@@ -106,6 +122,35 @@ rung() {
 	# What the setup of two VFs and the end of a stream take.
 	run -0 rung
 	((output < 50))
+}
+
+# How many accesses of vm1 the bridge has carried out.
+accesses() {
+	rpc bridge show '["vms"]' | jq '.rows[] | select(.vm == "vm1") | .accesses'
+}
+
+@test "a guest with many VFs rings at none of them through the bridge" {
+	local vf given=() before
+	for vf in {1..20}; do
+		given+=(--vf "nic1/vf$vf=vm1")
+	done
+	machine_start <<-END
+		bridge: rootbridge --vms 2 --memory 32MiB --timeout 20s
+		nic1: iovdev --vfs 20 --poll sleep --lan sink
+		hv: hvmon ${given[*]}
+	END
+	start g1 guestd --vm 1 --ring 16
+	wait_until "$PATIENCE" all_up 20
+	before=$(accesses)
+	for vf in {1..20}; do
+		rpc g1 send "{\"vf\": \"nic1/vf$vf\", \"count\": 1,
+			\"to\": \"02:00:5e:00:53:01\"}"
+	done
+	wait_until "$PATIENCE" sent_all 20
+	run -0 accesses
+	assert_output "$before"
+	run -0 rung_by g1
+	((output >= 20))
 }
 
 @test "rings that are full or empty all the time" {
