@@ -147,6 +147,8 @@ senders() {
 	run -64 iovctl connect ether0
 	run -0 field connections hv device ether0 epoch
 	assert_output 1
+	run -0 iovctl show connections
+	assert_line --regexp '^ether0 +vm1 +[0-9.]+m?s +1 +settled'
 	machine_stop
 }
 

@@ -401,15 +401,17 @@ json_t *connection_rows(void *arg)
 		[CONNECTION_WRITTEN] = "switching",
 	};
 	struct hvmon *hv = arg;
+	uint64_t now_ns = clock_now_ns();
 	json_t *rows = json_array();
 	const struct connection *c;
 
 	TAILQ_FOREACH (c, &hv->connections, entry)
 		json_array_append_new(
 			rows,
-			json_pack("{s:s, s:o, s:I, s:I, s:s, s:o}", "device",
-				  c->device, "vm", vm_to_json(c->vm), "since",
-				  (json_int_t)c->since_ns, "epoch",
+			json_pack("{s:s, s:o, s:I, s:I, s:I, s:s, s:o}",
+				  "device", c->device, "vm", vm_to_json(c->vm),
+				  "since", (json_int_t)c->since_ns, "age_ns",
+				  (json_int_t)(now_ns - c->since_ns), "epoch",
 				  (json_int_t)c->epoch, "state",
 				  phases[c->phase], "standbys",
 				  standbys_to_json(c)));

@@ -157,7 +157,7 @@ static const struct control_column vm_columns[] = {
 static const struct control_column connection_columns[] = {
 	{ "device", "DEVICE" },
 	{ "vm", "VM" },
-	{ "since", "SINCE" },
+	{ "age_ns", "AGE" },
 	{ "epoch", "EPOCH" },
 	{ "state", "STATE" },
 	{ "standbys", "STANDBYS" },
