@@ -97,12 +97,24 @@ suite() {
 	suite nic
 }
 
+@test "nic faults" {
+	suite nic_fault
+}
+
+@test "nic LAN" {
+	suite nic_lan
+}
+
 @test "nic link" {
 	suite nic_link
 }
 
 @test "nic queue" {
 	suite nic_queue
+}
+
+@test "nic resets" {
+	suite nic_reset
 }
 
 @test "pcap stream" {

@@ -12,6 +12,7 @@
 #include "t/unit/scratch.h"
 
 #define RIG_PATIENCE_MS 30000
+#define RIG_QUIET_MS    30 /* how long nothing must come */
 #define RIG_ENTRIES     64u
 #define RIG_MEMORY      (1u << 20)
 #define RIG_BUFFER      2048u
