@@ -177,6 +177,14 @@ suite() {
 	suite vfu_client
 }
 
+@test "vfu client, IDs" {
+	suite vfu_client_ids
+}
+
+@test "vfu client, endings" {
+	suite vfu_client_end
+}
+
 @test "vfu conn" {
 	suite vfu_conn
 }

@@ -62,6 +62,8 @@ static const struct unit_suite *const suites[] = {
 	&connection_suite,
 	&reset_suite,
 	&vf_allocation_suite,
+	&vfu_client_end_suite,
+	&vfu_client_ids_suite,
 	&vfu_client_suite,
 	&vfu_conn_suite,
 	&vfu_fuzz_suite,

@@ -68,6 +68,8 @@ extern const struct unit_suite unixsock_suite;
 extern const struct unit_suite connection_suite;
 extern const struct unit_suite reset_suite;
 extern const struct unit_suite vf_allocation_suite;
+extern const struct unit_suite vfu_client_end_suite;
+extern const struct unit_suite vfu_client_ids_suite;
 extern const struct unit_suite vfu_client_suite;
 extern const struct unit_suite vfu_conn_suite;
 extern const struct unit_suite vfu_fuzz_suite;
