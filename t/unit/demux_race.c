@@ -31,6 +31,7 @@
 #include "libcore/demux_forward.h"
 #include "libcore/hca_consumer.h"
 #include "libcore/hca_private.h"
+#include "t/unit/race.h"
 
 #define GUESTS      3u
 #define COMPLETIONS 30000u /* of each guest */
@@ -75,16 +76,10 @@ struct guest {
 	unsigned i;
 };
 
-static void fail(const char *what)
-{
-	fprintf(stderr, "demux_race: %s\n", what);
-	exit(1);
-}
-
 static void raise_fd(int fd)
 {
 	if (write(fd, &(uint64_t){ 1 }, sizeof(uint64_t)) != sizeof(uint64_t))
-		fail("eventfd");
+		race_fail("eventfd");
 }
 
 static void wait_for(int fd)
@@ -94,7 +89,7 @@ static void wait_for(int fd)
 
 	if (poll(&p, 1, WAIT_MS) != 1 ||
 	    read(fd, &count, sizeof(count)) != sizeof(count))
-		fail("an event was left behind");
+		race_fail("an event was left behind");
 }
 
 /* The adapter's surroundings. */
@@ -110,12 +105,6 @@ static void *on_memory(void *arg, unsigned partition, uint64_t address,
 	return address < MEMORY && size <= MEMORY - address
 		       ? s->memory + address
 		       : NULL;
-}
-
-static bool on_may_dma(void *arg, unsigned partition)
-{
-	(void)arg, (void)partition;
-	return true;
 }
 
 static void on_interrupt(void *arg, unsigned partition, unsigned isc)
@@ -135,26 +124,14 @@ static void on_wake_at(void *arg, uint64_t at_ns)
 	(void)arg, (void)at_ns;
 }
 
-static void on_work(void *arg)
-{
-	(void)arg;
-}
-
-static void on_told(void *arg, unsigned partition, uint32_t handle,
-		    const char *what)
-{
-	(void)arg, (void)partition, (void)handle;
-	fail(what);
-}
-
 static const struct hca_ops ops = {
 	.memory = on_memory,
-	.may_dma = on_may_dma,
+	.may_dma = race_may_dma,
 	.interrupt = on_interrupt,
 	.now_ns = on_now_ns,
 	.wake_at = on_wake_at,
-	.work = on_work,
-	.told = on_told,
+	.work = race_work,
+	.told = race_told,
 };
 
 static uint32_t verb(struct race *r, unsigned partition, enum hca_opcode op,
@@ -164,7 +141,7 @@ static uint32_t verb(struct race *r, unsigned partition, enum hca_opcode op,
 
 	if (hca_do(&r->hca, partition, hca_verb(op, attribute, handle), value,
 		   &result))
-		fail("verb");
+		race_fail("verb");
 	return (uint32_t)result;
 }
 
@@ -219,7 +196,7 @@ static bool record(struct race *r, unsigned i, uint32_t *made)
 		    CQ_ENTRIES)
 		return false;
 	if (!hca_complete(hca_cq_of(cq), &cqe))
-		fail("a completion was lost");
+		race_fail("a completion was lost");
 	(*made)++;
 	return true;
 }
@@ -251,7 +228,7 @@ static void told(void *arg, const struct demux_result *result)
 	struct race *r = arg;
 
 	if (result->err)
-		fail("a guest's queue is in error");
+		race_fail("a guest's queue is in error");
 	raise_fd(result->signal == DEMUX_ALERT ? r->alert
 					       : r->irq[result->gisa]);
 }
@@ -261,7 +238,7 @@ static void forward(struct race *r, bool whole)
 	struct demux_forwarder f;
 
 	if (demux_forwarder_init(&f, &r->t, &r->view, told, r))
-		fail("forwarder");
+		race_fail("forwarder");
 	demux_forward_again(&f);
 	/* Who was killed may have cleared the byte. */
 	while (demux_forward(&f, GROUP) == GROUP)
@@ -353,7 +330,7 @@ static bool put(struct race *r, unsigned i, uint32_t *made)
 	(*made)++;
 	result = demux_put(&r->t, DEMUX_LEVEL2, &r->view, r->geqcb[i], &event);
 	if (result.err)
-		fail("a type 2 event was lost");
+		race_fail("a type 2 event was lost");
 	if (result.signal != DEMUX_QUIET)
 		told(r, &result);
 	return true;
@@ -388,7 +365,7 @@ static void take_all(const struct guest *g, struct hca_reader *cq)
 
 	while (hca_take_completion(cq, &cqe)) {
 		if (cqe.id != n || cqe.qp != g->i || cqe.length != ~n)
-			fail("a completion came torn, twice or late");
+			race_fail("a completion came torn, twice or late");
 		atomic_store_explicit(&g->r->s->taken[g->i], ++n,
 				      memory_order_relaxed);
 	}
@@ -399,13 +376,13 @@ static void take_event(const struct guest *g, const struct hca_eqe *eqe,
 {
 	if (eqe->event == HCA_EVENT_QP_ERROR) {
 		if (eqe->token != *n2)
-			fail("a type 2 event came twice or late");
+			race_fail("a type 2 event came twice or late");
 		atomic_store_explicit(&g->r->s->taken2[g->i], ++*n2,
 				      memory_order_relaxed);
 		return;
 	}
 	if (eqe->token != TOKEN + g->i || eqe->handle != g->r->cq[g->i])
-		fail("an event with another's token");
+		race_fail("an event with another's token");
 	take_all(g, cq);
 }
 
@@ -444,17 +421,17 @@ static struct race *race_new(void)
 	unsigned i;
 
 	if (!r)
-		fail("no memory");
+		race_fail("no memory");
 	r->s = mmap(NULL, sizeof(*r->s), PROT_READ | PROT_WRITE,
 		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (r->s == MAP_FAILED)
-		fail("mmap");
+		race_fail("mmap");
 	r->view = (struct demux_memory){ .at = view_at, .arg = r };
 	r->host_irq = eventfd(0, EFD_CLOEXEC);
 	r->alert = eventfd(0, EFD_CLOEXEC);
 	hca_init(&r->hca, &ops, r);
 	if (demux_create(&r->t, r->s->memory, HOST_AT, GUESTS, GUESTS, GUESTS))
-		fail("tables");
+		race_fail("tables");
 	make_host(r);
 	for (i = 0; i < GUESTS; i++) {
 		r->irq[i] = eventfd(0, EFD_CLOEXEC);
@@ -466,7 +443,7 @@ static struct race *race_new(void)
 static void start(pthread_t *thread, void *(*run)(void *), void *arg)
 {
 	if (pthread_create(thread, NULL, run, arg))
-		fail("thread");
+		race_fail("thread");
 }
 
 int main(int argc, char **argv)

@@ -26,6 +26,7 @@
 
 #include "libcore/hca_consumer.h"
 #include "libcore/hca_private.h"
+#include "t/unit/race.h"
 
 #define QUEUES      2u
 #define COMPLETIONS 100000u /* of each queue */
@@ -47,12 +48,6 @@ struct race {
 	int interrupt;
 };
 
-static void fail(const char *what)
-{
-	fprintf(stderr, "hca_race: %s\n", what);
-	exit(1);
-}
-
 /* The adapter's surroundings. */
 
 static void *on_memory(void *arg, unsigned partition, uint64_t address,
@@ -66,12 +61,6 @@ static void *on_memory(void *arg, unsigned partition, uint64_t address,
 		       : NULL;
 }
 
-static bool on_may_dma(void *arg, unsigned partition)
-{
-	(void)arg, (void)partition;
-	return true;
-}
-
 static void on_interrupt(void *arg, unsigned partition, unsigned isc)
 {
 	struct race *r = arg;
@@ -79,7 +68,7 @@ static void on_interrupt(void *arg, unsigned partition, unsigned isc)
 	(void)partition, (void)isc;
 	if (write(r->interrupt, &(uint64_t){ 1 }, sizeof(uint64_t)) !=
 	    sizeof(uint64_t))
-		fail("interrupt");
+		race_fail("interrupt");
 }
 
 static uint64_t on_now_ns(void *arg)
@@ -96,26 +85,14 @@ static void on_wake_at(void *arg, uint64_t at_ns)
 	((struct race *)arg)->wake_ns = at_ns;
 }
 
-static void on_work(void *arg)
-{
-	(void)arg;
-}
-
-static void on_told(void *arg, unsigned partition, uint32_t handle,
-		    const char *what)
-{
-	(void)arg, (void)partition, (void)handle;
-	fail(what);
-}
-
 static const struct hca_ops ops = {
 	.memory = on_memory,
-	.may_dma = on_may_dma,
+	.may_dma = race_may_dma,
 	.interrupt = on_interrupt,
 	.now_ns = on_now_ns,
 	.wake_at = on_wake_at,
-	.work = on_work,
-	.told = on_told,
+	.work = race_work,
+	.told = race_told,
 };
 
 static void verb(struct race *r, enum hca_opcode op, unsigned attribute,
@@ -124,7 +101,7 @@ static void verb(struct race *r, enum hca_opcode op, unsigned attribute,
 	uint64_t result;
 
 	if (hca_do(&r->hca, 1, hca_verb(op, attribute, handle), value, &result))
-		fail("verb");
+		race_fail("verb");
 	if (made)
 		*made = (uint32_t)result;
 }
@@ -176,7 +153,7 @@ static bool record(struct race *r, unsigned i, uint32_t *made)
 		    ENTRIES)
 		return false;
 	if (!hca_complete(hca_cq_of(cq), &cqe))
-		fail("a completion was lost");
+		race_fail("a completion was lost");
 	(*made)++;
 	return true;
 }
@@ -204,7 +181,7 @@ static void wait_for_interrupt(struct race *r)
 
 	if (poll(&p, 1, WAIT_MS) != 1 ||
 	    read(r->interrupt, &count, sizeof(count)) != sizeof(count))
-		fail("an event was left behind");
+		race_fail("an event was left behind");
 }
 
 static bool is_there(const struct race *r, const struct hca_reader *reader)
@@ -239,7 +216,7 @@ static void take_all(struct race *r, struct hca_reader *reader, uint32_t i)
 	       (r->relaxed ? take_relaxed(reader, &cqe)
 			   : hca_take_completion(reader, &cqe))) {
 		if (cqe.id != n || cqe.qp != i || cqe.length != ~n)
-			fail("a completion came torn, twice or late");
+			race_fail("a completion came torn, twice or late");
 		atomic_store_explicit(&r->taken[i], ++n, memory_order_relaxed);
 	}
 }
@@ -261,7 +238,7 @@ static void *consumer(void *arg)
 		while (hca_take_event(&events, &eqe)) {
 			if (eqe.token >= QUEUES ||
 			    eqe.handle != r->cq[eqe.token])
-				fail("an event with another's token");
+				race_fail("an event with another's token");
 			take_all(r, &cq[eqe.token], (uint32_t)eqe.token);
 		}
 	}
@@ -275,13 +252,13 @@ int main(int argc, char **argv)
 	pthread_t thread;
 
 	if (!r)
-		fail("no memory");
+		race_fail("no memory");
 	r->relaxed = !strcmp(how, "relaxed");
 	r->interrupt = eventfd(0, EFD_CLOEXEC);
 	hca_init(&r->hca, &ops, r);
 	make_queues(r, !strcmp(how, "delay"));
 	if (pthread_create(&thread, NULL, consumer, r))
-		fail("thread");
+		race_fail("thread");
 	adapter(r);
 	pthread_join(thread, NULL);
 	printf("hca_race: %s: %u completions\n", how, QUEUES * COMPLETIONS);

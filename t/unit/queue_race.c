@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "libcore/queue.h"
+#include "t/unit/race.h"
 
 #define ENTRIES 64u
 #define FRAMES  100000u
@@ -39,16 +40,10 @@ struct race {
 	int doorbell, interrupt;
 };
 
-static void fail(const char *what)
-{
-	fprintf(stderr, "queue_race: %s\n", what);
-	exit(1);
-}
-
 static void ring_bell(int fd)
 {
 	if (write(fd, &(uint64_t){ 1 }, sizeof(uint64_t)) != sizeof(uint64_t))
-		fail("bell");
+		race_fail("bell");
 }
 
 static void wait_bell(int fd)
@@ -58,7 +53,7 @@ static void wait_bell(int fd)
 
 	if (poll(&p, 1, WAIT_MS) != 1 ||
 	    read(fd, &count, sizeof(count)) != sizeof(count))
-		fail("a wake-up was lost");
+		race_fail("a wake-up was lost");
 }
 
 static void wait_for_room(struct race *r, struct queue *q)
@@ -102,11 +97,11 @@ static void *guest(void *arg)
 	int space, i;
 
 	if (queue_attach_writer(&q, r->ring, ENTRIES))
-		fail("attach");
+		race_fail("attach");
 	while (n < FRAMES) {
 		space = queue_space(&q, 1);
 		if (space < 0)
-			fail("the reader's index is wild");
+			race_fail("the reader's index is wild");
 		if (!space)
 			wait_for_room(r, &q);
 		for (i = 0; i < space && i < BURST && n < FRAMES; i++, n++) {
@@ -131,7 +126,7 @@ static void take(struct race *r, struct queue *q, uint32_t n)
 	memcpy(copy, r->buffer[e->addr], BYTES);
 	if (e->size != BYTES || e->status != n || copy[0] != (n & 0xff) ||
 	    memcmp(copy, copy + 1, BYTES - 1) != 0)
-		fail("a frame came torn");
+		race_fail("a frame came torn");
 	e->status = QUEUE_OK;
 	queue_advance(q, 1);
 }
@@ -143,11 +138,11 @@ static void device(struct race *r)
 	int got, i;
 
 	if (queue_attach_reader(&q, r->ring, ENTRIES))
-		fail("attach");
+		race_fail("attach");
 	while (n < FRAMES) {
 		got = queue_available(&q, 1);
 		if (got < 0)
-			fail("the writer's index is wild");
+			race_fail("the writer's index is wild");
 		if (!got)
 			wait_for_frames(r, &q);
 		for (i = 0; i < got; i++)
@@ -165,7 +160,7 @@ int main(int argc, char **argv)
 
 	r.ring = aligned_alloc(128, (queue_ring_size(ENTRIES) + 127) & ~127ul);
 	if (!r.ring)
-		fail("no memory");
+		race_fail("no memory");
 	queue_init(r.ring, ENTRIES);
 	atomic_store(&r.ring->write.index, UINT32_MAX - 1000);
 	atomic_store(&r.ring->read.index, UINT32_MAX - 1000);
@@ -174,7 +169,7 @@ int main(int argc, char **argv)
 	r.doorbell = eventfd(0, EFD_CLOEXEC);
 	r.interrupt = eventfd(0, EFD_CLOEXEC);
 	if (pthread_create(&thread, NULL, guest, &r))
-		fail("no thread");
+		race_fail("no thread");
 	device(&r);
 	pthread_join(thread, NULL);
 	printf("queue_race: %s: %u frames\n", how, FRAMES);
