@@ -5,6 +5,7 @@
 
 setup() {
 	load machine
+	load uart
 	[[ ${IOVKIT_CAMPAIGN:-} != long ]] || WATCHDOG=3600
 	machine_setup
 	need bmc rootbridge iovdev hvmon guestd iovctl
@@ -285,13 +286,7 @@ vm2_took_over() {
 	assert_output "vm1 vm2 vm1"
 }
 
-# The line's other end; what it got is in $T/got.
-far_end() {
-	socat -u "UNIX-CONNECT:$T/line" "CREATE:$T/got" 3>&- {NEVER}>&- &
-	PIDS[far]=$!
-	await line.carrier '.on'
-}
-
+# got_bytes N: at the other end of the line.
 got_bytes() {
 	[[ -e $T/got && $(stat -c %s "$T/got") -ge $1 ]]
 }
@@ -339,9 +334,11 @@ two_streams() {
 		com0: iovdev --type uart --line unix:$T/line
 		hv: hvmon --device com0=vm1,vm2 --standby-share 0
 	END
-	far_end
-	start vm1 guestd --vm 1 --role active --heartbeat-limit 5s 		--bytes=way=send,seed=1,count=3000
-	launch vm2 guestd --vm 2 --role standby --heartbeat-limit 5s 		--bytes=way=send,seed=2,count=3000
+	far_end "CREATE:$T/got" -u
+	start vm1 guestd --vm 1 --role active --heartbeat-limit 5s \
+		--bytes=way=send,seed=1,count=3000
+	launch vm2 guestd --vm 2 --role standby --heartbeat-limit 5s \
+		--bytes=way=send,seed=2,count=3000
 	await_ready vm2
 	wait_until "$PATIENCE" got_bytes 1500
 	iovctl connect com0 vm2

@@ -44,6 +44,20 @@ power_pair() {
 	show successor state=watching
 }
 
+# power_two OPTIONS OPTIONS: two successors, and a guest that sends to the second
+# one; the first one starts again as RESTART says.
+power_two() {
+	machine_start <<-END
+		bridge: rootbridge --vms=4 --timeout 20s
+		nic0: iovdev --vfs=3
+		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --vf nic0/vf3=vm3 --successor vm1,vm2
+		vm1: RESTART=${RESTART:-no} guestd --vm 1 --successor 1 $1 --sink
+		vm2: guestd --vm 2 --successor 2 $2 --sink
+		vm3: guestd --vm 3 --send to=nic0/vf2,rate=1000
+	END
+	show successor src=vm2 state=watching
+}
+
 show() {
 	iovctl wait -t "${PATIENCE}s" "show:$1" "${@:2}"
 }
@@ -385,15 +399,7 @@ more_frames() {
 }
 
 @test "a second successor takes over when the first dies in between" {
-	machine_start <<-END
-		bridge: rootbridge --vms=4 --timeout 20s
-		nic0: iovdev --vfs=3
-		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --vf nic0/vf3=vm3 --successor vm1,vm2
-		vm1: guestd --vm 1 --successor 1 --detect=exit --at=failover.1703=kill --sink
-		vm2: guestd --vm 2 --successor 2 --detect=exit --sink
-		vm3: guestd --vm 3 --send to=nic0/vf2,rate=1000
-	END
-	show successor src=vm2 state=watching
+	power_two '--detect=exit --at=failover.1703=kill' --detect=exit
 	was=$(pid vm2)
 	kill -KILL "$(pid hv)"
 	await takeover.returned '.src == "vm2"'
@@ -407,15 +413,9 @@ more_frames() {
 }
 
 @test "a first guest that is started again leaves it to the second successor" {
-	machine_start <<-END
-		bridge: rootbridge --vms=4 --timeout 20s
-		nic0: iovdev --vfs=3
-		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --vf nic0/vf3=vm3 --successor vm1,vm2
-		vm1: RESTART=on-failure guestd --vm 1 --successor 1 --detect=exit --at=failover.1603=kill --sink
-		vm2: guestd --vm 2 --successor 2 --detect=heartbeat --heartbeat-limit=300ms --sink
-		vm3: guestd --vm 3 --send to=nic0/vf2,rate=1000
-	END
-	show successor src=vm2 state=watching
+	RESTART=on-failure power_two \
+		'--detect=exit --at=failover.1603=kill' \
+		'--detect=heartbeat --heartbeat-limit=300ms'
 	was=$(pid vm2)
 	kill -KILL "$(pid hv)"
 	await takeover.returned '.src == "vm2"'
@@ -426,15 +426,8 @@ more_frames() {
 }
 
 @test "a successor that stood down goes on when the faster one fails" {
-	machine_start <<-END
-		bridge: rootbridge --vms=4 --timeout 20s
-		nic0: iovdev --vfs=3
-		hv: hvmon --vf nic0/vf1=vm1 --vf nic0/vf2=vm2 --vf nic0/vf3=vm3 --successor vm1,vm2
-		vm1: guestd --vm 1 --successor 1 --heartbeat-limit=1s --sink
-		vm2: guestd --vm 2 --successor 2 --heartbeat-limit=500ms --at=failover.1703=hold --sink
-		vm3: guestd --vm 3 --send to=nic0/vf2,rate=1000
-	END
-	show successor src=vm2 state=watching
+	power_two --heartbeat-limit=1s \
+		'--heartbeat-limit=500ms --at=failover.1703=hold'
 	# The first one is frozen, the second one takes the PF; then the first
 	# one runs, and the second one dies.
 	kill -STOP "$(pid vm1)"

@@ -3,9 +3,10 @@
 #
 # The UART is com0 of vm1.
 
-# far_end ADDRESS: what socat knows by that, at a line that is unix:$T/line.
+# far_end ADDRESS [OPTION...]: what socat knows by that, at a line that is
+# unix:$T/line.
 far_end() {
-	socat "UNIX-CONNECT:$T/line" "$1" 3>&- {NEVER}>&- &
+	socat "${@:2}" "UNIX-CONNECT:$T/line" "$1" 3>&- {NEVER}>&- &
 	PIDS[far]=$!
 	await line.carrier '.on'
 }
