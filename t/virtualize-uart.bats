@@ -97,54 +97,6 @@ switch_often() {
 	machine_stop
 }
 
-# A guest whose every access is made by hand.  It has no interrupts.
-BAR=0x50000000
-by_hand() {
-	mkfifo "$T/to" "$T/from"
-	"$VFU" "$M/bus/vm1.sock" hello - <"$T/to" >"$T/from" 3>&- {NEVER}>&- &
-	PIDS[hand]=$!
-	exec {to}>"$T/to" {from}<"$T/from"
-	reply
-	# Memory Space and Bus Master Enable.
-	step 'write 0 0x40000004 0600'
-}
-
-reply() {
-	read -t "$PATIENCE" -r -u "$from" REPLY
-	REPLY=${REPLY#*: }
-}
-
-# step STEP: and its reply, in REPLY.
-step() {
-	echo "$1" >&"$to"
-	reply
-}
-
-hand_off() {
-	exec {to}>&- {from}<&-
-	finish hand 0
-}
-
-# Offsets of registers.
-declare -gA REG=([RBR]=0 [THR]=0 [DLL]=0 [IER]=1 [DLM]=1 [IIR]=2 [FCR]=2 [LCR]=3
-	[MCR]=4 [LSR]=5 [MSR]=6 [SCR]=7)
-
-# put REG VALUE, get REG: a byte in hex, the latter in REPLY.
-put() {
-	step "write 0 $((BAR + ${REG[$1]})) $2"
-	assert_equal "$REPLY" ok
-}
-
-get() {
-	step "read 0 $((BAR + ${REG[$1]})) 1"
-}
-
-# reads REG VALUE
-reads() {
-	get "$1"
-	[[ $REPLY == "$2" ]]
-}
-
 # uart FIELD: of the device's table.
 uart() {
 	rpc com0 show '["device-uart"]' | jq -re --arg field "$1" \
