@@ -194,6 +194,8 @@ static const char *inspect(struct proposal *q)
 	why = apply_rule(q, device);
 	if (why)
 		return why;
+	if (q->target->trapped)
+		return "accesses of the other device are trapped";
 	q->window.bdf = q->target->bdf;
 	return q->target->state == DEVICE_READY ? NULL
 						: "the device is not ready";
