@@ -257,6 +257,10 @@ suite() {
 	suite rpc_client
 }
 
+@test "messages of a serial line" {
+	suite serial_message
+}
+
 @test "the VM schedule" {
 	suite schedule
 }

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "cmd/hvmon/bridge_link.h"
+#include "cmd/hvmon/carried.h"
 #include "cmd/hvmon/enumerate.h"
 #include "cmd/hvmon/give.h"
 #include "cmd/hvmon/hvmon.h"
@@ -231,8 +232,10 @@ static int adopt_vfs(struct procedure *p)
 static int adopt_driver(struct procedure *p)
 {
 	struct adopt *a = (struct adopt *)p;
-	int err = vf_configs_take(p, p->device, &a->configs);
+	int err;
 
+	carried_take_up(p->device);
+	err = vf_configs_take(p, p->device, &a->configs);
 	if (err)
 		return err;
 	step_pf_driver(p, p->device);
@@ -246,6 +249,8 @@ static int adopt_give(struct procedure *p)
 	step_guard_missing(p, p->device);
 	step_suspend_leftovers(p, &p->hv->tables);
 	virtual_take_up(p->device);
+	if (!p->device->carried)
+		step_carried_away(p, p->device);
 	if (p->device->virtual)
 		step_own_interrupt(p, p->device);
 	if (p->device->virtual && virtual_leans(p->device->virtual))
@@ -262,6 +267,15 @@ static int adopt_links(struct procedure *p)
 	successors_take(p->device);
 	step_pf_link_tell(p, p->device);
 	return STEP_NEXT;
+}
+
+/* What our driver set is not the guest's: one whose record is there had it set
+ * up, as a rule. */
+static bool had_mastered(const struct device *device, uint16_t command)
+{
+	if (device->carried)
+		return device->virtual && device->virtual->taken_up;
+	return command & PCI_COMMAND_MASTER;
 }
 
 /* What the guest set of Memory Space Enable is not known; one whose VF masters
@@ -282,7 +296,7 @@ static void take_memory_space(struct procedure *p)
 				    PCI_COMMAND);
 		if (row)
 			row->overlay.memory_space = row->overlay.bus_master =
-				command & PCI_COMMAND_MASTER;
+				had_mastered(p->device, command);
 	}
 }
 

@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cmd/hvmon/carried.h"
 #include "cmd/hvmon/hold.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
@@ -28,9 +29,8 @@
 #include "cmd/hvmon/vf_quiet.h"
 #include "libcore/platform.h"
 
-#define LIMIT_NS    NS_PER_S
-#define POLL_NS     NS_PER_MS
-#define MSI_ADDRESS 0xfee00000u
+#define LIMIT_NS NS_PER_S
+#define POLL_NS  NS_PER_MS
 
 struct behind {
 	struct procedure p;
@@ -87,23 +87,17 @@ int behind_find(const struct device *front, const char *name,
 		struct device **worker, struct complaint *why)
 {
 	struct device *d = device_find_name(front->hv, name);
-	const struct emulator *e =
-		emulator_find(pci_get16(front->config, PCI_VENDOR_ID),
-			      pci_get16(front->config, PCI_DEVICE_ID));
-
 	if (!d || d->state != DEVICE_READY)
 		return complain(why, ENODEV, "no device '%s'", name);
 	if (d == front)
 		return complain(why, EACCES, "%s stands behind itself", name);
-	if (!d->single ||
-	    emulator_find(pci_get16(d->config, PCI_VENDOR_ID),
-			  pci_get16(d->config, PCI_DEVICE_ID)) != e)
+	if (!d->single || device_kind(d) != device_shown(front))
 		return complain(why, EACCES,
 				"%s and %s are incompatible: other registers",
 				name, front->name);
-	if (!backend_find(e, e)->part)
+	if (!device_backend(front)->part)
 		return complain(why, EACCES, "no %s can stand behind another",
-				e->name);
+				device_kind(front)->name);
 	if (row_of(d) || d->virtual)
 		return complain(why, EACCES, "%s is a guest's", name);
 	if (!behind_is_idle(d, why))
@@ -162,35 +156,6 @@ static int behind_assign(struct procedure *p)
 	return STEP_NEXT;
 }
 
-static void set_command(struct procedure *p, const struct device *worker,
-			bool bus_master)
-{
-	step_config_write16(p, worker->bdf, PCI_COMMAND,
-			    PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE |
-				    (bus_master ? PCI_COMMAND_MASTER : 0));
-}
-
-static void set_vector(struct procedure *p, const struct device *worker)
-{
-	unsigned msix = worker->whole.msix;
-	uint64_t entry = worker->bar[0] +
-			 (pci_get32(worker->config, msix + PCI_MSIX_TABLE) &
-			  PCI_MSIX_TABLE_OFFSET);
-	const struct sup_route route = {
-		.bdf = worker->bdf,
-		.vm = PLATFORM_HYPERVISOR,
-		.irq = platform_irq(worker->index, 0),
-		.in_use = 1,
-	};
-
-	step_sup_write(p, SUP_ROUTES, &route, sizeof(route), 0);
-	step_write32(p, entry + PCI_MSIX_ENTRY_LOWER_ADDR, MSI_ADDRESS);
-	step_write32(p, entry + PCI_MSIX_ENTRY_DATA, route.irq);
-	step_write32(p, entry + PCI_MSIX_ENTRY_VECTOR_CTRL, 0);
-	step_config_write16(p, worker->bdf, msix + PCI_MSIX_FLAGS,
-			    PCI_MSIX_FLAGS_ENABLE);
-}
-
 static int behind_enable(struct procedure *p)
 {
 	const struct vf_allocation *row = row_of(of(p)->front);
@@ -198,10 +163,10 @@ static int behind_enable(struct procedure *p)
 
 	if (is_return(p))
 		return STEP_NEXT;
-	set_command(p, to, row && row->overlay.bus_master);
+	step_own_command(p, to, row && row->overlay.bus_master);
 	if (to->whole.msix) {
 		step_own_interrupt(p, to);
-		set_vector(p, to);
+		step_own_vector(p, to);
 	}
 	return STEP_NEXT;
 }
@@ -448,5 +413,5 @@ void step_behind_bus_master(struct procedure *p, const struct vf *vf, bool on)
 	const struct device *worker = worker_of(vf);
 
 	if (worker)
-		set_command(p, worker, on);
+		step_own_command(p, worker, on);
 }

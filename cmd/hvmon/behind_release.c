@@ -26,18 +26,6 @@ static int release_away(struct procedure *p)
 	return STEP_NEXT;
 }
 
-/* What was left of the front's; false: nothing. */
-static bool read_record(const struct device *front,
-			struct virtual_record *record)
-{
-	const void *room = virtual_room(front);
-
-	record->head.magic = VIRTUAL_RECORD_MAGIC;
-	record->head.version = VIRTUAL_RECORD_VERSION;
-	return room && !record_pair_get(room, sizeof(*record), record) &&
-	       virtual_record_is_sound(record, front->bdf);
-}
-
 /* The record, of which the front may not be virtual any more, names it no
  * longer. */
 static void forget(const struct device *front, uint16_t bdf)
@@ -49,7 +37,8 @@ static void forget(const struct device *front, uint16_t bdf)
 		v->record.other = 0;
 		virtual_keep_record(v);
 		virtual_changed(v);
-	} else if (!v && read_record(front, &record) && record.other == bdf) {
+	} else if (!v && virtual_read_record(front, &record) &&
+		   record.other == bdf) {
 		record.other = 0;
 		record_pair_put(virtual_room(front), sizeof(record), &record);
 	}
@@ -159,7 +148,7 @@ void behind_adopt(struct hvmon *hv)
 	struct device *front, *other;
 
 	TAILQ_FOREACH (front, &hv->devices, entry) {
-		if (!read_record(front, &record))
+		if (!virtual_read_record(front, &record))
 			continue;
 		if (record.behind != front->bdf)
 			disown(hv, record.behind);

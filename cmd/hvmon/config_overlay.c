@@ -15,6 +15,7 @@
 #define ROM_FIRST    PCI_ROM_ADDRESS
 #define ROM_END      (PCI_ROM_ADDRESS + 4u)
 #define FLR_BYTE_BIT (PCI_EXP_DEVCTL_BCR_FLR >> 8)
+#define MSIX_ENABLES ((PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL) >> 8)
 
 /* What BAR register i reads as. */
 static uint32_t bar_register(const struct config_overlay *o, unsigned i)
@@ -33,6 +34,21 @@ static uint32_t bar_register(const struct config_overlay *o, unsigned i)
 	       (o->bar_is_64[bar] ? PCI_BASE_ADDRESS_MEM_TYPE_64 : 0);
 }
 
+/* The enables of a carried one's MSI-X capability. */
+static bool is_msix(const struct config_overlay *o, uint32_t at)
+{
+	return o->carried && o->msix && at == o->msix + PCI_MSIX_FLAGS + 1u;
+}
+
+/* What tells the kind of a carried one. */
+static bool is_identity(const struct config_overlay *o, uint32_t at)
+{
+	return o->carried &&
+	       ((at >= PCI_CLASS_REVISION && at < PCI_CLASS_REVISION + 4u) ||
+		(at >= PCI_SUBSYSTEM_VENDOR_ID &&
+		 at < PCI_SUBSYSTEM_VENDOR_ID + 4u));
+}
+
 static bool is_emulated(uint32_t at)
 {
 	return at < ID_END || (at >= BAR_FIRST && at < BAR_END) ||
@@ -44,18 +60,30 @@ static uint8_t emulated_byte(const struct config_overlay *o, uint32_t at)
 {
 	uint32_t word = 0;
 
-	if (at < ID_END)
+	if (at < ID_END ||
+	    (is_identity(o, at) && at >= PCI_SUBSYSTEM_VENDOR_ID))
 		word = (uint32_t)o->device << 16 | o->vendor;
+	else if (is_identity(o, at))
+		word = o->class_revision;
 	else if (at >= BAR_FIRST && at < BAR_END)
 		word = bar_register(o, (at - BAR_FIRST) / 4);
 	return (uint8_t)(word >> (at % 4 * 8));
 }
 
-static uint8_t set_memory(uint8_t command, bool on)
+static uint8_t set_bit(uint8_t value, uint8_t bit, bool on)
 {
-	if (on)
-		return command | PCI_COMMAND_MEMORY;
-	return command & (uint8_t)~PCI_COMMAND_MEMORY;
+	return on ? value | bit : value & (uint8_t)~bit;
+}
+
+/* The low byte of the command register as the guest shall see it, of one that
+ * reads as `command`. */
+static uint8_t shown_command(const struct config_overlay *o, uint8_t command)
+{
+	if (o->memory_space || o->whole)
+		command = set_bit(command, PCI_COMMAND_MEMORY, o->memory_space);
+	if (o->carried)
+		command = set_bit(command, PCI_COMMAND_MASTER, o->bus_master);
+	return command;
 }
 
 void config_overlay_read(const struct config_overlay *overlay, uint32_t offset,
@@ -63,12 +91,14 @@ void config_overlay_read(const struct config_overlay *overlay, uint32_t offset,
 {
 	uint32_t i;
 
-	for (i = 0; i < size && offset + i < ROM_END; i++) {
-		if (is_emulated(offset + i))
+	for (i = 0; i < size && offset + i < PCI_CFG_SPACE_SIZE; i++) {
+		if (is_emulated(offset + i) || is_identity(overlay, offset + i))
 			data[i] = emulated_byte(overlay, offset + i);
-		else if (offset + i == PCI_COMMAND &&
-			 (overlay->memory_space || overlay->whole))
-			data[i] = set_memory(data[i], overlay->memory_space);
+		else if (offset + i == PCI_COMMAND)
+			data[i] = shown_command(overlay, data[i]);
+		else if (is_msix(overlay, offset + i))
+			data[i] = (data[i] & (uint8_t)~MSIX_ENABLES) |
+				  overlay->msix_enables;
 	}
 }
 
@@ -112,14 +142,19 @@ unsigned config_overlay_write(struct config_overlay *overlay, uint32_t offset,
 	write_bars(overlay, offset, data, size);
 	for (i = 0; i < size; i++) {
 		at = offset + i;
-		if (is_emulated(at)) {
+		if (is_msix(overlay, at))
+			overlay->msix_enables = data[i] & MSIX_ENABLES;
+		if (is_emulated(at) || is_msix(overlay, at)) {
 			open = false;
 			continue;
 		}
 		if (at == PCI_COMMAND) {
 			overlay->memory_space = data[i] & PCI_COMMAND_MEMORY;
 			overlay->bus_master = data[i] & PCI_COMMAND_MASTER;
-			data[i] = set_memory(data[i], overlay->whole);
+			data[i] = set_bit(data[i], PCI_COMMAND_MEMORY,
+					  overlay->whole);
+			if (overlay->carried)
+				data[i] |= PCI_COMMAND_MASTER;
 		}
 		if (!open)
 			runs[n++] = (struct config_run){ at, 0 };
@@ -136,4 +171,5 @@ void config_overlay_reset(struct config_overlay *overlay)
 	overlay->memory_space = false;
 	overlay->bus_master = false;
 	overlay->sizing = 0;
+	overlay->msix_enables = 0;
 }

@@ -6,7 +6,9 @@
  * BARs at guest-physical addresses that were fixed for it: writing all ones
  * sizes them, writing anything else gives the fixed address again.  All other
  * registers pass.  Of a single function that a guest has whole, Memory Space
- * Enable is there, and stays set whatever the guest writes.
+ * Enable is there, and stays set whatever the guest writes.  So does Bus Master
+ * Enable of one that is shown as another kind of device, and what the guest
+ * writes to the enables of its MSI-X capability is only shown.
  */
 #ifndef IOVKIT_HVMON_CONFIG_OVERLAY_H
 #define IOVKIT_HVMON_CONFIG_OVERLAY_H
@@ -23,6 +25,11 @@ struct config_overlay {
 	bool bus_master;   /* the same; it passes to the VF */
 	uint32_t sizing;   /* bit per BAR register: all ones were written */
 	uint16_t pcie;     /* offset of the PCIe capability, 0: none */
+	/* Another kind of device than it is (carried.h). */
+	bool carried;
+	uint32_t class_revision; /* as in the register */
+	uint8_t msix_enables;    /* upper byte of MSI-X control, of the guest */
+	uint16_t msix;           /* offset of the capability, 0: none */
 };
 
 /* A stretch of a write that goes on to the VF. */

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/hvmon/emulator.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/reset.h"
 #include "cmd/hvmon/virtual_record.h"
@@ -193,6 +194,28 @@ static int add_standby(struct connection *c, const char *text,
 	return 0;
 }
 
+static int take_kind(struct connection *c, const char *name,
+		     struct complaint *why)
+{
+	c->shown = emulator_named(name);
+	if (c->shown)
+		return 0;
+	return complain(why, EINVAL, "no device of kind '%s' is emulated",
+			name);
+}
+
+static int take_word(struct connection *c, struct vf_allocation *row,
+		     const char *word, struct complaint *why)
+{
+	if (!strcmp(word, "virtual")) {
+		row->virtual = true;
+		return 0;
+	}
+	if (!strncmp(word, "as=", 3))
+		return take_kind(c, word + 3, why);
+	return add_standby(c, word, why);
+}
+
 int connections_add_text(struct hvmon *hv, const char *text,
 			 struct complaint *why)
 {
@@ -210,10 +233,7 @@ int connections_add_text(struct hvmon *hv, const char *text,
 		c = add(hv, row->vf.device);
 		add_member(c, row->vm, row->slot);
 		while (!err && (word = strsep(&rest, ",")))
-			if (!strcmp(word, "virtual"))
-				row->virtual = true;
-			else
-				err = add_standby(c, word, why);
+			err = take_word(c, row, word, why);
 		if (err)
 			err = complain_at(why, err, "%s", text);
 	}

@@ -15,6 +15,8 @@
 #include "cmd/hvmon/vm_table.h"
 #include "libcore/complaint.h"
 
+struct emulator;
+
 struct connection {
 	TAILQ_ENTRY(connection) entry;
 	char device[DEVICE_NAME_MAX + 1];
@@ -27,13 +29,15 @@ struct connection {
 	 * then others as they came. */
 	unsigned n;
 	struct connection_member member[CONNECTION_VMS];
+	const struct emulator *shown; /* carried.h; NULL: its own kind */
 };
 TAILQ_HEAD(connections, connection);
 
 void connections_init(struct connections *list);
 void connections_fini(struct connections *list);
 /* "ether0=vm1,vm2": the first has the device, the others stand by for it in
- * this order; ",virtual": it starts as a virtual one.  -EINVAL, -ERANGE, -EEXIST, -ENOSPC with *c. */
+ * this order; ",virtual": it starts as a virtual one; ",as=uart": they see a
+ * device of that kind.  -EINVAL, -ERANGE, -EEXIST, -ENOSPC with *c. */
 int connections_add_text(struct hvmon *hv, const char *text,
 			 struct complaint *c)
 	__attribute__((warn_unused_result));

@@ -16,6 +16,7 @@
 #include "libcore/pci_caps.h"
 #include "libcore/pci_config.h"
 
+struct emulator;
 struct hvmon;
 struct reset;
 struct reset_record;
@@ -78,7 +79,9 @@ struct device {
 	uint64_t guest_flr_ns; /* ... and did so last */
 
 	/* Devices that can be virtualised (virtual.h). */
-	uint32_t regs_bytes;     /* of BAR 0, that are trapped; 0: it cannot */
+	uint32_t regs_bytes; /* of BAR 0, that are trapped; 0: it cannot */
+	/* What its guest sees instead of its own kind (carried.h); or NULL. */
+	const struct emulator *carried;
 	struct virtual *virtual; /* NULL: direct */
 	struct virtual *serves;  /* it stands behind that device; or NULL */
 	bool forwards;           /* direct, but its interrupts come to us */

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "cmd/hvmon/carried.h"
 #include "cmd/hvmon/hold.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/virtual.h"
@@ -46,6 +47,8 @@ static json_t *add_virtual(json_t *row, const struct device *d)
 	if (!d->regs_bytes)
 		return row;
 	json_object_set_new(row, "mode", json_string(mode_of(d)));
+	json_object_set_new(row, "kind", json_string(device_shown(d)->name));
+	json_object_set_new(row, "real", json_string(device_kind(d)->name));
 	if (!v)
 		return row;
 	more = json_pack(

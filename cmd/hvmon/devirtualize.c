@@ -23,6 +23,7 @@
 
 #include "cmd/hvmon/behind.h"
 #include "cmd/hvmon/boundary_search.h"
+#include "cmd/hvmon/carried.h"
 #include "cmd/hvmon/corrective_reset.h"
 #include "cmd/hvmon/hold.h"
 #include "cmd/hvmon/hold_guest.h"
@@ -427,6 +428,14 @@ void devirtualize_method(void *arg, struct control_call *call, json_t *params)
 
 	if (!device)
 		return;
+	if (device->carried) {
+		control_fail(call, RPC_DENIED,
+			     "%s is always virtualised: its guest sees a %s, "
+			     "carried out on a real %s",
+			     device->name, device_shown(device)->name,
+			     device_kind(device)->name);
+		return;
+	}
 	if (hold_parse(control_string(params, "hold", "block"), &hold, &c) ||
 	    (limit && units_duration(limit, &limit_ns, &c))) {
 		control_fail(call, RPC_PARAMS, "%s", c.text);

@@ -270,6 +270,7 @@ const struct emulator ether_emulator = {
 	.name = "ether",
 	.vendor = ETHER_VENDOR_ID,
 	.device = ETHER_DEVICE,
+	.class_code = ETHER_CLASS,
 	.regs_bytes = 0x1000,
 	.machine = {
 		.n_states = ETHER_STATE_N,

@@ -224,6 +224,7 @@ const struct emulator uart_emulator = {
 	.name = "uart",
 	.vendor = UART_VENDOR_ID,
 	.device = UART_DEVICE,
+	.class_code = UART_CLASS,
 	.regs_bytes = 0x1000,
 	.machine = {
 		.n_states = STATE_N,

@@ -9,6 +9,33 @@
 #include "cmd/hvmon/virtual.h"
 #include "libcore/uart.h"
 
+/* A message to the other end of a serial line. */
+enum serial_send {
+	SERIAL_SEND_NONE,
+	SERIAL_SEND_QUEUED, /* it lies in the buffer */
+	SERIAL_SEND_ISSUED, /* the card has it, or is about to */
+};
+
+/* The line of one that is carried out on an Ethernet card. */
+struct serial_line {
+	uint64_t peer;           /* address of the other end; 0: not known */
+	uint64_t sent, received; /* of the card's counters, what is noted */
+	uint64_t free_ns;        /* when the next message may leave */
+	uint64_t resend_ns;      /* when this one does again */
+	uint32_t out, in;        /* numbers of the next characters */
+	uint16_t stream, heard;  /* ours; the other end's, 0: none */
+	uint16_t n;              /* characters of the message in the buffer */
+	uint16_t rx_at, rx_left; /* of the received one, what is left */
+	uint8_t send;            /* enum serial_send */
+	uint8_t lent;            /* a receive buffer is: */
+	uint8_t buffer;          /* this one; the other has what is left */
+	uint8_t acks;            /* the other end says what it took */
+	uint8_t waits;           /* for that */
+	uint8_t tries;           /* without a sign of life */
+	uint8_t tell;            /* there is something to tell */
+	uint8_t outputs;         /* as they were told */
+};
+
 /* In the record (virtual_state()).  Whoever takes it up is the chip's owner. */
 struct uart_virtual {
 	struct uart chip;   /* as the guest sees it; holds the guest's mode */
@@ -27,6 +54,7 @@ struct uart_virtual {
 	uint8_t busy_shown; /* the guest was told so instead of THRE */
 	uint8_t looked;     /* at LSR, though it is to go on with more (710) */
 	uint8_t urged;      /* twice, and nothing else: it waits for THRE */
+	struct serial_line line; /* uart_on_ether.c only */
 };
 _Static_assert(sizeof(struct uart_virtual) <= VIRTUAL_STATE_MAX, "state");
 
@@ -49,7 +77,19 @@ uint8_t uart_looked_lcr(const struct virtual *v);
 /* 710: the guest has to take something first. */
 bool uart_goes_on(const struct virtual *v);
 
-/* Its driver (drive_uart.c). */
+/* An Ethernet card behind it (uart_on_ether.c, drive_serial.c). */
+
+/* In the buffers (carried.h): two to receive, one to send. */
+#define SERIAL_RECEIVE_AT(i) ((i)*0x2400u)
+#define SERIAL_SEND_AT       SERIAL_RECEIVE_AT(2)
+
+/* Send and receive what can be. */
+void serial_drive(struct virtual *v, bool interrupt);
+bool serial_wants_drive(const struct virtual *v);
+/* The message in the receive buffer, a frame of so many bytes, is the guest's. */
+void serial_take_message(struct virtual *v, uint64_t size);
+
+/* The driver of a real one (drive_uart.c). */
 
 /* Set the mode, send and receive what can be. */
 void uart_drive(struct virtual *v, bool interrupt);

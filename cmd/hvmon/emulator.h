@@ -35,6 +35,7 @@ enum {
 struct emulator {
 	const char *name;
 	uint16_t vendor, device; /* of a real one, too */
+	uint32_t class_code;     /* 24 bits */
 	uint32_t regs_bytes;     /* of BAR 0, from its start: what is trapped */
 	struct state_machine machine;
 
@@ -108,9 +109,12 @@ extern const struct emulator ether_emulator;
 extern const struct emulator uart_emulator;
 extern const struct backend ether_on_ether;
 extern const struct backend uart_on_uart;
+extern const struct backend uart_on_ether;
 
 /* By vendor and device ID; NULL: none is emulated here. */
 const struct emulator *emulator_find(uint16_t vendor, uint16_t device);
+/* By name. */
+const struct emulator *emulator_named(const char *name);
 /* For the record: by number from 1, and back. */
 const struct emulator *emulator_by_number(uint32_t number);
 uint32_t emulator_number(const struct emulator *emulator);

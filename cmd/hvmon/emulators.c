@@ -2,6 +2,7 @@
 #include <config.h>
 
 #include <stddef.h>
+#include <string.h>
 
 #include "cmd/hvmon/emulator.h"
 
@@ -15,6 +16,7 @@ static const struct emulator *const emulators[] = {
 static const struct backend *const backends[] = {
 	&ether_on_ether,
 	&uart_on_uart,
+	&uart_on_ether,
 };
 
 const struct emulator *emulator_find(uint16_t vendor, uint16_t device)
@@ -24,6 +26,16 @@ const struct emulator *emulator_find(uint16_t vendor, uint16_t device)
 	for (i = 0; i < N; i++)
 		if (emulators[i]->vendor == vendor &&
 		    emulators[i]->device == device)
+			return emulators[i];
+	return NULL;
+}
+
+const struct emulator *emulator_named(const char *name)
+{
+	size_t i;
+
+	for (i = 0; i < N; i++)
+		if (!strcmp(emulators[i]->name, name))
 			return emulators[i];
 	return NULL;
 }

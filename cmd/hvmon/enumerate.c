@@ -16,11 +16,11 @@
 #include "cmd/hvmon/adopt.h"
 #include "cmd/hvmon/behind.h"
 #include "cmd/hvmon/bridge_link.h"
+#include "cmd/hvmon/carried.h"
 #include "cmd/hvmon/config_emulation.h"
 #include "cmd/hvmon/connect.h"
 #include "cmd/hvmon/deactivate.h"
 #include "cmd/hvmon/device_events.h"
-#include "cmd/hvmon/emulator.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/pf_guard.h"
@@ -72,14 +72,20 @@ static void take_capabilities(struct vf *vf, const uint8_t *config)
 	vf->vectors = count_vectors(config, vf->msix);
 }
 
-static void take_emulator(struct device *device)
+/* A kind that it cannot be shown as is a wish that never will be fulfilled. */
+static int take_kind(struct procedure *p, struct device *device)
 {
-	const struct emulator *emulator =
-		emulator_find(pci_get16(device->config, PCI_VENDOR_ID),
-			      pci_get16(device->config, PCI_DEVICE_ID));
+	const struct emulator *shown;
+	struct complaint why;
+	int err = carried_take(device, &why);
 
-	device->regs_bytes =
-		device->single && emulator ? emulator->regs_bytes : 0;
+	if (err) {
+		hvmon_stop(p->hv, STATUS_USAGE, "--device: %s", why.text);
+		return step_fail(p, err, "%s", why.text);
+	}
+	shown = device_shown(device);
+	device->regs_bytes = device->single && shown ? shown->regs_bytes : 0;
+	return 0;
 }
 
 int vf_configs_take(struct procedure *p, struct device *device,
@@ -89,10 +95,13 @@ int vf_configs_take(struct procedure *p, struct device *device,
 	char name[FUNCTION_NAME_MAX];
 	struct vf *vf;
 	unsigned i;
+	int err;
 
 	if (device->single)
 		take_capabilities(&device->whole, device->config);
-	take_emulator(device);
+	err = take_kind(p, device);
+	if (err)
+		return err;
 	for (i = 0; i < device->num_vfs; i++) {
 		vf = &device->vf[i];
 		memcpy(config, configs->data[i], sizeof(configs->data[i]));

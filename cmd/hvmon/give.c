@@ -10,10 +10,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "cmd/hvmon/carried.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/pf_driver.h"
 #include "cmd/hvmon/protection_rows.h"
+#include "cmd/hvmon/virtual.h"
 #include "libcore/platform.h"
 
 struct give {
@@ -92,6 +94,9 @@ void step_assign_away(struct procedure *p)
 	unsigned i;
 
 	for (i = 0; i < p->vfs.n; i++)
+		if (!p->vfs.vf[i]->number)
+			step_carried_away(p, p->vfs.vf[i]->device);
+	for (i = 0; i < p->vfs.n; i++)
 		assign[i] = (struct sup_assign){
 			.bdf = p->vfs.vf[i]->bdf,
 			.vm = PLATFORM_VM_NONE,
@@ -147,6 +152,8 @@ static int give_assign(struct procedure *p)
 		row = allocation_of(p, vf);
 		if (!row)
 			continue;
+		if (!vf->number)
+			step_carried_give(p, vf->device);
 		err = vf_overlay_init(row, vf);
 		if (err)
 			return step_fail(p, err,
@@ -202,6 +209,15 @@ static int give_rows(struct procedure *p)
 	return STEP_NEXT;
 }
 
+/* While the device is set up or adopted, what is virtual begins at the end. */
+static void begin(struct vf *vf)
+{
+	const struct device *device = vf->device;
+
+	if (!vf->number && device->carried && device->state == DEVICE_READY)
+		virtual_started(vf->device);
+}
+
 static void give_end(struct procedure *p)
 {
 	char name[FUNCTION_NAME_MAX], vm[VM_NAME_MAX];
@@ -213,6 +229,7 @@ static void give_end(struct procedure *p)
 		if (!row)
 			continue;
 		row->ready = true;
+		begin(p->vfs.vf[i]);
 		event(p->hv->program->log, "vf.ready", "s:s, s:s, s:I, s:I",
 		      "function", vf_format(name, p->vfs.vf[i]), "vm",
 		      vm_format(vm, row->vm), "slot", (json_int_t)row->slot,

@@ -234,6 +234,12 @@ const struct point_desc hvmon_points[] = {
 	POINT(BEHIND_SWITCH, "behind.switch", "the next one does the work"),
 	POINT(BEHIND_RELEASE, "behind.release", "reset one that did it"),
 
+	QUIET(SERIAL_SEND, "serial.send",
+	      "a serial line: a message is given to the card"),
+	QUIET(SERIAL_STATUS, "serial.status", "its status was read"),
+	QUIET(SERIAL_RECEIVE, "serial.receive",
+	      "a message came, which is not noted yet"),
+
 	POINT(LEVEL2_1000, "level2.1000",
 	      "an EQ of a guest gets a control block"),
 	POINT(LEVEL2_1002, "level2.1002", "with its GISA and ISC"),

@@ -56,7 +56,8 @@ static const struct argp_option argp_options[] = {
 	{ "device", OPTION_DEVICE, "DEVICE=VM[,VM...]", 0,
 	  "Give this device, which has a single function, to this VM as a "
 	  "whole, such as ether0=vm1; the others stand by for it, in this "
-	  "order. With ,virtual it starts as a virtual one. May be repeated",
+	  "order. With ,virtual it starts as a virtual one; with ,as=uart they "
+	  "see a UART, carried out on an Ethernet card. May be repeated",
 	  0 },
 	{ "max-vfs", OPTION_MAX_VFS, "N", 0,
 	  "Enable at most N VFs per device (all)", 0 },

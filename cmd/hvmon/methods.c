@@ -129,11 +129,14 @@ static const struct control_column vf_allocation_columns[] = {
 };
 
 static const struct control_column device_columns[] = {
-	{ "device", "DEVICE" },   { "bdf", "BDF" },   { "state", "STATE" },
-	{ "driver", "DRIVER" },   { "link", "LINK" }, { "num_vfs", "VFS" },
-	{ "total_vfs", "TOTAL" }, { "bars", "BARS" }, { "vf_bars", "VF BARS" },
-	{ "adopted", "ADOPTED" }, { "mode", "MODE" }, { "machine", "MACHINE" },
-	{ "behind", "BEHIND" },   { NULL },
+	{ "device", "DEVICE" },   { "bdf", "BDF" },
+	{ "state", "STATE" },     { "driver", "DRIVER" },
+	{ "link", "LINK" },       { "num_vfs", "VFS" },
+	{ "total_vfs", "TOTAL" }, { "bars", "BARS" },
+	{ "vf_bars", "VF BARS" }, { "adopted", "ADOPTED" },
+	{ "mode", "MODE" },       { "machine", "MACHINE" },
+	{ "behind", "BEHIND" },   { "kind", "KIND" },
+	{ "real", "REAL" },       { NULL },
 };
 
 static const struct control_column link_columns[] = {

@@ -17,6 +17,8 @@
 #include "cmd/hvmon/virtual.h"
 #include "libcore/platform.h"
 
+#define MSI_ADDRESS 0xfee00000u
+
 static struct vf_allocation *row_of(const struct device *device)
 {
 	struct function_name name;
@@ -128,4 +130,33 @@ void step_interrupt_on(struct procedure *p, struct device *device)
 
 	if (row)
 		send_routes(p, device, row->vm, row->slot);
+}
+
+void step_own_command(struct procedure *p, const struct device *device,
+		      bool bus_master)
+{
+	step_config_write16(p, device->bdf, PCI_COMMAND,
+			    PCI_COMMAND_MEMORY | PCI_COMMAND_INTX_DISABLE |
+				    (bus_master ? PCI_COMMAND_MASTER : 0));
+}
+
+void step_own_vector(struct procedure *p, const struct device *device)
+{
+	unsigned msix = device->whole.msix;
+	uint64_t entry = device->bar[0] +
+			 (pci_get32(device->config, msix + PCI_MSIX_TABLE) &
+			  PCI_MSIX_TABLE_OFFSET);
+	const struct sup_route route = {
+		.bdf = device->bdf,
+		.vm = PLATFORM_HYPERVISOR,
+		.irq = platform_irq(device->index, 0),
+		.in_use = 1,
+	};
+
+	step_sup_write(p, SUP_ROUTES, &route, sizeof(route), 0);
+	step_write32(p, entry + PCI_MSIX_ENTRY_LOWER_ADDR, MSI_ADDRESS);
+	step_write32(p, entry + PCI_MSIX_ENTRY_DATA, route.irq);
+	step_write32(p, entry + PCI_MSIX_ENTRY_VECTOR_CTRL, 0);
+	step_config_write16(p, device->bdf, msix + PCI_MSIX_FLAGS,
+			    PCI_MSIX_FLAGS_ENABLE);
 }

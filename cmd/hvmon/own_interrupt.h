@@ -3,6 +3,8 @@
 #ifndef IOVKIT_HVMON_OWN_INTERRUPT_H
 #define IOVKIT_HVMON_OWN_INTERRUPT_H
 
+#include <stdbool.h>
+
 #include "cmd/hvmon/device.h"
 #include "cmd/hvmon/procedure.h"
 
@@ -13,6 +15,11 @@ void own_interrupt_close(struct device *device);
 void step_interrupt_off(struct procedure *p, const struct device *device);
 /* 216, 722: whoever shall have it by now does (vf_routes()). */
 void step_interrupt_on(struct procedure *p, struct device *device);
+/* A device that only our driver drives: it decodes its BAR, and masters the bus
+ * or not; its vector 0 interrupts us. */
+void step_own_command(struct procedure *p, const struct device *device,
+		      bool bus_master);
+void step_own_vector(struct procedure *p, const struct device *device);
 /* Interrupt the guest that has the device. */
 void interrupt_pass(struct device *device);
 

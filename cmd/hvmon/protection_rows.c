@@ -8,8 +8,21 @@
 
 #include <string.h>
 
+#include "cmd/hvmon/emulator.h"
 #include "libcore/nic_regs.h"
 #include "libcore/platform.h"
+
+/* The kind that is carried out on it; the revision is its own. */
+static void show_kind(struct config_overlay *o, const struct vf *vf)
+{
+	const struct emulator *shown = vf->device->carried;
+
+	o->vendor = shown->vendor;
+	o->device = shown->device;
+	o->class_revision =
+		shown->class_code << 8 | vf->device->config[PCI_REVISION_ID];
+	o->msix = vf->msix;
+}
 
 int vf_overlay_init(struct vf_allocation *row, const struct vf *vf)
 {
@@ -30,6 +43,9 @@ int vf_overlay_init(struct vf_allocation *row, const struct vf *vf)
 			  : device->sriov.vf_device;
 	o->whole = whole;
 	o->pcie = vf->pcie;
+	o->carried = whole && device->carried;
+	if (o->carried)
+		show_kind(o, vf);
 	return 0;
 }
 

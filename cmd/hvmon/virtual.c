@@ -22,6 +22,7 @@
 
 #include "cmd/hvmon/behind.h"
 #include "cmd/hvmon/boundary_search.h"
+#include "cmd/hvmon/carried.h"
 #include "cmd/hvmon/exceptions.h"
 #include "cmd/hvmon/hold.h"
 #include "cmd/hvmon/hvmon.h"
@@ -42,9 +43,8 @@ struct virtual *virtual_new(struct device *device, enum virtual_phase phase)
 		abort();
 	v->hv = device->hv;
 	v->device = v->worker = device;
-	v->emulator = emulator_find(pci_get16(device->config, PCI_VENDOR_ID),
-				    pci_get16(device->config, PCI_DEVICE_ID));
-	v->backend = backend_find(v->emulator, v->emulator);
+	v->emulator = device_shown(device);
+	v->backend = device_backend(device);
 	STAILQ_INIT(&v->kept);
 	device->virtual = v;
 	translation_allow(device, false);
@@ -80,6 +80,17 @@ void *virtual_room(const struct device *device)
 	uint8_t *room = device_room(device);
 
 	return room ? room + VIRTUAL_ROOM_AT : NULL;
+}
+
+bool virtual_read_record(const struct device *device,
+			 struct virtual_record *record)
+{
+	const void *room = virtual_room(device);
+
+	record->head.magic = VIRTUAL_RECORD_MAGIC;
+	record->head.version = VIRTUAL_RECORD_VERSION;
+	return room && !record_pair_get(room, sizeof(*record), record) &&
+	       virtual_record_is_sound(record, device->bdf);
 }
 
 void virtual_forget(const struct device *device)

@@ -138,6 +138,9 @@ static inline void *virtual_state(const struct virtual *v)
 void virtual_keep_record(struct virtual *v);
 /* Where its record pair lies; NULL: vm0's memory is too small. */
 void *virtual_room(const struct device *device);
+/* What was left of the device's; false: nothing that is whole. */
+bool virtual_read_record(const struct device *device,
+			 struct virtual_record *record);
 void virtual_changed(struct virtual *v);
 /* Whether another device does the work. */
 bool virtual_leans(const struct virtual *v);

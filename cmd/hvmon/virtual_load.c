@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "cmd/hvmon/behind.h"
+#include "cmd/hvmon/carried.h"
 #include "cmd/hvmon/corrective_reset.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
@@ -36,6 +37,8 @@ static int load_settle(struct procedure *p)
 
 	if (!v)
 		return p->err;
+	if (v->device->carried)
+		step_carried_enable(p, v->device);
 	step_config_read(p, v->worker->bdf, PCI_COMMAND, p->vfs.word,
 			 sizeof(p->vfs.word[0]));
 	return STEP_NEXT;

@@ -33,7 +33,7 @@ _Static_assert(sizeof(struct virtual_logged) == 16, "virtual_logged");
 #define VIRTUAL_STATE_MAX      1024u
 #define VIRTUAL_LOG_MAX        128u
 #define VIRTUAL_RECORD_MAGIC   0x74726956u /* "Virt" */
-#define VIRTUAL_RECORD_VERSION 2u
+#define VIRTUAL_RECORD_VERSION 3u
 
 struct virtual_record {
 	struct record_head head;

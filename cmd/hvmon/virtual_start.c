@@ -6,6 +6,7 @@
 #include "cmd/hvmon/allocate.h"
 #include "cmd/hvmon/behind.h"
 #include "cmd/hvmon/boundary_search.h"
+#include "cmd/hvmon/carried.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/own_interrupt.h"
 #include "cmd/hvmon/virtual.h"
@@ -52,8 +53,8 @@ void virtual_started(struct device *device)
 		virtual_tell(device);
 }
 
-/* Whether a row leads to the registers, but no access through it. */
-static bool is_trapped(const struct device *device)
+/* The row that leads a VM to the registers; NULL: there is none. */
+static const struct sup_row *find_row(const struct device *device)
 {
 	const struct bridge_tables *t = &device->hv->tables;
 	unsigned i;
@@ -62,40 +63,60 @@ static bool is_trapped(const struct device *device)
 		if (t->rows[i].vm != PLATFORM_HYPERVISOR &&
 		    t->rows[i].first + (uint64_t)t->rows[i].offset ==
 			    device->bar[0])
-			return t->rows[i].flag != SUP_ROW_ALLOWED;
-	return false;
+			return &t->rows[i];
+	return NULL;
+}
+
+/* The record is about what the guest has; false: there is none. */
+static bool take_record(struct virtual *v)
+{
+	const struct vf_allocation *row = virtual_row(v);
+	struct virtual_record record;
+
+	if (!row || !virtual_read_record(v->device, &record) ||
+	    record.vm != row->vm ||
+	    record.emulator != emulator_number(v->emulator) ||
+	    record.machine >= v->emulator->machine.n_states)
+		return false;
+	v->record = record;
+	v->taken_up = true;
+	behind_take_up(v);
+	return true;
+}
+
+/* One that is carried cannot be let go: what the guest had programmed is lost,
+ * as by a reset. */
+static void begin_anew(struct virtual *v)
+{
+	v->record.phase = VIRTUAL_LOADING;
+	v->record.own_mode = 1;
+	virtual_keep_record(v);
 }
 
 void virtual_take_up(struct device *device)
 {
-	struct virtual_record record = {
-		.head.magic = VIRTUAL_RECORD_MAGIC,
-		.head.version = VIRTUAL_RECORD_VERSION,
-	};
-	const void *room = virtual_room(device);
-	const struct vf_allocation *row;
+	const struct sup_row *registers = find_row(device);
+	struct event_log *log = device->hv->program->log;
 	struct virtual *v;
 	bool ours;
 
-	if (!device->regs_bytes || !is_trapped(device))
+	if (!device->regs_bytes || !registers)
+		return;
+	if (registers->flag == SUP_ROW_ALLOWED && device->carried)
+		carried_refuse(device);
+	if (registers->flag == SUP_ROW_ALLOWED)
 		return;
 	device->look_again = true;
 	v = virtual_new(device, VIRTUAL_SEARCH);
-	row = virtual_row(v);
-	ours = row && room && !record_pair_get(room, sizeof(record), &record) &&
-	       virtual_record_is_sound(&record, device->bdf) &&
-	       record.vm == row->vm &&
-	       record.emulator == emulator_number(v->emulator) &&
-	       record.machine < v->emulator->machine.n_states;
-	event(device->hv->program->log,
-	      ours ? "virtual.taken-up" : "virtual.let-go", "s:s", "device",
-	      device->name);
-	if (!ours) {
-		virtual_end(device);
-		return;
-	}
-	v->record = record;
 	v->trapping = true;
-	v->taken_up = true;
-	behind_take_up(v);
+	ours = take_record(v);
+	event(log,
+	      ours              ? "virtual.taken-up"
+	      : device->carried ? "virtual.begun-anew"
+				: "virtual.let-go",
+	      "s:s", "device", device->name);
+	if (!ours && device->carried)
+		begin_anew(v);
+	else if (!ours)
+		virtual_end(device);
 }

@@ -17,6 +17,7 @@
 
 #include "cmd/hvmon/behind.h"
 #include "cmd/hvmon/boundary_search.h"
+#include "cmd/hvmon/carried.h"
 #include "cmd/hvmon/hold.h"
 #include "cmd/hvmon/hold_guest.h"
 #include "cmd/hvmon/hvmon.h"
@@ -68,15 +69,6 @@ void step_open_registers(struct procedure *p, struct device *device, int *err)
 		return;
 	rows[0].flag = SUP_ROW_ALLOWED;
 	step_sup_try(p, SUP_ROWS, rows, sizeof(rows[0]), err);
-}
-
-static const struct backend *backend_of(const struct device *device)
-{
-	const struct emulator *e =
-		emulator_find(pci_get16(device->config, PCI_VENDOR_ID),
-			      pci_get16(device->config, PCI_DEVICE_ID));
-
-	return backend_find(e, e);
 }
 
 /* The procedure "virtualize". */
@@ -323,7 +315,7 @@ static bool take_hold(struct control_call *call, const json_t *params,
 			       "virtualize holds off by pause, lock or busy, "
 			       "not %s: no sequence is known yet",
 			       hold);
-	if (!err && z->hold == HOLD_BUSY && !backend_of(device)->peek)
+	if (!err && z->hold == HOLD_BUSY && !device_backend(device)->peek)
 		err = complain(&c, EINVAL,
 			       "%s would not tell when it is ready again: "
 			       "virtualize holds it off by pause or lock",
@@ -344,6 +336,11 @@ void virtualize_method(void *arg, struct control_call *call, json_t *params)
 	long long watch = control_integer(params, "watch", 1);
 	bool adopt, aborts;
 
+	if (device && device->carried) {
+		control_fail(call, RPC_DENIED, "%s is virtualised already",
+			     device->name);
+		return;
+	}
 	if (!device ||
 	    !take_word(call, params, "mode", "own", "adopt", &adopt) ||
 	    !take_word(call, params, "illegal", "drop", "abort", &aborts) ||

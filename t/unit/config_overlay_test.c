@@ -151,14 +151,43 @@ static void test_flr(void)
 	CHECK_INT(pci_get16(data, 0), PCI_EXP_DEVCTL_BCR_FLR);
 }
 
+/* What tells its kind is another one's, and the driver's enables stay. */
+static void test_carried(void)
+{
+	struct config_overlay o = overlay();
+	struct config_run runs[CONFIG_RUNS_MAX];
+	uint8_t config[256], data[2];
+	bool flr;
+
+	o.whole = o.carried = true;
+	o.class_revision = 0x07000201;
+	o.msix = 0x60;
+	memset(config, 0xff, sizeof(config));
+	config_overlay_read(&o, 0, config, sizeof(config));
+	CHECK_INT(pci_get32(config, PCI_CLASS_REVISION), 0x07000201);
+	CHECK_INT(pci_get32(config, PCI_SUBSYSTEM_VENDOR_ID), 0x10f11b36);
+	CHECK_INT(pci_get16(config, PCI_COMMAND),
+		  0xffff & ~(PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY));
+	CHECK_INT(pci_get16(config, 0x62), 0x3fff);
+	pci_put16(data, 0, 0);
+	CHECK_INT(config_overlay_write(&o, PCI_COMMAND, data, 2, runs, &flr),
+		  1);
+	CHECK_INT(pci_get16(data, 0), PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
+	pci_put16(data, 0, PCI_MSIX_FLAGS_ENABLE);
+	CHECK_INT(config_overlay_write(&o, 0x62, data, 2, runs, &flr), 1);
+	CHECK_INT(runs[0].size, 1);
+	memset(config, 0, sizeof(config));
+	config_overlay_read(&o, 0, config, sizeof(config));
+	CHECK_INT(pci_get16(config, 0x62), PCI_MSIX_FLAGS_ENABLE);
+	config_overlay_reset(&o);
+	CHECK_INT(o.msix_enables, 0);
+}
+
 static const struct unit_case cases[] = {
-	{ "read", test_read },
-	{ "read_part", test_read_part },
-	{ "sizing", test_sizing },
-	{ "command", test_command },
-	{ "runs", test_runs },
-	{ "flr", test_flr },
-	{ NULL },
+	{ "read", test_read },       { "read_part", test_read_part },
+	{ "sizing", test_sizing },   { "command", test_command },
+	{ "runs", test_runs },       { "flr", test_flr },
+	{ "carried", test_carried }, { NULL },
 };
 
 const struct unit_suite config_overlay_suite = { "config_overlay", cases };

@@ -52,6 +52,7 @@ static const struct unit_suite *const suites[] = {
 	&routing_suite,
 	&rpc_client_suite,
 	&schedule_suite,
+	&serial_message_suite,
 	&single_suite,
 	&state_area_suite,
 	&stop_reasons_suite,

@@ -59,6 +59,7 @@ extern const struct unit_suite queue_suite;
 extern const struct unit_suite routing_suite;
 extern const struct unit_suite rpc_client_suite;
 extern const struct unit_suite schedule_suite;
+extern const struct unit_suite serial_message_suite;
 extern const struct unit_suite single_suite;
 extern const struct unit_suite state_area_suite;
 extern const struct unit_suite stop_reasons_suite;
