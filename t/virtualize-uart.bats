@@ -448,12 +448,12 @@ guest_has_it() {
 	[[ $(<"$T/screen") == "$CAME" ]]
 }
 
-# comes_in_at POINT TEXT VERB: at that point of the switch.  The guest has it
+# comes_in_at POINT TEXT COMMAND...: at that point of the switch.  The guest has it
 # when the switch is over, though nothing else comes.
 comes_in_at() {
 	local since
 	since=$(iovctl at hv "$1=hold")
-	"$3" 3>&- {NEVER}>&- &
+	"${@:3}" 3>&- {NEVER}>&- &
 	PIDS[switch]=$!
 	iovctl wait -t "${PATIENCE}s" --since "${since#since }" "$1" >"$T/wait"
 	comes_in "$2"
@@ -466,7 +466,7 @@ comes_in_at() {
 	local i into=(210 212 214 216 218)
 	local out=(716 718 720 722 716 718 720 722 708 710 712 714)
 	# Below the trigger it is told after a while, above at once.
-	local texts=(abc 0123456789) text
+	local texts=(abc 0123456789) text ways=(block busy log pause lock)
 	power_on
 	receiver
 	for ((i = 0; i < ${#out[@]}; i++)); do
@@ -475,7 +475,8 @@ comes_in_at() {
 		# In the search it is a sequence.
 		comes_in x
 		wait_until "$PATIENCE" is machine start
-		comes_in_at "devirt.${out[i]}" "$text" devirtualize
+		comes_in_at "devirt.${out[i]}" "$text" \
+			devirtualize "${ways[i % 5]}"
 	done
 	stop guest1
 	machine_stop
