@@ -85,6 +85,14 @@ suite() {
 	suite loop
 }
 
+@test "loop, timers" {
+	suite loop_timer
+}
+
+@test "loop, descriptors" {
+	suite loop_watch
+}
+
 @test "machine file" {
 	suite machine_file
 }

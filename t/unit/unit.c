@@ -33,6 +33,8 @@ static const struct unit_suite *const suites[] = {
 	&inflight_suite,
 	&link_state_suite,
 	&loop_suite,
+	&loop_timer_suite,
+	&loop_watch_suite,
 	&machine_file_suite,
 	&machine_suite,
 	&nic_fault_suite,

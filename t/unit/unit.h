@@ -39,6 +39,8 @@ extern const struct unit_suite hca_verbs_suite;
 extern const struct unit_suite inflight_suite;
 extern const struct unit_suite link_state_suite;
 extern const struct unit_suite loop_suite;
+extern const struct unit_suite loop_timer_suite;
+extern const struct unit_suite loop_watch_suite;
 extern const struct unit_suite machine_file_suite;
 extern const struct unit_suite machine_suite;
 extern const struct unit_suite nic_fault_suite;
