@@ -29,8 +29,9 @@ power_on() {
 	END
 }
 
-# other_end [echo]: with file descriptor $keys as its input, and $T/screen.
+# other_end [echo [N]]: with file descriptor $keys as its input, and $T/screen.
 other_end() {
+	rm -f "$T/keys"
 	mkfifo "$T/keys"
 	(
 		[[ -z ${to-} ]] || exec {to}>&- {from}<&-
@@ -59,6 +60,16 @@ more_bytes() {
 	wait_until "$PATIENCE" more_bytes vm1 2000
 	assert_equal "$(devices mode) $(devices kind) $(devices real)" \
 		"virtual uart ether"
+	stop guest1
+	machine_stop
+}
+
+@test "carried: a message that the LAN loses is sent again" {
+	power_on
+	other_end echo 5
+	start guest1 guestd --vm 1 --name=vm1 --bytes
+	await workload.started
+	wait_until "$PATIENCE" more_bytes vm1 200
 	stop guest1
 	machine_stop
 }
@@ -148,6 +159,50 @@ set_up_by_hand() {
 	wait_until "$PATIENCE" reads_characters ${#text}
 	assert_equal "$READ" "$text"
 	reads LSR 60
+	hand_off
+	machine_stop
+}
+
+@test "carried: another other end, and a card that refuses an access" {
+	local READ=
+	power_on
+	other_end
+	by_hand
+	set_up_by_hand
+	types a
+	wait_until "$PATIENCE" reads_characters 1
+	stop other TERM 143
+	rm "$T"/screen
+	other_end
+	types b
+	sends c
+	wait_until "$PATIENCE" reads_characters 2
+	wait_until "$PATIENCE" says c
+	# Nobody knows what was done: it is reset.
+	iovctl at ether0 device.a1015=fail:2 >"$T/at"
+	sends d
+	await virtual.reset
+	step 'write 0 0x40000004 0200'
+	begins_anew e 3
+	assert_equal "$READ" abe
+	hand_off
+	machine_stop
+}
+
+@test "carried: an other end that gives no sign of life is gone" {
+	[[ ${IOVKIT_CAMPAIGN:-} == long ]] || skip "it takes 10 s"
+	power_on
+	other_end
+	by_hand
+	set_up_by_hand
+	wait_until "$PATIENCE" reads MSR bb
+	kill -STOP "${PIDS[other]}"
+	sends a
+	await serial.carrier '.on | not'
+	reads MSR 0b
+	reads LSR 60
+	kill -CONT "${PIDS[other]}"
+	wait_until "$PATIENCE" reads MSR bb
 	hand_off
 	machine_stop
 }

@@ -1,8 +1,9 @@
 /* serial.c - the other end of a serial line over a LAN, for tests.
  *
- * serial INTERFACE [echo]: what comes is written to standard output, and what
- * standard input has is sent; with "echo", what comes is sent back.  It ends
- * when it is told to.  What is lost on the line is told and fails it.
+ * serial INTERFACE [echo [N]]: what comes is written to standard output, and what
+ * standard input has is sent; with "echo", what comes is sent back, and every Nth
+ * message, in either direction, is lost.  It ends when it is told to.  Characters
+ * that are lost fail it.
  *
  * It knows the messages from their description in iovkit-uart(7), and uses no
  * code of hvmon's.
@@ -39,7 +40,8 @@ static struct {
 	uint32_t out, in;
 	uint16_t stream, heard;
 	bool echo, in_over;
-} self = { .stream = 1 };
+	unsigned lost, messages; /* every lost-th of them; 0: none */
+} self;
 
 static void put(uint8_t *to, unsigned bytes, uint32_t value)
 {
@@ -76,6 +78,11 @@ static void open_interface(const char *name)
 	memcpy(self.frame + 6, ifr.ifr_hwaddr.sa_data, 6);
 }
 
+static bool is_lost(void)
+{
+	return self.lost && !(++self.messages % self.lost);
+}
+
 /* The message that waits, or one without characters. */
 static void tell(void)
 {
@@ -90,7 +97,7 @@ static void tell(void)
 	put(m + 12, 2, self.heard);
 	put(m + 14, 4, self.in);
 	/* A full queue is as good as a loss. */
-	if (write(self.fd, self.frame, HEADER - 2 + self.n) < 0 &&
+	if (!is_lost() && write(self.fd, self.frame, HEADER - 2 + self.n) < 0 &&
 	    errno != ENOBUFS)
 		err(70, "write");
 }
@@ -149,7 +156,8 @@ static void on_frame(void)
 	ssize_t size = recvfrom(self.fd, frame, sizeof(frame), 0,
 				(struct sockaddr *)&from, &length);
 
-	if (size < HEADER - 2 || from.sll_pkttype == PACKET_OUTGOING)
+	if (size < HEADER - 2 || from.sll_pkttype == PACKET_OUTGOING ||
+	    is_lost())
 		return;
 	memcpy(self.frame, frame + 6, 6);
 	take_message(frame + 12, (size_t)size - 12);
@@ -170,8 +178,10 @@ int main(int argc, char **argv)
 	struct pollfd ready[2] = { { .events = POLLIN }, { .events = POLLIN } };
 
 	if (argc < 2)
-		errx(64, "usage: serial INTERFACE [echo]");
+		errx(64, "usage: serial INTERFACE [echo [N]]");
 	self.echo = argc > 2;
+	self.lost = argc > 3 ? (unsigned)atoi(argv[3]) : 0;
+	self.stream = (uint16_t)getpid() | 1;
 	self.in_over = self.echo;
 	open_interface(argv[1]);
 	tell();
