@@ -200,6 +200,29 @@ received() {
 	[[ $(rpc com0 show '["device-uart"]') == *"\"received\":$1,"* ]]
 }
 
+# Of the table: true once it is; SENT is how many characters had left by then.
+interrupts() {
+	local row
+	row=$(rpc com0 show '["device-uart"]')
+	SENT=${row##*\"sent\":}
+	SENT=${SENT%%,*}
+	[[ $row == *'"irq":true'* ]]
+}
+
+@test "devices: a UART that sends all the time tells of a character that waits" {
+	start com0 iovdev --type uart --socket-path="$T/pf" --paced \
+		--line "unix:$T/line"
+	# Of the receiver, trigger 8; 0.2 s a character.
+	run -0 registers 'write 0 3 83' 'write 0 0 00' 'write 0 1 08' \
+		'write 0 3 03' 'write 0 2 81' 'write 0 1 01'
+	printf A | socat -u - "UNIX-CONNECT:$T/line"
+	wait_until "$PATIENCE" received 1
+	run -0 registers "$THR 61"{,,,,,,,,,,,,,,}
+	wait_until "$PATIENCE" interrupts
+	assert [ "$SENT" -lt 15 ]
+	stop com0
+}
+
 @test "devices: divisor 0 stops a UART, with an event" {
 	start com0 iovdev --type uart --socket-path="$T/pf"
 	run -0 registers 'write 0 3 83' 'write 0 0 00' 'write 0 1 00' \

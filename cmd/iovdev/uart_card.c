@@ -30,6 +30,8 @@ struct uart_card {
 	struct uart_line *line;
 	struct loop_deferred pump;
 	struct loop_timer timeout; /* of characters below the trigger */
+	uint64_t came;             /* when it was armed, so many had, ... */
+	unsigned waited;           /* ... and so many were there */
 	struct loop_timer tx, rx;  /* paced: one is on its way */
 	uint8_t out[UART_FIFO];    /* sent, not taken by the line */
 	unsigned n_out;
@@ -132,17 +134,22 @@ static void on_timeout(void *arg)
 	uart_timeout(&((struct uart_card *)arg)->uart);
 }
 
-/* Restarted by every character that comes or is read. */
+/* Restarted by every character that comes or is read, and by nothing else. */
 static void set_timeout(struct uart_card *card)
 {
 	const struct uart *u = &card->uart;
 
-	if (uart_waits(u) && uart_divisor(u))
-		loop_timer_in(card->nic->loop, &card->timeout,
-			      TIMEOUT_CHARS * uart_char_ns(u), on_timeout,
-			      card);
-	else
+	if (!uart_waits(u) || !uart_divisor(u)) {
 		loop_timer_cancel(&card->timeout);
+		return;
+	}
+	if (card->timeout.loop && card->came == u->received &&
+	    card->waited == u->rx_n)
+		return;
+	card->came = u->received;
+	card->waited = u->rx_n;
+	loop_timer_in(card->nic->loop, &card->timeout,
+		      TIMEOUT_CHARS * uart_char_ns(u), on_timeout, card);
 }
 
 static void on_received(void *arg)
