@@ -153,6 +153,29 @@ static void run_for(uint64_t ns)
 	loop_run(program.loop);
 }
 
+/* A long time, on a computer that has nothing else to do. */
+#define PATIENCE_MS 30000u
+
+/* Until the trace is this, and nothing is added to it. */
+static void await(const char *trace, const char *wanted)
+{
+	unsigned ms;
+
+	for (ms = 0; strcmp(trace, wanted) != 0 && ms < PATIENCE_MS; ms++)
+		run_for(NS_PER_MS);
+	run_for(2 * NS_PER_MS);
+	CHECK_STR(trace, wanted);
+}
+
+static void await_hold(const struct test *t)
+{
+	unsigned ms;
+
+	for (ms = 0; !t->p.hold.points && ms < PATIENCE_MS; ms++)
+		run_for(NS_PER_MS);
+	CHECK(t->p.hold.points);
+}
+
 static void setup(void)
 {
 	memset(&program, 0, sizeof(program));
@@ -177,8 +200,7 @@ static void test_order(void)
 	setup();
 	procedure_start(&make(&plain, "", trace)->p, 0);
 	CHECK_STR(trace, "a"); /* b waits for what a began */
-	run_for(20 * NS_PER_MS);
-	CHECK_STR(trace, "abbbc.");
+	await(trace, "abbbc.");
 	teardown();
 }
 
@@ -189,8 +211,7 @@ static void test_failure(void)
 	setup();
 	procedure_start(&make(&failing, "", trace)->p, 0);
 	procedure_start(&make(&done, "", trace)->p, 0);
-	run_for(20 * NS_PER_MS);
-	CHECK_STR(trace, "ad.fcbroken 1");
+	await(trace, "ad.fcbroken 1");
 	teardown();
 }
 
@@ -203,13 +224,11 @@ static void test_inner(void)
 	t = make(&outer, "", trace);
 	t->inner = &plain;
 	procedure_start(&t->p, 0);
-	run_for(20 * NS_PER_MS);
-	CHECK_STR(trace, "(abbbc.c.");
+	await(trace, "(abbbc.c.");
 	t = make(&outer, "", broken);
 	t->inner = &failing;
 	procedure_start(&t->p, 0);
-	run_for(20 * NS_PER_MS);
-	CHECK_STR(broken, "(afcbroken 1broken 1");
+	await(broken, "(afcbroken 1broken 1");
 	teardown();
 }
 
@@ -224,9 +243,8 @@ static void test_lanes(void)
 	procedure_start(&make(&plain, "3", trace)->p, 3);
 	procedure_start(&make(&done, "4", trace)->p, 2);
 	procedure_start(&make(&done, "5", trace)->p, 4);
-	run_for(50 * NS_PER_MS);
-	CHECK_STR(trace, "1a5d5.1b1b1b1c1.2a2b2b2b2c2."
-			 "3a3b3b3b3c3.4d4.");
+	await(trace, "1a5d5.1b1b1b1c1.2a2b2b2b2c2."
+		     "3a3b3b3b3c3.4d4.");
 	teardown();
 }
 
@@ -234,20 +252,20 @@ static void test_points(void)
 {
 	char held[64] = "", failed[64] = "";
 	struct complaint c;
+	struct test *t;
 
 	setup();
 	CHECK_INT(points_arm(program.points, "reset.a115=hold", &c), 0);
-	procedure_start(&make(&plain, "", held)->p, 1);
+	t = make(&plain, "", held);
+	procedure_start(&t->p, 1);
 	procedure_start(&make(&done, "2", held)->p, 1);
-	run_for(20 * NS_PER_MS);
-	CHECK_STR(held, "a");
+	await_hold(t);
+	await(held, "a");
 	CHECK_INT(points_release(program.points, "reset.a115"), 1);
-	run_for(20 * NS_PER_MS);
-	CHECK_STR(held, "abbbc.2d2.");
+	await(held, "abbbc.2d2.");
 	CHECK_INT(points_arm(program.points, "reset.a115=fail", &c), 0);
 	procedure_start(&make(&plain, "", failed)->p, 0);
-	run_for(20 * NS_PER_MS);
-	CHECK_STR(failed, "amade to fail at reset.a115");
+	await(failed, "amade to fail at reset.a115");
 	teardown();
 }
 
@@ -265,11 +283,10 @@ static void test_device(void)
 	procedure_about(&t->p, &device);
 	CHECK_STR(t->p.function, "nic0/pf0");
 	procedure_start(&t->p, 1);
-	run_for(20 * NS_PER_MS);
+	await_hold(t);
 	device.generation++;
 	CHECK_INT(points_release(program.points, NULL), 1);
-	run_for(NS_PER_MS);
-	CHECK_STR(trace, "anic0 went away");
+	await(trace, "anic0 went away");
 	teardown();
 }
 
