@@ -157,7 +157,7 @@ static void make_message(struct virtual *v)
 	line->n = (uint16_t)take_characters(
 		&s->chip, buffer(v, SERIAL_SEND_AT) + SERIAL_HEADER);
 	line->out += line->n;
-	line->waits = line->n && line->acks;
+	line->waits = line->n && line->heard;
 	line->tries = 0;
 	line->free_ns = clock_now_ns() + line->n * uart_char_ns(&s->chip);
 	put_header(v);
@@ -174,7 +174,7 @@ static void set_carrier(struct virtual *v, uint16_t heard)
 	if (heard)
 		return;
 	line->peer = 0;
-	line->acks = line->waits = false;
+	line->waits = false;
 	uart_set_modem(&uart_virtual(v)->chip, 0);
 }
 
@@ -288,8 +288,7 @@ static void take_answer(struct serial_line *line,
 			const struct serial_message *m)
 {
 	line->tries = 0;
-	line->acks = m->heard == line->stream;
-	if (!line->acks || m->taken == line->out)
+	if (m->heard == line->stream && m->taken == line->out)
 		line->waits = false;
 }
 

@@ -29,8 +29,7 @@ struct serial_line {
 	uint8_t send;            /* enum serial_send */
 	uint8_t lent;            /* a receive buffer is: */
 	uint8_t buffer;          /* this one; the other has what is left */
-	uint8_t acks;            /* the other end says what it took */
-	uint8_t waits;           /* for that */
+	uint8_t waits;           /* the other end did not take it yet */
 	uint8_t tries;           /* without a sign of life */
 	uint8_t tell;            /* there is something to tell */
 	uint8_t outputs;         /* as they were told */
