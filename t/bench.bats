@@ -71,6 +71,20 @@ measure() {
 	assert_output '["fast-path",["fan","one-hop","round-trip","two-hop","two-hop-procs"],true,true]'
 }
 
+@test "fast-path fails when a peer does" {
+	[[ $(nproc) -ge 2 ]] || skip "it needs two CPUs"
+	# Where no peer is installed it says so; else one that does not start.
+	mkdir "$BATS_TEST_TMPDIR/bin"
+	printf '#!/bin/sh\necho no memory >&2\nexit 1\n' \
+		>"$BATS_TEST_TMPDIR/bin/dpdk-testpmd"
+	chmod +x "$BATS_TEST_TMPDIR/bin/dpdk-testpmd"
+	PATH=$BATS_TEST_TMPDIR/bin:$PATH
+	run sh "$BENCH/fast-path" --quick --seconds 1 --sizes 64
+	assert_failure
+	assert_output --regexp "peer [^ ]+ has ended: .*no memory|no peer can run"
+	refute_output --partial '"results"'
+}
+
 @test "direct-access measures writes and reads, none of which passes the bridge" {
 	[[ $(nproc) -ge 2 ]] || skip "it needs two CPUs"
 	measure direct-access 1 0,1 2000

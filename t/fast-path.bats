@@ -171,6 +171,40 @@ accesses() {
 	(($(report g2 .frames.received) + $(dropped 2) == 6000))
 }
 
+# switch_off_and_on ADDRESS OFF ON: steps for vfu.
+switch_off_and_on() {
+	steps+=("write 0 $1 $2" "read 0 $1 $((${#2} / 2))" "write 0 $1 $3")
+}
+
+@test "enables that are switched under load" {
+	local vfu=$BIN/../t/tool/vfu steps=() sent off=00000000 on=01000000
+	[[ -x $vfu ]] || fail "$vfu is not built"
+	power_on
+	start g2 guestd --vm 2 --sink
+	start g1 guestd --vm 1
+	# Whoever is vm0 reaches all registers: the queues', the PF's for each
+	# VF, and Bus Master Enable.
+	for _ in {1..20}; do
+		switch_off_and_on 0x5001010c $off $on # vf1, transmit
+		switch_off_and_on 0x5001418c $off $on # vf2, receive
+		switch_off_and_on 0x50004008 $off $on
+		switch_off_and_on 0x5000410c $off $on
+		switch_off_and_on 0x40101004 0000 0400
+		switch_off_and_on 0x40102004 0000 0400
+	done
+	iovctl kill hv >/dev/null
+	rpc g1 send '{"to": "nic1/vf2", "size": "60-1514"}' >/dev/null
+	for _ in {1..5}; do
+		run -0 "$vfu" "$M/bus/vm0.sock" hello "${steps[@]}"
+		[[ $(grep -c "^read 0 0x50.*: $off\$" <<<"$output") == 80 ]]
+		[[ $(grep -c "^read 0 0x40.*: 0000\$" <<<"$output") == 40 ]]
+	done
+	rpc g1 stop-workload
+	sent=$(report g1 '.workloads[0].done')
+	assert_accounted "$sent"
+	((sent > 1000))
+}
+
 @test "a guest that writes nonsense into its rings slows nobody's frames" {
 	local vfu=$BIN/../t/tool/vfu sent
 	[[ -x $vfu ]] || fail "$vfu is not built"
