@@ -53,6 +53,40 @@ all_there() {
 	assert_output --partial '"corrupted":0'
 }
 
+# reset_often N: each as soon as the one before is answered, so that it meets the
+# set-up that follows.
+reset_often() {
+	local i reply in out socat
+	coproc LINE { socat - "UNIX-CONNECT:$M/ctl/vm1.sock"; }
+	out=${LINE[0]} in=${LINE[1]} socat=$LINE_PID
+	for ((i = 0; i < $1; i++)); do
+		printf '{"jsonrpc":"2.0","id":1,"method":"%s","params":[0]}\n' \
+			reset-card >&"$in"
+		read -r reply <&"$out"
+		[[ $reply == *'"card":"ether0"'* ]]
+	done
+	exec {in}>&-
+	wait "$socat"
+}
+
+# More messages, by a card that is reset again while it is not up.
+more_by_reset() {
+	more_messages && return
+	[[ $(cards state) == up ]] || rpc vm1 reset-card '[0]' >/dev/null
+	return 1
+}
+
+@test "virtualize: a reset in the midst of a set-up leaves no card away for ever" {
+	power_on
+	start guest1 guestd --vm 1 --name=vm1 --messages
+	await workload.started
+	run -0 switch virtualize
+	reset_often 40
+	wait_until "$PATIENCE" more_by_reset
+	stop guest1
+	machine_stop
+}
+
 @test "virtualize: a device is virtualised, and let go, while a guest sends" {
 	power_on
 	start guest1 guestd --vm 1 --name=vm1 --messages

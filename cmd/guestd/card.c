@@ -149,6 +149,14 @@ void card_lost(struct card *card, const char *why)
 		go_down(card, CARD_AWAY, why);
 }
 
+void card_not_set_up(struct card *card, const char *why)
+{
+	if (card->state == CARD_AWAY || card->state == CARD_FAILED)
+		settle(card);
+	else
+		go_down(card, CARD_AWAY, why);
+}
+
 void card_failed(struct card *card, const char *why)
 {
 	go_down(card, CARD_FAILED, why);

@@ -35,8 +35,8 @@ struct card_ops {
 	bool whole;  /* a device of its own: windows may show its registers */
 	/* Memory and such, once; -errno. */
 	int (*init)(struct card *card);
-	/* The function is as after a reset: program it, then card_up(), or
-	 * card_failed(). */
+	/* The function is as after a reset: program it, then card_up(),
+	 * card_failed() or card_not_set_up(). */
 	void (*start)(struct card *card);
 	/* It looks as it was left: make sure, then card_verified().  NULL:
 	 * looks suffice. */
@@ -102,6 +102,9 @@ void card_verified(struct card *card, bool same);
 void card_up(struct card *card);
 /* An access failed or read as all ones: away until the platform interrupts. */
 void card_lost(struct card *card, const char *why);
+/* The same, of what start() or verify() does: the set-up is over, also of a card
+ * that was away already. */
+void card_not_set_up(struct card *card, const char *why);
 /* It is not what the driver drives. */
 void card_failed(struct card *card, const char *why);
 

@@ -89,11 +89,16 @@ static void driver_fini(struct card *card)
 
 /* Accesses. */
 
+static const char *why_lost(int err)
+{
+	return err ? strerror(-err) : "refused";
+}
+
 static void lost(struct ether_driver *d, int err)
 {
 	d->unsure = true;
 	d->asks = false;
-	card_lost(&d->card, err ? strerror(-err) : "refused");
+	card_lost(&d->card, why_lost(err));
 }
 
 /* What could not be done ends in card_lost(), once. */
@@ -312,7 +317,8 @@ static void on_started(void *arg, int err, uint64_t status)
 	struct ether_driver *d = arg;
 
 	if (err || status == UINT64_MAX) {
-		lost(d, err);
+		d->unsure = true;
+		card_not_set_up(&d->card, why_lost(err));
 		return;
 	}
 	if (d->id != ETHER_ID_VALUE) {
@@ -338,11 +344,16 @@ static void driver_start(struct card *card)
 {
 	struct ether_driver *d = of(card);
 	struct access *bar = &card->bar;
+	int err;
 
 	d->busy = d->again = d->unsure = d->asks = d->set_back = false;
-	check(d, access_read(bar, ETHER_ID, 8, on_value, &d->id));
-	check(d, access_read(bar, ETHER_MAC, 8, on_value, &d->mac_value));
-	check(d, access_read(bar, ETHER_STATUS, 8, on_started, d));
+	err = access_read(bar, ETHER_ID, 8, on_value, &d->id);
+	if (!err)
+		err = access_read(bar, ETHER_MAC, 8, on_value, &d->mac_value);
+	if (!err)
+		err = access_read(bar, ETHER_STATUS, 8, on_started, d);
+	if (err)
+		on_started(d, err, 0);
 }
 
 /* The writes of a sequence leave together. */

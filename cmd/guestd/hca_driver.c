@@ -200,7 +200,7 @@ static void verbs_failed(struct hca_driver *d, int err, enum hca_status status)
 	if (err == -EPROTO)
 		card_failed(&d->card, hca_status_name(status));
 	else
-		card_lost(&d->card, strerror(-err));
+		card_not_set_up(&d->card, strerror(-err));
 }
 
 static void on_running(void *arg, int err, enum hca_status status)
@@ -283,7 +283,7 @@ static void driver_start(struct card *card)
 		err = access_read(bar, HCA_PARTITION, 8, on_value,
 				  &d->partition);
 	if (err) {
-		card_lost(card, strerror(-err));
+		card_not_set_up(card, strerror(-err));
 		return;
 	}
 	hca_verbs_begin(&d->verbs, bar, on_allocated, d);

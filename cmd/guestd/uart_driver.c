@@ -109,10 +109,15 @@ static void deliver(struct uart_driver *d)
 
 static void chain_failed(struct uart_driver *d, const char *why)
 {
+	bool starts = d->starts;
+
 	deliver(d);
 	d->busy = d->starts = false;
 	d->unsure = true;
-	card_lost(&d->card, why);
+	if (starts)
+		card_not_set_up(&d->card, why);
+	else
+		card_lost(&d->card, why);
 	card_rests(&d->card);
 }
 
