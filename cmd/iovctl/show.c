@@ -133,7 +133,10 @@ int fetch_table(struct iovctl *ctl, const char *table, bool quiet,
 		status = nobody_has(ctl, &all, table);
 	for (i = 0; i < all.n && n_owners && !quiet; i++)
 		if (client_is_waiting(&all.client[i]))
-			warn(ctl, "%s does not answer (frozen?)",
+			warn(ctl,
+			     pid_is_stopped(all.client[i].pid)
+				     ? "%s is stopped: rows of its are left out"
+				     : "%s does not answer (frozen?)",
 			     all.client[i].name);
 	clients_fini(&all);
 	return status;
