@@ -34,7 +34,8 @@ const struct command virtual_commands[] = {
 	  .usage = "DEVICE",
 	  .what = "slide the monitor in between a guest and its device",
 	  .help = "The guest's accesses are emulated from the end of a sequence "
-		  "on, which is looked for. Table devices shows the mode.",
+		  "on, which is looked for. Meanwhile the guest can be held off "
+		  "by pause, lock or busy. Table devices shows the mode.",
 	  .takes = TAKES_HOLD | TAKES_VIRTUAL,
 	  .min_args = 1,
 	  .max_args = 1,
