@@ -112,6 +112,20 @@ static uint32_t take_entries(struct vf *vf, uint32_t n, bool traced)
 	return i;
 }
 
+/* Up to n entries, one after the other while somebody follows the steps. */
+static uint32_t take_and_give_back(struct vf *vf, uint32_t n, bool traced)
+{
+	uint32_t once = traced ? 1 : n, done = 0, taken;
+
+	do {
+		taken = take_entries(vf, once, traced);
+		if (taken)
+			give_back(vf, taken, traced);
+		done += taken;
+	} while (done < n && taken == once);
+	return done;
+}
+
 /* One batch; how many entries were taken. */
 static uint32_t receive_batch(struct vf *vf)
 {
@@ -131,12 +145,9 @@ static uint32_t receive_batch(struct vf *vf)
 		return 0;
 	if (n > (int)BATCH)
 		n = BATCH;
-	if (traced) /* somebody follows the steps */
-		n = 1;
 	fetch_buffers(vf, (uint32_t)n);
-	taken = take_entries(vf, (uint32_t)n, traced);
+	taken = take_and_give_back(vf, (uint32_t)n, traced);
 	if (taken) {
-		give_back(vf, taken, traced);
 		/* First what somebody may wait for. */
 		workloads_delivered(g, vf);
 		if (queue_publish_read(&vf->rx))
