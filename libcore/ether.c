@@ -77,7 +77,7 @@ void ether_reset(struct ether *e)
 	update_irq(e);
 }
 
-static uint64_t mac_value(const uint8_t *mac)
+uint64_t ether_mac_value(const uint8_t mac[ETHER_MAC_SIZE])
 {
 	uint64_t value = 0;
 	unsigned i;
@@ -149,7 +149,7 @@ void ether_receive(struct ether *e, const uint8_t *frame, uint32_t size)
 	if (size < ETHER_ADDRESSES + ETHER_MESSAGE_MIN ||
 	    size > ETHER_FRAME_MAX)
 		return;
-	if (!mac_value(e->mac))
+	if (!ether_mac_value(e->mac))
 		return;
 	if (!(frame[0] & GROUP) && memcmp(frame, e->mac, sizeof(e->mac)))
 		return;
@@ -192,7 +192,7 @@ static bool make_frame(struct ether *e)
 static bool send_message(struct ether *e)
 {
 	uint32_t size = ETHER_ADDRESSES + (uint32_t)e->length;
-	uint64_t mac = mac_value(e->mac);
+	uint64_t mac = ether_mac_value(e->mac);
 	bool own = mac && e->destination == mac;
 
 	if (e->state != ETHER_END || (own && e->stored == ETHER_STORE))
@@ -256,7 +256,7 @@ uint64_t ether_read(struct ether *e, uint32_t offset)
 	case ETHER_RX_SIZE:
 		return e->rx_size;
 	case ETHER_MAC:
-		return mac_value(e->mac);
+		return ether_mac_value(e->mac);
 	case ETHER_IRQ_ENABLE:
 		return e->irq_enable;
 	case ETHER_ID:

@@ -68,6 +68,9 @@ struct ether {
 	uint8_t frame[ETHER_FRAME_MAX];
 };
 
+/* An address as registers have it: the first byte lowest. */
+uint64_t ether_mac_value(const uint8_t mac[ETHER_MAC_SIZE]);
+
 /* -ENOMEM. ops and arg outlive it. */
 int ether_init(struct ether *e, const uint8_t mac[ETHER_MAC_SIZE],
 	       const struct ether_ops *ops, void *arg)

@@ -16,16 +16,15 @@
 
 #include "cmd/hvmon/corrective_reset.h"
 #include "cmd/hvmon/device.h"
+#include "cmd/hvmon/drive.h"
 #include "cmd/hvmon/emulate_ether.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "libcore/ether.h"
 
 struct chain {
-	struct procedure p;
-	struct virtual *v;
+	struct drive drive;
 	uint64_t status;
-	bool interrupt;
 };
 
 void ether_update_level(struct virtual *v)
@@ -72,7 +71,7 @@ static void write_register(struct procedure *p, struct virtual *v,
 static int chain_run(struct procedure *p)
 {
 	struct chain *c = (struct chain *)p;
-	struct virtual *v = c->v;
+	struct virtual *v = c->drive.v;
 	struct ether_virtual *s = ether_virtual(v);
 
 	if (!v->device)
@@ -95,18 +94,19 @@ static int chain_take(struct procedure *p)
 	struct chain *c = (struct chain *)p;
 	uint64_t real = le64toh(c->status);
 
-	if (!c->v->device)
+	if (!c->drive.v->device)
 		return STEP_DONE;
 	/* One that nobody here waits for. */
-	if (c->interrupt && !(real & ETHER_STATUS_EVENTS) && !c->v->own_seen)
-		c->v->dropped++;
-	ether_take_status(c->v, real);
+	if (c->drive.interrupt && !(real & ETHER_STATUS_EVENTS) &&
+	    !c->drive.v->own_seen)
+		c->drive.v->dropped++;
+	ether_take_status(c->drive.v, real);
 	return STEP_NEXT;
 }
 
 static void chain_end(struct procedure *p)
 {
-	struct virtual *v = ((struct chain *)p)->v;
+	struct virtual *v = ((struct drive *)p)->v;
 
 	v->driving = false;
 	if (!v->device)
@@ -119,11 +119,6 @@ static void chain_end(struct procedure *p)
 	virtual_changed(v);
 }
 
-static void chain_fini(struct procedure *p)
-{
-	virtual_put(((struct chain *)p)->v);
-}
-
 static const struct step chain_steps[] = {
 	{ POINT_NONE, chain_run },
 	{ POINT_NONE, chain_take },
@@ -134,23 +129,10 @@ static const struct procedure_desc chain_desc = {
 	.name = "drive ether",
 	.steps = chain_steps,
 	.end = chain_end,
-	.fini = chain_fini,
+	.fini = drive_fini,
 };
 
 void ether_drive(struct virtual *v, bool interrupt)
 {
-	struct chain *c;
-
-	if (v->driving) {
-		v->drive_again = true;
-		v->drive_interrupt |= interrupt;
-		return;
-	}
-	v->driving = true;
-	v->drive_again = v->drive_interrupt = false;
-	c = procedure_new(v->hv, &chain_desc, sizeof(*c));
-	c->v = v;
-	c->interrupt = interrupt;
-	virtual_get(v);
-	procedure_start(&c->p, 0);
+	drive_begin(v, &chain_desc, sizeof(struct chain), interrupt);
 }

@@ -27,6 +27,7 @@
 
 #include "cmd/hvmon/carried.h"
 #include "cmd/hvmon/corrective_reset.h"
+#include "cmd/hvmon/drive.h"
 #include "cmd/hvmon/emulate_uart.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
@@ -40,10 +41,8 @@
 #define HELLO_NS  NS_PER_S          /* while nobody is heard */
 
 struct chain {
-	struct procedure p;
-	struct virtual *v;
+	struct drive drive;
 	uint64_t status, rx_size;
-	bool interrupt;
 };
 
 /* A point that each message passes; it cannot be held. */
@@ -246,16 +245,6 @@ static void loop_back(struct uart *chip)
 
 /* Receiving. */
 
-static uint64_t address_at(const uint8_t *from)
-{
-	uint64_t address = 0;
-	unsigned i;
-
-	for (i = ETHER_MAC_SIZE; i--;)
-		address = address << 8 | from[i];
-	return address;
-}
-
 static void tell_lost(struct virtual *v, uint32_t expected, uint32_t first)
 {
 	uint64_t suppressed;
@@ -348,7 +337,8 @@ void serial_take_message(struct virtual *v, uint64_t size)
 	if (size >= ETHER_ADDRESSES && size <= ETHER_FRAME_MAX &&
 	    serial_message_get(frame + ETHER_ADDRESSES, size - ETHER_ADDRESSES,
 			       &m))
-		take_characters_of(v, &m, address_at(frame + ETHER_MAC_SIZE));
+		take_characters_of(v, &m,
+				   ether_mac_value(frame + ETHER_MAC_SIZE));
 }
 
 /* As many as there is room for. */
@@ -404,7 +394,7 @@ static bool is_over(const struct virtual *v)
 static int chain_run(struct procedure *p)
 {
 	struct chain *c = (struct chain *)p;
-	struct virtual *v = c->v;
+	struct virtual *v = c->drive.v;
 	struct uart_virtual *s = uart_virtual(v);
 
 	if (is_over(v))
@@ -432,12 +422,13 @@ static int chain_take(struct procedure *p)
 {
 	struct chain *c = (struct chain *)p;
 	uint64_t status = le64toh(c->status);
-	struct virtual *v = c->v;
+	struct virtual *v = c->drive.v;
 
 	if (is_over(v) || status == UINT64_MAX)
 		return STEP_DONE;
 	pass(v, POINT_SERIAL_STATUS);
-	if (c->interrupt && !(status & ETHER_STATUS_EVENTS) && !v->own_seen)
+	if (c->drive.interrupt && !(status & ETHER_STATUS_EVENTS) &&
+	    !v->own_seen)
 		v->dropped++;
 	take_sent(v, status);
 	take_received(v, status, le64toh(c->rx_size));
@@ -474,7 +465,7 @@ static void look_later(struct virtual *v)
 
 static void chain_end(struct procedure *p)
 {
-	struct virtual *v = ((struct chain *)p)->v;
+	struct virtual *v = ((struct drive *)p)->v;
 	bool absent = le64toh(((struct chain *)p)->status) == UINT64_MAX;
 
 	v->driving = false;
@@ -491,11 +482,6 @@ static void chain_end(struct procedure *p)
 	virtual_changed(v);
 }
 
-static void chain_fini(struct procedure *p)
-{
-	virtual_put(((struct chain *)p)->v);
-}
-
 static const struct step chain_steps[] = {
 	{ POINT_NONE, chain_run },
 	{ POINT_NONE, chain_take },
@@ -506,7 +492,7 @@ static const struct procedure_desc chain_desc = {
 	.name = "drive serial",
 	.steps = chain_steps,
 	.end = chain_end,
-	.fini = chain_fini,
+	.fini = drive_fini,
 };
 
 bool serial_wants_drive(const struct virtual *v)
@@ -521,19 +507,5 @@ bool serial_wants_drive(const struct virtual *v)
 
 void serial_drive(struct virtual *v, bool interrupt)
 {
-	struct chain *c;
-
-	if (v->driving) {
-		v->drive_again = true;
-		v->drive_interrupt |= interrupt;
-		return;
-	}
-	loop_timer_cancel(&v->look);
-	v->driving = true;
-	v->drive_again = v->drive_interrupt = false;
-	c = procedure_new(v->hv, &chain_desc, sizeof(*c));
-	c->v = v;
-	c->interrupt = interrupt;
-	virtual_get(v);
-	procedure_start(&c->p, 0);
+	drive_begin(v, &chain_desc, sizeof(struct chain), interrupt);
 }

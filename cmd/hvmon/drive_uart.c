@@ -23,6 +23,7 @@
 #include <config.h>
 
 #include "cmd/hvmon/corrective_reset.h"
+#include "cmd/hvmon/drive.h"
 #include "cmd/hvmon/emulate_uart.h"
 #include "cmd/hvmon/hold.h"
 #include "cmd/hvmon/hvmon.h"
@@ -36,10 +37,9 @@
 #define LOOK_NS     (500 * NS_PER_US) /* at least */
 
 struct chain {
-	struct procedure p;
-	struct virtual *v;
+	struct drive drive;
 	uint8_t iir, lsr, msr, rbr;
-	bool interrupt, modem;
+	bool modem;
 };
 
 static bool holds(const struct virtual *v)
@@ -248,7 +248,7 @@ static bool is_over(const struct virtual *v)
 static int chain_look(struct procedure *p)
 {
 	struct chain *c = (struct chain *)p;
-	struct virtual *v = c->v;
+	struct virtual *v = c->drive.v;
 
 	if (is_over(v))
 		return STEP_DONE;
@@ -263,7 +263,7 @@ static int chain_look(struct procedure *p)
 static int chain_receive(struct procedure *p)
 {
 	struct chain *c = (struct chain *)p;
-	struct virtual *v = c->v;
+	struct virtual *v = c->drive.v;
 
 	if (is_over(v) || (c->lsr == ABSENT && c->iir == ABSENT))
 		return STEP_DONE;
@@ -281,7 +281,7 @@ static int chain_receive(struct procedure *p)
 static int chain_send(struct procedure *p)
 {
 	struct chain *c = (struct chain *)p;
-	struct virtual *v = c->v;
+	struct virtual *v = c->drive.v;
 	struct uart_virtual *s = uart_virtual(v);
 
 	if (is_over(v))
@@ -301,7 +301,7 @@ static int chain_send(struct procedure *p)
 /* Whether there is another reason behind this one, as far as is known. */
 static bool has_more(const struct chain *c)
 {
-	const struct uart_virtual *s = uart_virtual(c->v);
+	const struct uart_virtual *s = uart_virtual(c->drive.v);
 
 	switch (c->iir & IIR_REASON) {
 	case UART_IIR_NO_INT:
@@ -343,7 +343,7 @@ static void settle(struct virtual *v)
 static void chain_end(struct procedure *p)
 {
 	struct chain *c = (struct chain *)p;
-	struct virtual *v = c->v;
+	struct virtual *v = c->drive.v;
 	bool again;
 
 	v->driving = false;
@@ -354,18 +354,13 @@ static void chain_end(struct procedure *p)
 		virtual_changed(v);
 		return;
 	}
-	if (c->interrupt && c->iir & UART_IIR_NO_INT && !v->own_seen)
+	if (c->drive.interrupt && c->iir & UART_IIR_NO_INT && !v->own_seen)
 		v->dropped++;
 	again = v->drive_again || has_more(c) || uart_wants_drive(v);
 	settle(v);
 	if (c->iir != ABSENT && again)
 		uart_drive(v, v->drive_interrupt);
 	virtual_changed(v);
-}
-
-static void chain_fini(struct procedure *p)
-{
-	virtual_put(((struct chain *)p)->v);
 }
 
 static const struct step chain_steps[] = {
@@ -379,7 +374,7 @@ static const struct procedure_desc chain_desc = {
 	.name = "drive uart",
 	.steps = chain_steps,
 	.end = chain_end,
-	.fini = chain_fini,
+	.fini = drive_fini,
 };
 
 bool uart_wants_drive(const struct virtual *v)
@@ -398,23 +393,10 @@ bool uart_wants_drive(const struct virtual *v)
 void uart_drive(struct virtual *v, bool interrupt)
 {
 	struct uart_virtual *s = uart_virtual(v);
-	struct chain *c;
 
 	if (s->given && holds(v))
 		return;       /* it is as good as the guest's */
 	s->stale |= s->given; /* it was not let go */
 	s->given = false;
-	if (v->driving) {
-		v->drive_again = true;
-		v->drive_interrupt |= interrupt;
-		return;
-	}
-	loop_timer_cancel(&v->look);
-	v->driving = true;
-	v->drive_again = v->drive_interrupt = false;
-	c = procedure_new(v->hv, &chain_desc, sizeof(*c));
-	c->v = v;
-	c->interrupt = interrupt;
-	virtual_get(v);
-	procedure_start(&c->p, 0);
+	drive_begin(v, &chain_desc, sizeof(struct chain), interrupt);
 }
