@@ -15,7 +15,6 @@ void drive_begin(struct virtual *v, const struct procedure_desc *desc,
 		v->drive_interrupt |= interrupt;
 		return;
 	}
-	loop_timer_cancel(&v->look);
 	v->driving = true;
 	v->drive_again = v->drive_interrupt = false;
 	drive = procedure_new(v->hv, desc, size);

@@ -507,5 +507,7 @@ bool serial_wants_drive(const struct virtual *v)
 
 void serial_drive(struct virtual *v, bool interrupt)
 {
+	if (!v->driving)
+		loop_timer_cancel(&v->look);
 	drive_begin(v, &chain_desc, sizeof(struct chain), interrupt);
 }

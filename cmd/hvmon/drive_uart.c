@@ -398,5 +398,7 @@ void uart_drive(struct virtual *v, bool interrupt)
 		return;       /* it is as good as the guest's */
 	s->stale |= s->given; /* it was not let go */
 	s->given = false;
+	if (!v->driving)
+		loop_timer_cancel(&v->look);
 	drive_begin(v, &chain_desc, sizeof(struct chain), interrupt);
 }

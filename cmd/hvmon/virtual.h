@@ -72,7 +72,8 @@ struct virtual
 	struct limiter complaints;
 
 	bool driving, drive_again, drive_interrupt; /* the own driver */
-	struct loop_timer look; /* when it looks at the device by itself */
+	/* When it looks at the device by itself, or has it reset. */
+	struct loop_timer look;
 	bool own_seen; /* an operation of ours is done: no more strays */
 	bool level;    /* of the interrupt that the guest sees */
 	uint64_t loaded[VIRTUAL_LOADED]; /* by ask(), as read */
