@@ -16,8 +16,8 @@ int vf_send_begin(struct vf *vf, uint8_t **frame)
 /* Enqueue it (1407, 1408).  The index is published in batches, at the latest
  * by vf_send_flush(). */
 void vf_send_commit(struct vf *vf, uint32_t size);
-/* The same for up to `want` frames, at most VF_SEND_BURST: how many, at least one.  All are filled,
- * then put, before anything else is sent. */
+/* The same for up to `want` frames, at most VF_SEND_BURST: how many, at least
+ * one.  All are filled, then put, before anything else is sent. */
 int vf_send_begin_some(struct vf *vf, uint32_t want)
 	__attribute__((warn_unused_result));
 /* Where the i-th of them is to be filled. */
