@@ -45,10 +45,11 @@ struct state_peer {
 	_Atomic uint32_t pid;       /* of its process */
 	_Atomic uint32_t period_us; /* in which it counts */
 	_Atomic uint32_t
-		suspended;      /* 1: it stands because others have a turn */
-	_Atomic uint32_t turns; /* counts how often it was suspended */
-	_Atomic uint32_t able;  /* 1: it takes devices that nobody has */
-	uint8_t rsvd[24];
+		suspended;         /* 1: it stands because others have a turn */
+	_Atomic uint32_t turns;    /* counts how often it was suspended */
+	_Atomic uint32_t able;     /* 1: it takes devices that nobody has */
+	_Atomic uint64_t delay_ns; /* its run delay at the last one */
+	uint8_t rsvd[16];
 };
 _Static_assert(sizeof(struct state_peer) == 64, "state peer");
 _Static_assert(offsetof(struct state_peer, suspended) == 28, "layout");

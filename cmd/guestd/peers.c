@@ -27,6 +27,7 @@ static struct state_peer *area_of(const struct peers *peers, uint32_t vm)
 int peers_init(struct peers *peers, const struct guest *g)
 {
 	peers->guest = g;
+	run_delay_init(&peers->delay);
 	if (!g->program.state)
 		return -ENOENT;
 	peers->peer = calloc(PEERS_MAX, sizeof(*peers->peer));
@@ -42,6 +43,7 @@ void peers_fini(struct peers *peers)
 
 	if (peers->own && atomic_load(&peers->own->pid) == (uint32_t)getpid())
 		atomic_store(&peers->own->pid, 0);
+	run_delay_close(&peers->delay);
 	for (i = 0; i < peers->n; i++)
 		run_delay_close(&peers->peer[i].delay);
 	free(peers->peer);
@@ -53,6 +55,7 @@ void peers_join(struct peers *peers)
 {
 	uint64_t period_us = options_of(peers)->monitor_ns / NS_PER_US;
 
+	run_delay_open(&peers->delay, getpid());
 	atomic_store(&peers->own->suspended, 0);
 	atomic_store(&peers->own->period_us, (uint32_t)period_us);
 	atomic_store(&peers->own->pid, (uint32_t)getpid());
@@ -98,32 +101,29 @@ struct peer *peers_get(struct peers *peers, uint32_t vm)
 	return peer;
 }
 
-/* Of the time in which we stood it was silent since its last beat, less what it
- * waited for a CPU. */
-static uint64_t silent_ns(const struct peers *peers, struct state_peer *area,
-			  uint64_t delayed_ns)
+/* By what it last counted itself; what it waited for a CPU is counted apart. */
+static uint64_t silent_ns(const struct peers *peers,
+			  const struct state_peer *area)
 {
-	uint64_t beat_ns = area ? atomic_load(&area->beat_ns) : 0;
+	uint64_t beat_ns = atomic_load(&area->beat_ns);
 	uint64_t ns = peers->look_ns > beat_ns ? peers->look_ns - beat_ns : 0;
 
-	if (!beat_ns || peers->gap_ns <= options_of(peers)->monitor_ns)
-		return 0;
-	if (ns > peers->gap_ns)
-		ns = peers->gap_ns;
-	return ns > delayed_ns ? ns - delayed_ns : 0;
+	return ns < peers->gap_ns ? ns : peers->gap_ns;
 }
 
 static void look_at(const struct peers *peers, struct peer *peer)
 {
-	struct state_peer *area = area_of(peers, peer->vm);
+	const struct state_peer *area = area_of(peers, peer->vm);
 	uint64_t beat = area ? atomic_load(&area->heartbeat) : 0;
 
 	look_who(peers, peer);
 	run_delay_look(&peer->delay, peers->look_ns);
-	if (heartbeat_look(&peer->beat, beat, peers->look_ns, peers->gap_ns))
+	if (!area ||
+	    heartbeat_look(&peer->beat, beat, peers->look_ns, peers->gap_ns))
 		return;
-	peer->beat.stale_ns = silent_ns(peers, area, peer->delay.delayed_ns);
-	run_delay_restart(&peer->delay, peers->look_ns);
+	peer->beat.stale_ns = silent_ns(peers, area);
+	run_delay_since(&peer->delay, atomic_load(&area->delay_ns),
+			peers->look_ns);
 }
 
 void peers_look(struct peers *peers)
@@ -135,7 +135,8 @@ void peers_look(struct peers *peers)
 }
 
 /* On time, or, when that is over, from now on.  A look that comes late since the
- * hypervisor gave the others a turn counts for all of that. */
+ * hypervisor gave the others a turn counts for all of that; one that came before
+ * that stop took hold says so. */
 uint64_t peers_plan(struct peers *peers, uint64_t now_ns)
 {
 	uint64_t period_ns = options_of(peers)->monitor_ns;
@@ -145,17 +146,20 @@ uint64_t peers_plan(struct peers *peers, uint64_t now_ns)
 	peers->look_ns += period_ns;
 	if (peers->look_ns + period_ns < now_ns)
 		peers->look_ns = now_ns;
-	peers->gap_ns = before_ns && turns != peers->turns
+	peers->gap_ns = before_ns && (turns != peers->turns || peers->suspended)
 				? peers->look_ns - before_ns
 				: period_ns;
 	peers->turns = turns;
+	peers->suspended = atomic_load(&peers->own->suspended);
 	return peers->look_ns + period_ns;
 }
 
 void peers_beat(struct peers *peers, uint64_t now_ns)
 {
-	atomic_fetch_add(&peers->own->heartbeat, 1);
+	/* Whoever sees the beat sees these, or later ones. */
 	atomic_store(&peers->own->beat_ns, now_ns);
+	atomic_store(&peers->own->delay_ns, run_delay_read(&peers->delay));
+	atomic_fetch_add(&peers->own->heartbeat, 1);
 }
 
 void peers_set_able(struct peers *peers, bool able)

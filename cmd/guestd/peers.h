@@ -26,9 +26,11 @@ struct peer {
 struct peers {
 	const struct guest *guest;
 	struct state_peer *own;
-	uint64_t look_ns; /* for when the last look was planned */
-	uint64_t gap_ns;  /* that it may count for */
-	uint32_t turns;   /* own->turns then */
+	struct run_delay delay; /* our own */
+	uint64_t look_ns;       /* for when the last look was planned */
+	uint64_t gap_ns;        /* that it may count for */
+	uint32_t turns;         /* own->turns then */
+	uint32_t suspended;     /* own->suspended then */
 	struct peer *peer;
 	unsigned n;
 };

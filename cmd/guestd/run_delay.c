@@ -72,29 +72,37 @@ static bool read_times(const struct run_delay *d, uint64_t *ran_ns,
 	       sscanf(text, "%" SCNu64 " %" SCNu64, ran_ns, delay_ns) == 2;
 }
 
+uint64_t run_delay_read(const struct run_delay *d)
+{
+	uint64_t ran_ns, delay_ns;
+
+	return read_times(d, &ran_ns, &delay_ns) ? delay_ns : 0;
+}
+
 void run_delay_look(struct run_delay *d, uint64_t now_ns)
 {
 	uint64_t ran_ns, delay_ns;
 
 	if (!read_times(d, &ran_ns, &delay_ns))
 		return;
-	d->delayed_ns = delay_ns - d->begun_ns;
+	d->delayed_ns = delay_ns > d->begun_ns ? delay_ns - d->begun_ns : 0;
 	if (ran_ns == d->ran_ns)
 		return;
 	d->ran_ns = ran_ns;
 	d->ran_seen_ns = now_ns;
 }
 
+void run_delay_since(struct run_delay *d, uint64_t begun_ns, uint64_t now_ns)
+{
+	d->begun_ns = begun_ns;
+	d->delayed_ns = 0;
+	d->ran_ns = 0;
+	run_delay_look(d, now_ns);
+}
+
 void run_delay_restart(struct run_delay *d, uint64_t now_ns)
 {
-	uint64_t ran_ns, delay_ns;
-
-	d->delayed_ns = 0;
-	if (!read_times(d, &ran_ns, &delay_ns))
-		return;
-	d->begun_ns = delay_ns;
-	d->ran_ns = ran_ns;
-	d->ran_seen_ns = now_ns;
+	run_delay_since(d, run_delay_read(d), now_ns);
 }
 
 bool run_delay_waits(const struct run_delay *d, uint64_t now_ns)

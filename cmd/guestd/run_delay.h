@@ -20,8 +20,12 @@ void run_delay_init(struct run_delay *d);
 void run_delay_open(struct run_delay *d, pid_t pid);
 void run_delay_close(struct run_delay *d);
 
+/* All its run delay; 0: nothing is known. */
+uint64_t run_delay_read(const struct run_delay *d);
 /* Count from here on. */
 void run_delay_restart(struct run_delay *d, uint64_t now_ns);
+/* Count from when all its run delay was begun_ns. */
+void run_delay_since(struct run_delay *d, uint64_t begun_ns, uint64_t now_ns);
 /* Read how long it has waited since; a wait is known when it is over. */
 void run_delay_look(struct run_delay *d, uint64_t now_ns);
 /* Whether it is ready to run and has had no CPU for longer than the kernel

@@ -72,7 +72,7 @@ static pid_t start_child(void)
 
 static void test_run_delay(void)
 {
-	uint64_t end_ns = clock_now_ns() + 20 * NS_PER_S, now_ns;
+	uint64_t end_ns = clock_now_ns() + 20 * NS_PER_S, now_ns, all_ns;
 	pid_t pid = start_child();
 	struct run_delay d;
 	bool waits = false;
@@ -93,12 +93,21 @@ static void test_run_delay(void)
 	CHECK(waitpid(pid, NULL, WUNTRACED) == pid);
 	run_delay_look(&d, now_ns);
 	CHECK(!run_delay_waits(&d, now_ns + NS_PER_S));
+	/* From an earlier time, from now, and from what another process said. */
+	all_ns = run_delay_read(&d);
+	run_delay_since(&d, all_ns - 5, now_ns);
+	CHECK(d.delayed_ns == 5);
+	run_delay_restart(&d, now_ns);
+	CHECK(!d.delayed_ns);
+	run_delay_since(&d, all_ns + 5, now_ns);
+	CHECK(!d.delayed_ns);
 	kill(pid, SIGKILL);
 	CHECK(waitpid(pid, NULL, 0) == pid);
 	/* Nothing is known of one that is gone, or never was. */
 	run_delay_look(&d, now_ns);
 	CHECK(!run_delay_waits(&d, now_ns + NS_PER_S));
 	run_delay_open(&d, 0);
+	CHECK(!run_delay_read(&d));
 	CHECK(!run_delay_waits(&d, now_ns + NS_PER_S));
 	run_delay_close(&d);
 }
