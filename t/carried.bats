@@ -266,6 +266,10 @@ types() {
 	# No backend, no such kind.
 	run -64 timeout "$PATIENCE" hvmon --device ether0=vm1,as=tape
 	assert_output --partial "no device of kind 'tape' is emulated"
+	run -64 timeout "$PATIENCE" hvmon --device ether0=vm1,as=uart,as=uart
+	assert_output --partial "ether0=vm1,as=uart,as=uart: as= twice"
+	run -64 timeout "$PATIENCE" hvmon --device ether0=vm1,virtual,virtual
+	assert_output --partial "virtual twice"
 	machine_start <<-END
 		bridge: rootbridge
 		com0: iovdev --type uart

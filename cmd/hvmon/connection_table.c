@@ -197,6 +197,8 @@ static int add_standby(struct connection *c, const char *text,
 static int take_kind(struct connection *c, const char *name,
 		     struct complaint *why)
 {
+	if (c->shown)
+		return complain(why, EEXIST, "as= twice");
 	c->shown = emulator_named(name);
 	if (c->shown)
 		return 0;
@@ -208,6 +210,8 @@ static int take_word(struct connection *c, struct vf_allocation *row,
 		     const char *word, struct complaint *why)
 {
 	if (!strcmp(word, "virtual")) {
+		if (row->virtual)
+			return complain(why, EEXIST, "virtual twice");
 		row->virtual = true;
 		return 0;
 	}
