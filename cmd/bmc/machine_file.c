@@ -213,13 +213,17 @@ static bool is_option(const char *word)
 	return n && word[n] == '=';
 }
 
-static int read_option(struct cursor *in, struct machine_line *line)
+static int read_option(struct cursor *in, struct machine_line *line,
+		       bool *given)
 {
 	unsigned i;
 
 	if (strncmp(in->word, "RESTART=", 8))
 		return WRONG(in, "unknown option '%.60s' (only RESTART=)",
 			     in->word);
+	if (*given)
+		return WRONG(in, "RESTART= is given twice");
+	*given = true;
 	for (i = 0; i < RESTART_N; i++)
 		if (!strcmp(in->word + 8, restart_names[i])) {
 			line->restart = i;
@@ -245,12 +249,13 @@ static int check_program(struct cursor *in, struct machine_line *line)
 /* The words behind "name:". */
 static int read_words(struct cursor *in, struct machine_line *line)
 {
+	bool restart_given = false;
 	int err;
 
 	while (skip_blanks(in)) {
 		err = read_word(in);
 		if (!err && !line->argc && is_option(in->word)) {
-			err = read_option(in, line);
+			err = read_option(in, line, &restart_given);
 			if (err)
 				return err;
 			continue;

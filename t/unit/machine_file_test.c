@@ -100,6 +100,8 @@ static void wrong(void)
 	check_wrong("a: RESTART=maybe guestd\n",
 		    "two-nics:1: RESTART is no, on-failure or always, not "
 		    "'maybe'");
+	check_wrong("a: RESTART=no RESTART=always guestd\n",
+		    "two-nics:1: RESTART= is given twice");
 	check_wrong("a: NICE=3 guestd\n",
 		    "two-nics:1: unknown option 'NICE=3' (only RESTART=)");
 	check_wrong("a: guestd 'x\nb: guestd y'\n",
