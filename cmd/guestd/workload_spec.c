@@ -324,7 +324,8 @@ static const struct {
 					 "poll, loop, vf" },
 };
 
-static int parse_pair(struct workload_spec *spec, char *word,
+/* *key is what the word is for. */
+static int parse_pair(struct workload_spec *spec, char *word, const char **key,
 		      struct complaint *c)
 {
 	bool requests = spec->kind == WORKLOAD_REQUESTS;
@@ -332,9 +333,12 @@ static int parse_pair(struct workload_spec *spec, char *word,
 	char *value = strchr(word, '=');
 	int err;
 
+	*key = word;
 	/* requests: the depth may stand alone. */
-	if (!value && requests)
+	if (!value && requests) {
+		*key = "depth";
 		return parse_common(spec, "depth", word, c);
+	}
 	if (!value && port && parse_flag(spec, word))
 		return 0;
 	if (!value && spec->kind == WORKLOAD_ACCESSES &&
@@ -359,18 +363,36 @@ static int parse_pair(struct workload_spec *spec, char *word,
 	return err;
 }
 
+/* Take `key` into those that were given, unless it is empty. */
+static int note_key(const char **given, unsigned *n, const char *key,
+		    struct complaint *c)
+{
+	unsigned i;
+
+	for (i = 0; i < *n; i++)
+		if (!strcmp(given[i], key))
+			return complain(c, EINVAL, "'%s' is given twice", key);
+	if (*key)
+		given[(*n)++] = key;
+	return 0;
+}
+
 int workload_parse(enum workload_kind kind, const char *text,
 		   struct workload_spec *out, struct complaint *c)
 {
 	struct workload_spec spec = workload_spec_init(kind);
 	static const uint8_t none[MAC_SIZE];
 	char copy[SPEC_TEXT_MAX], *rest = copy, *word;
+	const char *given[SPEC_TEXT_MAX / 2], *key;
+	unsigned n = 0;
 	int err;
 
 	if (strlcpy(copy, text, sizeof(copy)) >= sizeof(copy))
 		return complain(c, EINVAL, "'%.20s...' is too long", text);
 	while ((word = strsep(&rest, ","))) {
-		err = parse_pair(&spec, word, c);
+		err = parse_pair(&spec, word, &key, c);
+		if (!err)
+			err = note_key(given, &n, key, c);
 		if (err < 0)
 			return err;
 	}
