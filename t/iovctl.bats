@@ -89,6 +89,8 @@ watches() {
 	assert_output --partial "parameter 'point' must be a string"
 	run -64 iovctl call bridge at '{'
 	assert_output --partial "no JSON"
+	run -64 iovctl call bridge at '{"point": "a", "point": "b"}'
+	assert_output --partial "duplicate"
 	run -69 iovctl call nobody status
 	assert_output "iovctl: m0: nobody does not run"
 }

@@ -232,7 +232,7 @@ unsuspended_shuts_down() {
 		"5ms 80ms 2us 2us"
 	local wrong
 	for wrong in nic0/vf1=1s nic0/vf1=999ns nic0/vf7=1ms nic0/vf1=ten \
-		nothing=1ms nic0/vf1; do
+		nothing=1ms nic0/vf1 nic0/vf2=2ms; do
 		run ! iovctl wait-time nic0/vf2=1ms "$wrong"
 	done
 	assert_equal "$(iovctl wait-time --json |

@@ -16,7 +16,9 @@ static int do_call(struct iovctl *ctl)
 	int status;
 
 	if (ctl->n_args > 2) {
-		params = json_loads(ctl->args[2], JSON_DECODE_ANY, &error);
+		params = json_loads(ctl->args[2],
+				    JSON_DECODE_ANY | JSON_REJECT_DUPLICATES,
+				    &error);
 		if (!params)
 			return fail(ctl, STATUS_USAGE, "'%.80s': no JSON: %s",
 				    ctl->args[2], error.text);

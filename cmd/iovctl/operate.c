@@ -176,29 +176,35 @@ static int wait_times(struct iovctl *ctl, json_t *params)
 	return STATUS_OK;
 }
 
+/* One FUNCTION=TIME. */
+static int add_wait_time(struct iovctl *ctl, json_t *times, const char *word)
+{
+	const char *equals = strchr(word, '=');
+	char name[64];
+
+	if (!equals || (size_t)(equals - word) >= sizeof(name))
+		return fail(ctl, STATUS_USAGE,
+			    "'%s' is not FUNCTION=TIME, such as nic0/vf1=10ms",
+			    word);
+	snprintf(name, sizeof(name), "%.*s", (int)(equals - word), word);
+	if (json_object_get(times, name))
+		return fail(ctl, STATUS_USAGE, "%s is given twice", name);
+	json_object_set_new(times, name, json_string(equals + 1));
+	return STATUS_OK;
+}
+
 /* fig. 10: show them, or apply several edited ones at once. */
 static int do_wait_time(struct iovctl *ctl)
 {
 	json_t *times = json_object();
-	char name[64];
-	const char *equals;
-	int i;
+	int i, status = STATUS_OK;
 
-	for (i = 0; i < ctl->n_args; i++) {
-		equals = strchr(ctl->args[i], '=');
-		if (!equals ||
-		    (size_t)(equals - ctl->args[i]) >= sizeof(name)) {
-			json_decref(times);
-			return fail(ctl, STATUS_USAGE,
-				    "'%s' is not FUNCTION=TIME, such as "
-				    "nic0/vf1=10ms",
-				    ctl->args[i]);
-		}
-		snprintf(name, sizeof(name), "%.*s",
-			 (int)(equals - ctl->args[i]), ctl->args[i]);
-		json_object_set_new(times, name, json_string(equals + 1));
-	}
-	return wait_times(ctl, json_pack("{s:o}", "times", times));
+	for (i = 0; !status && i < ctl->n_args; i++)
+		status = add_wait_time(ctl, times, ctl->args[i]);
+	if (!status)
+		return wait_times(ctl, json_pack("{s:o}", "times", times));
+	json_decref(times);
+	return status;
 }
 
 static int do_at(struct iovctl *ctl)
