@@ -238,7 +238,7 @@ assert_pcap_refused() {
 	run -0 rpc_error hv allocate '["nic1/vf5", "vm3"]'
 	assert_output "nic1/vf5 is not there"
 	run -0 rpc_error hv allocate '["nic1/vf3", "vm3", "10"]'
-	assert_output --partial "'10': expected a duration"
+	assert_output --partial "waiting time: '10': expected a duration"
 	run -0 rpc_error hv allocate '["nic1/vf3", {"vm": 3}]'
 	run -0 rpc_error hv free '["nic1/vf3"]'
 	assert_output "nic1/vf3 is not allocated"

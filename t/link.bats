@@ -71,6 +71,8 @@ field() {
 	# The PF's own, and a VF that nobody has.
 	iovctl link nic0/pf0 down
 	iovctl bandwidth nic0/vf3 1Gbit
+	run -64 iovctl bandwidth nic0/vf3 1Gbit fast
+	assert_output --partial "max: 'fast'"
 	show link function=nic0/pf0 physical=down
 	show link function=nic0/vf3 physical_allocated=1Gbit
 	show device-link function=nic0/pf0 changed=false

@@ -243,9 +243,9 @@ unsuspended_shuts_down() {
 @test "a wrong choice is refused" {
 	two_nics
 	run ! iovctl reset --suspend everything nic0/pf0
-	assert_output --partial "'everything' is not table"
+	assert_output --partial "suspend: 'everything' is not table"
 	run ! iovctl reset --confirm perhaps nic0/pf0
-	assert_output --partial "'perhaps' is not barrier"
+	assert_output --partial "confirm: 'perhaps' is not barrier"
 	machine_stop
 }
 

@@ -688,9 +688,12 @@ irq_enable() {
 	run -64 switch_device devirtualize ether0 --hold tight
 	assert_output --partial "no way 'tight' to hold off"
 	run -64 switch_device devirtualize ether0 --limit soon
+	assert_output --partial "limit: 'soon'"
 	run -64 switch_device devirtualize ether0 --irq lost
 	run -64 iovctl virtualize ether0 --mode mine
 	run -64 iovctl virtualize ether0 --watch 0
+	run -64 iovctl virtualize ether0 --limit soon
+	assert_output --partial "limit: 'soon'"
 	run -64 iovctl virtualize
 	switch_device devirtualize ether0
 	machine_stop

@@ -52,16 +52,26 @@ static int take_common(struct workload_spec *spec, const json_t *params,
 	spec->depth = (uint32_t)depth;
 	if (rate)
 		err = units_rate(rate, &spec->rate, c);
-	if (err == 0 && vf)
+	if (err < 0)
+		return complain_at(c, err, "rate");
+	if (vf)
 		err = vf_select_parse(vf, &spec->vf, c);
-	return err;
+	return err < 0 ? complain_at(c, err, "vf") : 0;
+}
+
+static int take_size(struct workload_spec *spec, const json_t *params,
+		     struct complaint *c)
+{
+	const char *size = control_string(params, "size", NULL);
+	int err = size ? workload_parse_size(size, spec, c) : 0;
+
+	return err < 0 ? complain_at(c, err, "size") : 0;
 }
 
 static void method_send(void *arg, struct control_call *call, json_t *params)
 {
 	struct workload_spec spec = workload_spec_init(WORKLOAD_SEND);
 	const char *payload = control_string(params, "payload", NULL);
-	const char *size = control_string(params, "size", NULL);
 	struct complaint c = { "" };
 	int err;
 
@@ -70,8 +80,8 @@ static void method_send(void *arg, struct control_call *call, json_t *params)
 		err = workload_parse_payload(payload, &spec, &c);
 	if (err == 0)
 		err = take_common(&spec, params, &c);
-	if (err == 0 && size)
-		err = workload_parse_size(size, &spec, &c);
+	if (err == 0)
+		err = take_size(&spec, params, &c);
 	spec.seed = (uint64_t)control_integer(params, "seed", 0);
 	if (err < 0)
 		control_fail(call, RPC_PARAMS, "%s", c.text);
@@ -83,15 +93,14 @@ static void method_roundtrip(void *arg, struct control_call *call,
 			     json_t *params)
 {
 	struct workload_spec spec = workload_spec_init(WORKLOAD_ROUNDTRIP);
-	const char *size = control_string(params, "size", NULL);
 	struct complaint c = { "" };
 	int err;
 
 	err = mac_parse(control_string(params, "to", ""), spec.to, &c);
 	if (err == 0)
 		err = take_common(&spec, params, &c);
-	if (err == 0 && size)
-		err = workload_parse_size(size, &spec, &c);
+	if (err == 0)
+		err = take_size(&spec, params, &c);
 	if (err < 0)
 		control_fail(call, RPC_PARAMS, "%s", c.text);
 	else

@@ -75,7 +75,7 @@ int vf_select_parse(const char *text, struct vf_select *select,
 		s.by = VF_SELECT_MAC;
 		err = mac_parse(text, s.mac, c);
 		if (err < 0)
-			return complain_at(c, err, "VF");
+			return err;
 	}
 	*select = s;
 	return 0;
@@ -93,13 +93,11 @@ int workload_parse_size(const char *text, struct workload_spec *spec,
 	if (dash && (size_t)(dash - text) < sizeof(low))
 		low[dash - text] = '\0';
 	err = units_number(low, FRAMES_MIN, NIC_FRAME_MAX, &min, c);
-	if (err < 0)
-		return complain_at(c, err, "size");
 	max = min;
-	if (dash)
+	if (!err && dash)
 		err = units_number(dash + 1, min, NIC_FRAME_MAX, &max, c);
 	if (err < 0)
-		return complain_at(c, err, "size");
+		return err;
 	spec->size_min = (uint32_t)min;
 	spec->size_max = (uint32_t)max;
 	return 0;
@@ -223,7 +221,7 @@ static int parse_peer(struct workload_spec *spec, const char *value,
 	if (!err && slash)
 		err = parse_u32(slash + 1, 1, SERVICE_MAX, &spec->peer_service,
 				c);
-	return err < 0 ? complain_at(c, err, "to") : 0;
+	return err;
 }
 
 static int parse_exchange(struct workload_spec *spec, const char *key,
@@ -251,8 +249,7 @@ static int parse_exchange(struct workload_spec *spec, const char *key,
 		spec->own_eq = !strcmp(value, "own");
 		if (spec->own_eq || !strcmp(value, "shared"))
 			return 0;
-		return complain(c, EINVAL, "eqs '%s' is not shared or own",
-				value);
+		return complain(c, EINVAL, "'%s' is not shared or own", value);
 	}
 	if (!strcmp(key, "again"))
 		return units_duration(value, &spec->again_ns, c);
@@ -337,7 +334,8 @@ static int parse_pair(struct workload_spec *spec, char *word, const char **key,
 	/* requests: the depth may stand alone. */
 	if (!value && requests) {
 		*key = "depth";
-		return parse_common(spec, "depth", word, c);
+		err = parse_common(spec, "depth", word, c);
+		return err < 0 ? complain_at(c, err, "depth") : 0;
 	}
 	if (!value && port && parse_flag(spec, word))
 		return 0;
@@ -360,7 +358,7 @@ static int parse_pair(struct workload_spec *spec, char *word, const char **key,
 	if (err == -ENOENT)
 		return complain(c, EINVAL, "no key '%s' (%s)", word,
 				kinds[spec->kind].keys);
-	return err;
+	return err < 0 ? complain_at(c, err, "%s", word) : 0;
 }
 
 /* Take `key` into those that were given, unless it is empty. */

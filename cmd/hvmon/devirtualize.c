@@ -32,7 +32,6 @@
 #include "cmd/hvmon/own_interrupt.h"
 #include "cmd/hvmon/virtual.h"
 #include "cmd/hvmon/virtualize.h"
-#include "libcore/units.h"
 
 #define LIMIT_DEFAULT_NS NS_PER_S
 /* A guest may drive the device without interrupts, and so must we. */
@@ -437,7 +436,7 @@ void devirtualize_method(void *arg, struct control_call *call, json_t *params)
 		return;
 	}
 	if (hold_parse(control_string(params, "hold", "block"), &hold, &c) ||
-	    (limit && units_duration(limit, &limit_ns, &c))) {
+	    (limit && hold_limit_parse(limit, &limit_ns, &c))) {
 		control_fail(call, RPC_PARAMS, "%s", c.text);
 		return;
 	}

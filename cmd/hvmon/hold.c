@@ -19,6 +19,7 @@
 
 #include "cmd/hvmon/device.h"
 #include "libcore/pci_config.h"
+#include "libcore/units.h"
 
 static const char *const names[HOLD_N] = {
 	[HOLD_NONE] = "none", [HOLD_PAUSE] = "pause", [HOLD_LOCK] = "lock",
@@ -44,6 +45,13 @@ int hold_parse(const char *text, enum hold *hold, struct complaint *c)
 		c, EINVAL,
 		"no way '%s' to hold off (pause, lock, busy, block or log)",
 		text);
+}
+
+int hold_limit_parse(const char *text, uint64_t *ns, struct complaint *c)
+{
+	int err = units_duration(text, ns, c);
+
+	return err ? complain_at(c, err, "limit") : 0;
 }
 
 bool hold_stops(const struct virtual *v, const struct access *a)

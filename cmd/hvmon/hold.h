@@ -11,6 +11,9 @@
 int hold_parse(const char *text, enum hold *hold, struct complaint *c)
 	__attribute__((warn_unused_result));
 const char *hold_name(enum hold hold);
+/* How long to wait for the guest; as units_duration(). */
+int hold_limit_parse(const char *text, uint64_t *ns, struct complaint *c)
+	__attribute__((warn_unused_result));
 
 /* Whether the access begins a sequence that is held off, or comes behind such a
  * one. */

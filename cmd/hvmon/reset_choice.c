@@ -48,14 +48,15 @@ int reset_choice_parse(struct reset_choice *choice, const char *suspend,
 		how = find(suspend_names, SUSPEND_N, suspend);
 	if (how < 0)
 		return complain(c, EINVAL,
-				"'%s' is not table, invalid-address, vcpu or "
-				"none",
+				"suspend: '%s' is not table, invalid-address, "
+				"vcpu or none",
 				suspend);
 	if (confirm)
 		then = find(confirm_names, CONFIRM_N, confirm);
 	if (then < 0)
 		return complain(c, EINVAL,
-				"'%s' is not barrier, interrupt, wait or none",
+				"confirm: '%s' is not barrier, interrupt, wait "
+				"or none",
 				confirm);
 	choice->suspend = (enum reset_suspend)how;
 	choice->confirm = (enum reset_confirm)then;

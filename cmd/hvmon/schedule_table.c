@@ -104,7 +104,7 @@ int schedule_time_parse(const char *text, uint64_t *ns, struct complaint *c)
 	int err = units_duration(text, &time, c);
 
 	if (err)
-		return err;
+		return complain_at(c, err, "running time");
 	if (time &&
 	    (time < SCHEDULE_TIME_MIN_NS || time > SCHEDULE_TIME_MAX_NS))
 		return complain(c, ERANGE,

@@ -152,7 +152,7 @@ int vf_wait_parse(const char *text, uint64_t *ns, struct complaint *c)
 	int err = units_duration(text, &wait, c);
 
 	if (err)
-		return err;
+		return complain_at(c, err, "waiting time");
 	if (wait < VF_WAIT_MIN_NS || wait >= VF_WAIT_MAX_NS)
 		return complain(c, ERANGE,
 				"waiting time '%s' is not from 1us to less "

@@ -26,7 +26,6 @@
 #include "cmd/hvmon/protection_rows.h"
 #include "cmd/hvmon/translation.h"
 #include "cmd/hvmon/virtual.h"
-#include "libcore/units.h"
 
 #define WATCH_MAX 1000
 #define PEEK_NS   NS_PER_MS
@@ -321,7 +320,7 @@ static bool take_hold(struct control_call *call, const json_t *params,
 			       "virtualize holds it off by pause or lock",
 			       device->name);
 	if (!err && limit)
-		err = units_duration(limit, &z->limit_ns, &c);
+		err = hold_limit_parse(limit, &z->limit_ns, &c);
 	if (err)
 		control_fail(call, RPC_PARAMS, "%s", c.text);
 	return !err;

@@ -28,13 +28,14 @@ static int check_one(const struct vf_allocations *table, const char *key,
 	const struct vf_allocation *row;
 	int err = function_name_parse(key, name, c);
 
-	if (!err && !text)
-		err = complain(c, EINVAL,
-			       "%s: a time is text, such as \"10ms\"", key);
-	if (!err)
-		err = vf_wait_parse(text, ns, c);
 	if (err)
 		return err;
+	if (!text)
+		return complain(c, EINVAL,
+				"%s: a time is text, such as \"10ms\"", key);
+	err = vf_wait_parse(text, ns, c);
+	if (err)
+		return complain_at(c, err, "%s", key);
 	if (limit_ns && *ns >= limit_ns)
 		return complain(c, ERANGE,
 				"%s: '%s' is not less than the completion "

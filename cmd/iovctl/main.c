@@ -197,7 +197,7 @@ static error_t parse_common(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 't':
 		if (units_duration(arg, &ctl->timeout_ns, &c) < 0)
-			argp_error(state, "-t: %s", c.text);
+			argp_error(state, "--timeout: %s", c.text);
 		ctl->has_timeout = true;
 		return 0;
 	case OPT_JSON:
@@ -284,7 +284,7 @@ static error_t parse_command(int key, char *arg, struct argp_state *state)
 		return 0;
 	case 'c':
 		if (units_number(arg, 1, INT64_MAX, &ctl->count, &cause) < 0)
-			argp_error(state, "-c: %s", cause.text);
+			argp_error(state, "--count: %s", cause.text);
 		return 0;
 	case OPT_SUSPEND:
 		ctl->suspend = arg;

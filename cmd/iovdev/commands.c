@@ -165,13 +165,15 @@ static void do_link(void *arg, struct control_call *call, json_t *params)
 		set_link(f, call, &values);
 }
 
-static int take_rate(uint64_t *to, const char *text, struct complaint *c)
+static int take_rate(uint64_t *to, const json_t *params, const char *key,
+		     struct complaint *c)
 {
+	const char *text = control_string(params, key, NULL);
 	int err = text ? units_bitrate(text, to, c) : 0;
 
 	if (!err && *to > LINK_RATE_MAX)
-		return complain(c, ERANGE, "%s is more than 1000 Tbit/s", text);
-	return err;
+		err = complain(c, ERANGE, "%s is more than 1000 Tbit/s", text);
+	return err ? complain_at(c, err, "%s", key) : 0;
 }
 
 static void do_bandwidth(void *arg, struct control_call *call, json_t *params)
@@ -184,11 +186,9 @@ static void do_bandwidth(void *arg, struct control_call *call, json_t *params)
 	if (!f)
 		return;
 	values = f->link.now;
-	err = take_rate(&values.allocated, control_string(params, "rate", NULL),
-			&c);
+	err = take_rate(&values.allocated, params, "rate", &c);
 	if (!err)
-		err = take_rate(&values.max,
-				control_string(params, "max", NULL), &c);
+		err = take_rate(&values.max, params, "max", &c);
 	if (!err && values.max && values.allocated > values.max)
 		err = complain(&c, ERANGE,
 			       "more than the %llu bit/s that %s "

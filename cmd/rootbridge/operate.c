@@ -259,7 +259,7 @@ static void answer_timeout(void *arg, struct control_call *call, json_t *params)
 	uint64_t ns;
 
 	if (units_duration(time, &ns, &c)) {
-		control_fail(call, RPC_PARAMS, "%s", c.text);
+		control_fail(call, RPC_PARAMS, "time: %s", c.text);
 		return;
 	}
 	event(b->log, "timeout.set", "s:I", "timeout_ns", (json_int_t)ns);

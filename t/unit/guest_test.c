@@ -164,7 +164,9 @@ static void test_bad_specs(void)
 	refuse(WORKLOAD_REQUESTS, "0", "0");
 	refuse(WORKLOAD_REQUESTS, "1025", "1025");
 	refuse(WORKLOAD_REQUESTS, "8,register=0xd", "aligned");
-	refuse(WORKLOAD_REQUESTS, "8,depth=x", "x");
+	refuse(WORKLOAD_REQUESTS, "8,depth=x", "depth: 'x'");
+	refuse(WORKLOAD_REQUESTS, "x", "depth: 'x'");
+	refuse(WORKLOAD_SEND, "to=nic0/vf1,rate=x", "rate: 'x'");
 	refuse(WORKLOAD_REQUESTS, "8,depth=9", "'depth' is given twice");
 	refuse(WORKLOAD_SEND, "to=nic0/vf1,count=1,count=1",
 	       "'count' is given twice");

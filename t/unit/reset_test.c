@@ -34,7 +34,7 @@ static void choices(void)
 		}
 	choice = (struct reset_choice){ SUSPEND_VCPU, CONFIRM_WAIT, false };
 	CHECK_INT(reset_choice_parse(&choice, "tables", NULL, &c), -EINVAL);
-	CHECK_HAS(c.text, "'tables' is not table");
+	CHECK_HAS(c.text, "suspend: 'tables' is not table");
 	CHECK_INT(reset_choice_parse(&choice, "table", "", &c), -EINVAL);
 	CHECK_INT(choice.suspend, SUSPEND_VCPU);
 	CHECK_INT(choice.confirm, CONFIRM_WAIT);
