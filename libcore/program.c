@@ -465,6 +465,20 @@ void program_stop(struct program *p, int status, const char *fmt, ...)
 		loop_stop(p->loop, status);
 }
 
+void program_print_cause(const struct program *p, bool named)
+{
+	const char *machine = p->machine.name;
+
+	if (!p->cause.text[0])
+		return;
+	fprintf(stderr, "%s: ", p->desc->role);
+	if (machine[0])
+		fprintf(stderr, "%s: ", machine);
+	if (machine[0] && named)
+		fprintf(stderr, "%s: ", p->name);
+	fprintf(stderr, "%s\n", p->cause.text);
+}
+
 int program_fini(struct program *p)
 {
 	control_free(p->control);

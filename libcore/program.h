@@ -91,6 +91,10 @@ int program_run(struct program *p);
 /* End the loop with this status and cause. The first call decides. */
 void program_stop(struct program *p, int status, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* Print the cause, if there is one, to standard error: "iovdev: m0: CAUSE", and
+ * behind the machine the program's name where `named`; neither of them when no
+ * machine was found. */
+void program_print_cause(const struct program *p, bool named);
 /* Free everything; prints nothing.  Returns p->status. */
 int program_fini(struct program *p);
 /* What the method `release` of points does, for a program whose own `release`

@@ -317,7 +317,7 @@ assert_pcap_refused() {
 		assert_output --partial "$T/no/where: "
 		# shellcheck disable=SC2086
 		run -64 $program --machine .hidden
-		assert_output --partial "'.hidden' cannot name a machine"
+		assert_output "${program%% *}: '.hidden' cannot name a machine"
 	done
 	assert_equal "$(find "$T/open" "$T/real" -mindepth 1)" ""
 	assert_equal "$(cat "$T/file")" precious

@@ -302,9 +302,7 @@ int main(int argc, char **argv)
 		fini(b);
 	}
 	status = program_fini(&b->program);
-	if (b->program.cause.text[0])
-		fprintf(stderr, "bmc: %s: %s\n", b->program.machine.name,
-			b->program.cause.text);
+	program_print_cause(&b->program, false);
 	free(b->process);
 out:
 	machine_file_fini(&b->file);

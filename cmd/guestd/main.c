@@ -59,9 +59,7 @@ int main(int argc, char **argv)
 	}
 	if (status == 0)
 		status = program_run(&self.program);
-	if (self.program.cause.text[0])
-		fprintf(stderr, "guestd: %s: %s\n", self.program.machine.name,
-			self.program.cause.text);
+	program_print_cause(&self.program, false);
 	if (self.over)
 		fprintf(stderr, "guestd: %s: %s: %s\n",
 			self.program.machine.name, self.program.name,

@@ -260,8 +260,6 @@ int main(int argc, char **argv)
 	}
 	hvmon_fini(&self.hv);
 	status = program_fini(program);
-	if (program->cause.text[0])
-		fprintf(stderr, "hvmon: %s: %s\n", program->machine.name,
-			program->cause.text);
+	program_print_cause(program, false);
 	return status;
 }

@@ -46,9 +46,7 @@ int main(int argc, char **argv)
 		program_run(p);
 		nic_stop(&self.nic);
 	}
-	if (p->cause.text[0])
-		fprintf(stderr, "iovdev: %s: %s: %s\n", p->machine.name,
-			p->name, p->cause.text);
+	program_print_cause(p, true);
 	status = program_fini(p);
 	return status;
 }

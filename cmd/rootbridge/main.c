@@ -323,9 +323,7 @@ int main(int argc, char **argv)
 		}
 		bridge_stop(&self);
 	}
-	if (p->cause.text[0])
-		fprintf(stderr, "%s: %s: %s\n", desc.role, p->machine.name,
-			p->cause.text);
+	program_print_cause(p, false);
 	status = program_fini(p);
 	free(self.options.vm_memory);
 	return status;
