@@ -709,8 +709,8 @@ table_state() {
 	run -0 rpc_error bmc stop '["x"]'
 	assert_output "x does not run"
 	run -0 rpc bmc start '["x"]'
-	run -0 jq -c '[.state, .ready, .restarts]' <<<"$output"
-	assert_output '["running",true,0]'
+	run -0 jq -c '[.state, .ready, .restarts, .status]' <<<"$output"
+	assert_output '["running",true,0,null]'
 	run -0 rpc_error bmc start '["x"]'
 	assert_output "x is running"
 	before=$(pid x)

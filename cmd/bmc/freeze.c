@@ -118,7 +118,7 @@ void process_thaw(struct process *p, const char *reason, bool by_operator,
 	stop_remove(&p->stop, reason);
 	if (p->stop.n) {
 		/* It stays frozen, for the others' reasons. */
-		control_reply(call, process_to_json(p));
+		control_reply(call, process_to_answer(p));
 		return;
 	}
 	process_wait(p, WAIT_SETTLED, call);

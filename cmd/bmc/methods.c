@@ -320,7 +320,7 @@ static void answer_fence(void *arg, struct control_call *call, json_t *params)
 		process_drop_holder(&b->process[i], p->pid);
 	event(b->program.log, "program.fenced", "s:s, s:i", "name",
 	      p->line->name, "pid", (int)p->pid);
-	control_reply(call, process_to_json(p));
+	control_reply(call, process_to_answer(p));
 }
 
 static void answer_power(void *arg, struct control_call *call, json_t *params)

@@ -97,7 +97,7 @@ void process_answer(struct process *p, enum process_wait what)
 		if (w->what != what)
 			continue;
 		TAILQ_REMOVE(&p->waiters, w, entry);
-		row = process_to_json(p);
+		row = process_to_answer(p);
 		json_object_set_new(row, "since", json_integer(w->since));
 		control_reply(w->call, row);
 		free(w);
@@ -478,4 +478,13 @@ json_t *process_to_json(const struct process *p)
 			 "reasons", stop_to_json(&p->stop), "ready",
 			 p->pid && p->state == PROCESS_READY, "status",
 			 process_end_text(p, end, sizeof(end)));
+}
+
+json_t *process_to_answer(const struct process *p)
+{
+	json_t *row = process_to_json(p);
+
+	if (process_runs(p))
+		json_object_set_new(row, "status", json_null());
+	return row;
 }

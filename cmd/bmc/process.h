@@ -137,5 +137,8 @@ const char *process_state_name(const struct process *p);
 const char *process_end_text(const struct process *p, char *buf, size_t size);
 /* Its row of the table "processes"; new. */
 json_t *process_to_json(const struct process *p);
+/* The same for who asked something of it: of a process that runs, the status of
+ * the one before is left out; new. */
+json_t *process_to_answer(const struct process *p);
 
 #endif
