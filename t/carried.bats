@@ -116,8 +116,10 @@ set_up_by_hand() {
 	# The driver's enables are not the guest's.
 	step 'write 0 0x40000004 0200'
 	step 'read 0 0x40000004 2'
-	assert_equal "${REPLY:1:1}" 2
-	step 'write 0 0x40000004 0600'
+	assert_equal "$REPLY" 0200
+	step 'write 0 0x40000004 0604'
+	step 'read 0 0x40000004 2'
+	assert_equal "$REPLY" 0604
 	set_up_by_hand
 	reads MCR 03
 	reads LSR 60
@@ -302,7 +304,7 @@ begins_anew() {
 	# Function Level Reset: Initiate FLR is bit 15 of device control.
 	step 'write 0 0x40000048 0080'
 	step 'read 0 0x40000004 2'
-	assert_equal "$REPLY" 0004 # INTx is disabled
+	assert_equal "$REPLY" 0000 # all of it
 	step 'write 0 0x40000004 0200'
 	begins_anew b 2
 	iovctl reset ether0/pf0

@@ -278,9 +278,9 @@ static bool had_mastered(const struct device *device, uint16_t command)
 	return command & PCI_COMMAND_MASTER;
 }
 
-/* What the guest set of Memory Space Enable is not known; one whose VF masters
- * the bus had set it. */
-static void take_memory_space(struct procedure *p)
+/* What the guest set of Memory Space Enable and Interrupt Disable is not known;
+ * one whose VF masters the bus had set them. */
+static void take_command(struct procedure *p)
 {
 	struct adopt *a = (struct adopt *)p;
 	struct vf_allocation *row;
@@ -295,8 +295,9 @@ static void take_memory_space(struct procedure *p)
 						      : a->configs.data[i],
 				    PCI_COMMAND);
 		if (row)
-			row->overlay.memory_space = row->overlay.bus_master =
-				had_mastered(p->device, command);
+			row->overlay.memory_space = row->overlay.intx_disable =
+				row->overlay.bus_master =
+					had_mastered(p->device, command);
 	}
 }
 
@@ -305,7 +306,7 @@ static void take_memory_space(struct procedure *p)
  * again: one that finds its VF running leaves it alone. */
 static int adopt_done(struct procedure *p)
 {
-	take_memory_space(p);
+	take_command(p);
 	p->device->state = DEVICE_READY;
 	successors_fill(p->device);
 	step_inject_vms(p, &p->vfs);

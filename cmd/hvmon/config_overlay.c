@@ -15,6 +15,8 @@
 #define ROM_FIRST    PCI_ROM_ADDRESS
 #define ROM_END      (PCI_ROM_ADDRESS + 4u)
 #define FLR_BYTE_BIT (PCI_EXP_DEVCTL_BCR_FLR >> 8)
+/* In the upper byte of the command register. */
+#define INTX_DISABLE (PCI_COMMAND_INTX_DISABLE >> 8)
 #define MSIX_ENABLES ((PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL) >> 8)
 
 /* What BAR register i reads as. */
@@ -86,6 +88,12 @@ static uint8_t shown_command(const struct config_overlay *o, uint8_t command)
 	return command;
 }
 
+/* The same of its high byte. */
+static uint8_t shown_command_high(const struct config_overlay *o, uint8_t high)
+{
+	return o->whole ? set_bit(high, INTX_DISABLE, o->intx_disable) : high;
+}
+
 void config_overlay_read(const struct config_overlay *overlay, uint32_t offset,
 			 uint8_t *data, uint32_t size)
 {
@@ -96,6 +104,8 @@ void config_overlay_read(const struct config_overlay *overlay, uint32_t offset,
 			data[i] = emulated_byte(overlay, offset + i);
 		else if (offset + i == PCI_COMMAND)
 			data[i] = shown_command(overlay, data[i]);
+		else if (offset + i == PCI_COMMAND + 1u)
+			data[i] = shown_command_high(overlay, data[i]);
 		else if (is_msix(overlay, offset + i))
 			data[i] = (data[i] & (uint8_t)~MSIX_ENABLES) |
 				  overlay->msix_enables;
@@ -156,6 +166,10 @@ unsigned config_overlay_write(struct config_overlay *overlay, uint32_t offset,
 			if (overlay->carried)
 				data[i] |= PCI_COMMAND_MASTER;
 		}
+		if (at == PCI_COMMAND + 1u && overlay->whole) {
+			overlay->intx_disable = data[i] & INTX_DISABLE;
+			data[i] |= INTX_DISABLE;
+		}
 		if (!open)
 			runs[n++] = (struct config_run){ at, 0 };
 		open = true;
@@ -170,6 +184,7 @@ void config_overlay_reset(struct config_overlay *overlay)
 {
 	overlay->memory_space = false;
 	overlay->bus_master = false;
+	overlay->intx_disable = false;
 	overlay->sizing = 0;
 	overlay->msix_enables = 0;
 }

@@ -6,9 +6,10 @@
  * BARs at guest-physical addresses that were fixed for it: writing all ones
  * sizes them, writing anything else gives the fixed address again.  All other
  * registers pass.  Of a single function that a guest has whole, Memory Space
- * Enable is there, and stays set whatever the guest writes.  So does Bus Master
- * Enable of one that is shown as another kind of device, and what the guest
- * writes to the enables of its MSI-X capability is only shown.
+ * Enable is there, and stays set whatever the guest writes; so does Interrupt
+ * Disable, as INTA leads nowhere.  So does Bus Master Enable of one that is shown
+ * as another kind of device, and what the guest writes to the enables of its
+ * MSI-X capability is only shown.
  */
 #ifndef IOVKIT_HVMON_CONFIG_OVERLAY_H
 #define IOVKIT_HVMON_CONFIG_OVERLAY_H
@@ -23,6 +24,7 @@ struct config_overlay {
 	bool bar_is_64[6];
 	bool memory_space; /* as the guest set it */
 	bool bus_master;   /* the same; it passes to the VF */
+	bool intx_disable; /* the same, of a whole one */
 	uint32_t sizing;   /* bit per BAR register: all ones were written */
 	uint16_t pcie;     /* offset of the PCIe capability, 0: none */
 	/* Another kind of device than it is (carried.h). */

@@ -151,6 +151,33 @@ static void test_flr(void)
 	CHECK_INT(pci_get16(data, 0), PCI_EXP_DEVCTL_BCR_FLR);
 }
 
+/* INTA of a whole function is never enabled, whatever its guest sees. */
+static void test_intx_disable(void)
+{
+	struct config_overlay o = overlay();
+	struct config_run runs[CONFIG_RUNS_MAX];
+	uint8_t data[2];
+	bool flr;
+
+	o.whole = true;
+	pci_put16(data, 0, PCI_COMMAND_INTX_DISABLE);
+	config_overlay_read(&o, PCI_COMMAND, data, 2);
+	CHECK_INT(pci_get16(data, 0), 0);
+	pci_put16(data, 0, PCI_COMMAND_INTX_DISABLE);
+	CHECK_INT(config_overlay_write(&o, PCI_COMMAND, data, 2, runs, &flr),
+		  1);
+	config_overlay_read(&o, PCI_COMMAND, data, 2);
+	CHECK_INT(pci_get16(data, 0), PCI_COMMAND_INTX_DISABLE);
+	config_overlay_reset(&o);
+	config_overlay_read(&o, PCI_COMMAND, data, 2);
+	CHECK_INT(pci_get16(data, 0), 0);
+	data[0] = 0;
+	CHECK_INT(
+		config_overlay_write(&o, PCI_COMMAND + 1, data, 1, runs, &flr),
+		1);
+	CHECK_INT(data[0], PCI_COMMAND_INTX_DISABLE >> 8);
+}
+
 /* What tells its kind is another one's, and the driver's enables stay. */
 static void test_carried(void)
 {
@@ -167,12 +194,14 @@ static void test_carried(void)
 	CHECK_INT(pci_get32(config, PCI_CLASS_REVISION), 0x07000201);
 	CHECK_INT(pci_get32(config, PCI_SUBSYSTEM_VENDOR_ID), 0x10f11b36);
 	CHECK_INT(pci_get16(config, PCI_COMMAND),
-		  0xffff & ~(PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY));
+		  0xffff & ~(PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY |
+			     PCI_COMMAND_INTX_DISABLE));
 	CHECK_INT(pci_get16(config, 0x62), 0x3fff);
 	pci_put16(data, 0, 0);
 	CHECK_INT(config_overlay_write(&o, PCI_COMMAND, data, 2, runs, &flr),
 		  1);
-	CHECK_INT(pci_get16(data, 0), PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY);
+	CHECK_INT(pci_get16(data, 0), PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY |
+					      PCI_COMMAND_INTX_DISABLE);
 	pci_put16(data, 0, PCI_MSIX_FLAGS_ENABLE);
 	CHECK_INT(config_overlay_write(&o, 0x62, data, 2, runs, &flr), 1);
 	CHECK_INT(runs[0].size, 1);
@@ -184,10 +213,15 @@ static void test_carried(void)
 }
 
 static const struct unit_case cases[] = {
-	{ "read", test_read },       { "read_part", test_read_part },
-	{ "sizing", test_sizing },   { "command", test_command },
-	{ "runs", test_runs },       { "flr", test_flr },
-	{ "carried", test_carried }, { NULL },
+	{ "read", test_read },
+	{ "read_part", test_read_part },
+	{ "sizing", test_sizing },
+	{ "command", test_command },
+	{ "runs", test_runs },
+	{ "flr", test_flr },
+	{ "intx_disable", test_intx_disable },
+	{ "carried", test_carried },
+	{ NULL },
 };
 
 const struct unit_suite config_overlay_suite = { "config_overlay", cases };
