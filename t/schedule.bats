@@ -95,6 +95,24 @@ once_together() {
 	machine_stop
 }
 
+# Who has rows in the table "vf", of which each guest has one.
+shown() {
+	iovctl -t "$1" show vf --json | jq -r '[.rows[].src] | join(" ")'
+}
+
+@test "tables have the rows of guests that wait for their turn, and of no other" {
+	power_on --schedule vm1=50ms,vm2=50ms,vm3=50ms,vm4=50ms
+	run -0 --separate-stderr shown "${PATIENCE}s"
+	assert_output "guest1 guest2 guest3 guest4"
+	assert_equal "$stderr" ""
+	iovctl freeze guest2
+	run -0 --separate-stderr shown "${PATIENCE}s"
+	assert_output "guest1 guest3 guest4"
+	assert_equal "$stderr" \
+		"iovctl: m0: guest2 is stopped: rows of its are left out"
+	machine_stop
+}
+
 @test "with no executable VM the scheduler idles" {
 	local i
 	power_on --schedule vm1=5ms,vm2=5ms,vm3=5ms,vm4=5ms

@@ -28,6 +28,7 @@ struct client {
 	char *in;
 	size_t n_in, in_size;
 	json_t *reply;
+	bool takes_turns; /* with other VMs: one that is stopped goes on soon */
 };
 
 /* Prepare one request; takes params (NULL: none) and borrows pass_fd (or -1)

@@ -18,8 +18,8 @@ static const json_t *result_of(const struct client *client)
 	return json_object_get(client->reply, "result");
 }
 
-/* Somebody has the table, and who does not answer is stopped: its rows, if it
- * has any, cannot come. */
+/* Somebody has the table, and who does not answer is stopped, and not for its
+ * turn: its rows, if it has any, cannot come. */
 static bool suffices(const struct client *clients, unsigned n)
 {
 	bool some = false;
@@ -28,10 +28,83 @@ static bool suffices(const struct client *clients, unsigned n)
 	for (i = 0; i < n; i++) {
 		some |= result_of(&clients[i]) != NULL;
 		if (client_is_waiting(&clients[i]) &&
-		    !pid_is_stopped(clients[i].pid))
+		    (clients[i].takes_turns || !pid_is_stopped(clients[i].pid)))
 			return false;
 	}
 	return some;
+}
+
+static const json_t *find_row(const json_t *rows, const char *name)
+{
+	const char *text;
+	json_t *row;
+	size_t i;
+
+	json_array_foreach (rows, i, row) {
+		text = json_string_value(json_object_get(row, "name"));
+		if (text && !strcmp(text, name))
+			return row;
+	}
+	return NULL;
+}
+
+/* Nothing else than the VM schedule stops it, or nothing at the moment. */
+static bool takes_turns(const json_t *process)
+{
+	const json_t *reasons = json_object_get(process, "reasons");
+	const char *text;
+	json_t *reason;
+	size_t i;
+
+	json_array_foreach (reasons, i, reason) {
+		text = json_string_value(reason);
+		if (!text || strcmp(text, "schedule"))
+			return false;
+	}
+	return process;
+}
+
+/* Mark those who have not answered as they wait for their turn. */
+static void mark_turns(struct iovctl *ctl, struct clients *all)
+{
+	json_t *table, *rows;
+	struct client *c;
+
+	if (call(ctl, "bmc", "show", json_pack("{s:s}", "table", "processes"),
+		 &table)) {
+		ctl->cause.text[0] = '\0';
+		return;
+	}
+	rows = json_object_get(table, "rows");
+	for (c = all->client; c < all->client + all->n; c++)
+		c->takes_turns = client_is_waiting(c) &&
+				 takes_turns(find_row(rows, c->name));
+	json_decref(table);
+}
+
+/* Whether the bmc has answered and another one has not. */
+static bool bmc_knows_why(const struct clients *all)
+{
+	bool bmc = false, others = false;
+	unsigned i;
+
+	for (i = 0; i < all->n; i++)
+		if (client_is_waiting(&all->client[i]))
+			others = true;
+		else if (!strcmp(all->client[i].name, "bmc"))
+			bmc = true;
+	return bmc && others;
+}
+
+static void ask_all(struct iovctl *ctl, struct clients *all)
+{
+	uint64_t deadline_ns = clock_now_ns() + iovctl_answer_timeout(ctl);
+
+	clients_run(ctl, all->client, all->n, deadline_ns, suffices);
+	if (!bmc_knows_why(all))
+		return;
+	mark_turns(ctl, all);
+	clients_run(ctl, all->client, all->n, deadline_ns, suffices);
 }
 
 static bool has_rows(const json_t *result)
@@ -124,8 +197,7 @@ int fetch_table(struct iovctl *ctl, const char *table, bool quiet,
 				  json_pack("{s:s}", "table", table));
 	if (status)
 		return status;
-	clients_run(ctl, all.client, all.n,
-		    clock_now_ns() + iovctl_answer_timeout(ctl), suffices);
+	ask_all(ctl, &all);
 	n_owners = count_owners(&all, false);
 	if (n_owners)
 		*joined = join(&all, table);
@@ -186,8 +258,7 @@ int fetch_table_list(struct iovctl *ctl, json_t **rows)
 	status = clients_init_all(ctl, &all, "tables", NULL);
 	if (status)
 		return status;
-	clients_run(ctl, all.client, all.n,
-		    clock_now_ns() + iovctl_answer_timeout(ctl), suffices);
+	ask_all(ctl, &all);
 	*rows = json_array();
 	for (i = 0; i < all.n; i++)
 		add_tables(*rows, &all.client[i]);
@@ -237,20 +308,6 @@ static int do_show(struct iovctl *ctl)
 }
 
 /* ps */
-
-static const json_t *find_row(const json_t *rows, const char *name)
-{
-	const char *text;
-	json_t *row;
-	size_t i;
-
-	json_array_foreach (rows, i, row) {
-		text = json_string_value(json_object_get(row, "name"));
-		if (text && !strcmp(text, name))
-			return row;
-	}
-	return NULL;
-}
 
 /* bmc's word for a stop that is not its own is a reason too: "other". */
 static bool is_for_a_reason(const json_t *reasons)
