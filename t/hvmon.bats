@@ -101,6 +101,22 @@ call() {
 	[ "$(allocation | wc -l)" = 3 ]
 }
 
+@test "ready comes behind device.ready of each device that is adopted" {
+	bridge
+	nic nic0
+	nic nic1
+	hv --vf nic0/vf1=vm1 --vf nic1/vf1=vm2
+	kill_now hvmon
+	launch hvmon hvmon --vf nic0/vf1=vm1 --vf nic1/vf1=vm2 \
+		--at adopt.done=hold
+	await device.ready .adopted
+	[[ $(rpc hvmon status) == *'"ready":false'* ]]
+	call release
+	await_ready hvmon
+	assert_equal "$(events 'select(.ev == "device.ready" and .adopted)' |
+		wc -l)" 2
+}
+
 @test "guests' queues go on while the hypervisor dies and adopts" {
 	bridge
 	nic nic0

@@ -62,6 +62,7 @@ struct device {
 	uint32_t epoch, former_epoch; /* of our claim, and before it */
 	struct takeback *takeback;    /* waits for its owner; or NULL */
 	bool adopted;
+	bool started;   /* device.ready was told since it was attached */
 	bool contained; /* the PF is */
 
 	uint8_t config[PCI_CONFIG_SIZE]; /* PF, as read last */

@@ -125,6 +125,7 @@ void device_attach(struct hvmon *hv, struct device *device, bool fresh)
 	struct attach *a = procedure_new(hv, &attach_desc, sizeof(*a));
 
 	device->state = DEVICE_STARTING;
+	device->started = false;
 	a->fresh = fresh;
 	procedure_about(&a->p, device);
 	procedure_start(&a->p, device_lane(device));

@@ -155,6 +155,7 @@ void device_started(struct procedure *p, struct device *device)
 	event(log, "device.ready", "s:s, s:s, s:i, s:b", "device", device->name,
 	      "function", p->function, "vfs", (int)device->num_vfs, "adopted",
 	      device->adopted);
+	device->started = true;
 	connect_started(device);
 	level1_started(device);
 	virtual_started(device);

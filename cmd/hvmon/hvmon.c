@@ -115,13 +115,21 @@ void hvmon_stop(struct hvmon *hv, int status, const char *fmt, ...)
 	program_stop(hv->program, status, "%s", why);
 }
 
-void hvmon_tell_missing(const struct hvmon *hv, FILE *f)
+/* The last that is told of it is that its device is ready. */
+static bool is_missing(struct hvmon *hv, const struct vf_allocation *row)
+{
+	const struct vf *vf = vf_find(hv, &row->vf);
+
+	return row->wished && !(row->ready && vf && vf->device->started);
+}
+
+void hvmon_tell_missing(struct hvmon *hv, FILE *f)
 {
 	const struct vf_allocation *row;
 	char name[FUNCTION_NAME_MAX];
 
 	TAILQ_FOREACH (row, &hv->allocations.list, entry) {
-		if (!row->wished || row->ready)
+		if (!is_missing(hv, row))
 			continue;
 		function_name_format(name, sizeof(name), &row->vf);
 		fprintf(f, "hvmon: %s: waited for %s of vm%u\n",
@@ -136,7 +144,7 @@ void hvmon_check_ready(struct hvmon *hv)
 	if (hv->program->is_ready || hv->stopping || !hv->bridge.listening)
 		return;
 	TAILQ_FOREACH (row, &hv->allocations.list, entry)
-		if (row->wished && !row->ready)
+		if (is_missing(hv, row))
 			return;
 	program_ready(hv->program);
 	translations_begin(hv);

@@ -65,6 +65,6 @@ void hvmon_stop(struct hvmon *hv, int status, const char *fmt, ...)
 /* Say ready once every wished function is set up. */
 void hvmon_check_ready(struct hvmon *hv);
 /* Print which ones are not, a line each; before hvmon_fini(). */
-void hvmon_tell_missing(const struct hvmon *hv, FILE *f);
+void hvmon_tell_missing(struct hvmon *hv, FILE *f);
 
 #endif
