@@ -225,6 +225,10 @@ suite() {
 	suite guest
 }
 
+@test "guest card" {
+	suite guest_card
+}
+
 @test "guest failover" {
 	suite guest_failover
 }

@@ -3,8 +3,8 @@
  * Theory of operation.  A look at config space begins a set-up, a row of steps
  * each of which sends its requests and goes on when all are answered.  One
  * that finds the function as it was left (Bus Master Enable and MSI-X are
- * set) programs nothing and only looks whether an interrupt was missed.  What
- * comes while a set-up runs leads to another look.
+ * set, by a set-up that came to its end) programs nothing and only looks whether
+ * an interrupt was missed.  What comes while a set-up runs leads to another look.
  */
 #include <config.h>
 
@@ -167,6 +167,7 @@ void card_up(struct card *card)
 	bool first = card->state == CARD_NEW;
 
 	card->state = CARD_UP;
+	card->unfinished = false;
 	card->why[0] = '\0';
 	card->setups++;
 	event(card->guest->program.log, first ? "card.up" : "card.back",
@@ -227,6 +228,7 @@ static void step_look(struct card *card)
 
 static void step_command(struct card *card)
 {
+	card->unfinished = true;
 	sent(card, access_write(&card->config, PCI_COMMAND, 2, COMMAND, on_done,
 				card));
 }
@@ -268,7 +270,8 @@ static void (*const steps[])(struct card *card) = {
 
 static bool is_as_left(const struct card *card)
 {
-	return card->setups && card->state != CARD_FAILED &&
+	return card->setups && !card->unfinished &&
+	       card->state != CARD_FAILED &&
 	       (card->pci.command & PCI_COMMAND_MASTER) &&
 	       (card->pci.msix_control & PCI_MSIX_FLAGS_ENABLE);
 }

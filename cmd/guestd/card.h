@@ -67,6 +67,7 @@ struct card {
 	/* set-up */
 	unsigned step, pending;
 	bool busy, look_again;
+	bool unfinished; /* it began to program the function and is not up */
 	bool verified, stale; /* by ops->verify; it was reset after all */
 	int err;
 	struct access_cost *cost; /* access_cost.c */

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "libcore/ether_regs.h"
 #include "libcore/pci_caps.h"
 #include "libcore/platform.h"
 #include "libcore/unixsock.h"
@@ -29,7 +30,7 @@ static void config_fill(struct guest_rig *rig)
 
 	memset(c, 0, PCI_CONFIG_SIZE);
 	pci_put16(c, PCI_VENDOR_ID, NIC_VENDOR_ID);
-	pci_put16(c, PCI_DEVICE_ID, NIC_VF_DEVICE);
+	pci_put16(c, PCI_DEVICE_ID, rig->ether ? ETHER_DEVICE : NIC_VF_DEVICE);
 	pci_put16(c, PCI_STATUS, PCI_STATUS_CAP_LIST);
 	pci_put32(c, PCI_BASE_ADDRESS_0, (uint32_t)RIG_BAR);
 	c[PCI_CAPABILITY_LIST] = MSIX_CAP;
@@ -54,13 +55,17 @@ void guest_rig_reset(struct guest_rig *rig)
 	unsigned i;
 
 	memset(rig->bar, 0, sizeof(rig->bar));
+	config_fill(rig);
+	if (rig->ether) {
+		guest_rig_set(rig, ETHER_ID, ETHER_ID_VALUE);
+		return;
+	}
 	guest_rig_set(rig, NIC_ID, NIC_ID_VALUE);
 	guest_rig_set(rig, NIC_VERSION, 1);
 	guest_rig_set(rig, NIC_MAC_LOW, 0x016f6902);
 	guest_rig_set(rig, NIC_MAC_HIGH, 0x0200);
 	for (i = 0; i < NIC_VECTORS; i++)
 		guest_rig_set(rig, NIC_MSIX_TABLE + 16 * i + 12, 1);
-	config_fill(rig);
 }
 
 static void link_interrupt(struct guest_rig *rig)
@@ -250,7 +255,7 @@ static bool is_ready(struct guest_rig *rig)
 	return rig->guest.program.is_ready;
 }
 
-void guest_rig_start(struct guest_rig *rig, const char *send)
+static void start(struct guest_rig *rig, const char *send, bool ether)
 {
 	struct guest *g = &rig->guest;
 	struct program *p = &g->program;
@@ -265,6 +270,7 @@ void guest_rig_start(struct guest_rig *rig, const char *send)
 	    points_new(&p->points, points, POINT_N, NULL) < 0)
 		abort();
 	rig->present = rig->link = true;
+	rig->ether = ether;
 	guest_rig_reset(rig);
 	bus_start(rig);
 	g->options.vm = 1;
@@ -278,6 +284,16 @@ void guest_rig_start(struct guest_rig *rig, const char *send)
 	}
 	CHECK_INT(guest_start(g), 0);
 	CHECK(guest_rig_until(rig, is_ready));
+}
+
+void guest_rig_start(struct guest_rig *rig, const char *send)
+{
+	start(rig, send, false);
+}
+
+void guest_rig_start_ether(struct guest_rig *rig)
+{
+	start(rig, NULL, true);
 }
 
 void guest_rig_stop(struct guest_rig *rig)

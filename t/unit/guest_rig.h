@@ -31,6 +31,7 @@ struct guest_rig {
 	int bell_fd[2]; /* tx, rx */
 	bool present;   /* the VF is in its slot */
 	bool refuse;    /* its registers answer with all ones */
+	bool ether;     /* an Ethernet card is there instead of the VF */
 	uint8_t config[PCI_CONFIG_SIZE];
 	uint8_t bar[NIC_VF_BAR_SIZE];
 	unsigned enables; /* writes of 1 to NIC_Q_ENABLE */
@@ -42,6 +43,9 @@ struct guest_rig {
 
 /* A guest with these workloads; the VF is there.  Runs until it is ready. */
 void guest_rig_start(struct guest_rig *rig, const char *send);
+/* The same with an Ethernet card, whose registers keep what is written, and no
+ * workload. */
+void guest_rig_start_ether(struct guest_rig *rig);
 void guest_rig_stop(struct guest_rig *rig);
 #define RIG_PATIENCE 30000u
 /* Run the loop until it is done; false: it never is. */

@@ -23,6 +23,7 @@ static const struct unit_suite *const suites[] = {
 	&event_log_suite,
 	&fault_suite,
 	&function_name_suite,
+	&guest_card_suite,
 	&guest_failover_suite,
 	&guest_memory_suite,
 	&guest_suite,

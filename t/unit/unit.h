@@ -29,6 +29,7 @@ extern const struct unit_suite ether_suite;
 extern const struct unit_suite event_log_suite;
 extern const struct unit_suite fault_suite;
 extern const struct unit_suite function_name_suite;
+extern const struct unit_suite guest_card_suite;
 extern const struct unit_suite guest_failover_suite;
 extern const struct unit_suite guest_memory_suite;
 extern const struct unit_suite guest_suite;
