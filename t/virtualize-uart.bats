@@ -424,6 +424,33 @@ gets() {
 	machine_stop
 }
 
+has_come() {
+	[[ $(<"$T/came") == "$1" ]]
+}
+
+@test "virtualize-uart: what is typed while the UART is away is sent when it is back" {
+	local hv
+	power_on
+	far_end "CREATE:$T/came" -u
+	mkfifo "$T/keys"
+	exec {keys}<>"$T/keys"
+	guestd --vm 1 --name=vm1 --tty <&"$keys" >"$T/screen" 3>&- {NEVER}>&- &
+	PIDS[guest1]=$!
+	await workload.started
+	hv=$(pid hv)
+	kill -KILL "$hv"
+	wait_until "$PATIENCE" is_gone "$hv"
+	# Its config space does not answer.
+	rpc vm1 reset-card '[0]' >"$T/answer"
+	await card.away
+	printf hello >&"$keys"
+	iovctl start hv >/dev/null
+	await card.back
+	wait_until "$PATIENCE" has_come hello
+	stop guest1
+	machine_stop
+}
+
 # A guest that sends nothing, so that only interrupts let it look.  What is
 # written to file descriptor $keys comes in, and what the guest has of it is in
 # $T/screen.

@@ -258,6 +258,30 @@ is_set_up() {
 	machine_stop
 }
 
+# away: the guest finds that its card's config space does not answer.
+away() {
+	local hv
+	hv=$(pid hv)
+	kill -KILL "$hv"
+	wait_until "$PATIENCE" is_gone "$hv"
+	rpc vm1 reset-card '[0]' >"$T/answer"
+	await card.away
+}
+
+@test "window: what a guest is to send while its card is away is sent when it is back" {
+	power_on
+	start guest1 guestd --vm 1 --name=vm1 --messages=rate=2k
+	opens
+	goes_on
+	away
+	iovctl start hv
+	await card.back
+	goes_on
+	all_there
+	stop guest1
+	machine_stop
+}
+
 @test "window: hvmon killed as a guest resets its card: an error, and the guest goes on" {
 	local hv
 	reader

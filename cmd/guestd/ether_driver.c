@@ -130,6 +130,14 @@ static void issue(struct ether_driver *d)
 	write_register(d, ETHER_CSR_C, d->to);
 }
 
+/* One that had to wait: for the card, for whoever holds it, or to be sure. */
+static void issue_waiting(struct ether_driver *d)
+{
+	if (d->sending && !d->issued && !d->put_off && !d->unsure &&
+	    d->card.state == CARD_UP)
+		issue(d);
+}
+
 /* A sequence that somebody left unfinished. */
 static void set_back(struct ether_driver *d, uint64_t status)
 {
@@ -165,8 +173,7 @@ int ether_send(struct card *card, const uint8_t *frame, uint32_t size,
 	d->sent = sent;
 	d->arg = arg;
 	d->put_off = card->hold.on;
-	if (card->state == CARD_UP && !d->put_off && !d->unsure)
-		issue(d);
+	issue_waiting(d);
 	return 0;
 }
 
@@ -262,6 +269,7 @@ static void on_status(void *arg, int err, uint64_t status)
 		issue(d);
 	if (d->asks)
 		make_sure(d, status);
+	issue_waiting(d);
 	d->again |= d->unsure;
 	if (!(status & (ETHER_STATUS_MESSAGE | ETHER_STATUS_BAD_RX))) {
 		chain_over(d);
@@ -368,9 +376,8 @@ static void driver_go_on(struct card *card)
 {
 	struct ether_driver *d = of(card);
 
-	if (d->put_off && d->sending && card->state == CARD_UP && !d->unsure)
-		issue(d);
 	d->put_off = false;
+	issue_waiting(d);
 }
 
 static void driver_report(const struct card *card, json_t *row)

@@ -49,7 +49,7 @@ struct uart_driver {
 	bool stalled; /* the user had no room */
 	bool put_off; /* it may send when the card is not held any more */
 	bool use_off; /* and have the next user */
-	bool unsure;  /* an access failed: who knows what was done */
+	bool unsure;  /* an access failed, or it was woken while away */
 	uint8_t out[UART_FIFO];  /* what is being sent */
 	unsigned n_out, written; /* and how much was */
 	struct loop_timer poll;
@@ -397,6 +397,7 @@ static void on_wake(void *arg)
 		return;
 	}
 	d->put_off |= d->card.hold.on;
+	d->unsure |= d->card.state != CARD_UP;
 	if (d->card.state == CARD_UP && d->user && !d->card.hold.on)
 		woken(d);
 }
