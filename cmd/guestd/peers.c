@@ -167,6 +167,11 @@ void peers_set_able(struct peers *peers, bool able)
 	atomic_store(&peers->own->able, able);
 }
 
+static bool has_process(const struct peer *peer)
+{
+	return peer->pid && (kill(peer->pid, 0) == 0 || errno != ESRCH);
+}
+
 bool peer_stands(const struct peers *peers, const struct peer *peer)
 {
 	struct state_peer *area = area_of(peers, peer->vm);
@@ -181,16 +186,16 @@ bool peer_stands(const struct peers *peers, const struct peer *peer)
 		heartbeat_limit(options_of(peers)->heartbeat_limit_ns, beat_ns);
 	if (peer->beat.stale_ns <= limit_ns)
 		return false;
-	waits = atomic_load(&area->suspended) ||
-		run_delay_waits(&peer->delay, peers->look_ns);
+	waits = has_process(peer) &&
+		(atomic_load(&area->suspended) ||
+		 run_delay_waits(&peer->delay, peers->look_ns));
 	return heartbeat_has_failed(peer->beat.stale_ns, limit_ns,
 				    peer->delay.delayed_ns, waits);
 }
 
 bool peer_lives(const struct peers *peers, const struct peer *peer)
 {
-	return peer->pid && (kill(peer->pid, 0) == 0 || errno != ESRCH) &&
-	       !peer_stands(peers, peer);
+	return has_process(peer) && !peer_stands(peers, peer);
 }
 
 bool peers_is_able(const struct peers *peers, uint32_t vm)
