@@ -524,6 +524,46 @@ are_served() {
 	vm2_took_over
 }
 
+@test "a VM that cannot be started again, as it is gone, may come anew" {
+	local old
+	LIMIT=500ms pair
+	wait_until "$PATIENCE" has vm2 standby
+	old=$(pid vm2)
+	iovctl at hv reboot.ask=kill >/dev/null
+	iovctl kill vm2 KILL >/dev/null
+	await_gone hv
+	# The next process of that VM is not the one on record, and waits for a
+	# hypervisor until it dies.
+	iovctl start vm2 >"$T/start" 2>&1 3>&- {NEVER}>&- &
+	PIDS[start]=$!
+	await program.start ".name == \"vm2\" and .pid != $old"
+	iovctl kill vm2 KILL >/dev/null
+	await_gone vm2
+	finish start 1
+	iovctl start hv >/dev/null
+	await vm.reboot.failed '.vm == "vm2"'
+	iovctl start vm2 >/dev/null
+	wait_until "$PATIENCE" has vm2 standby
+	run -0 holder ether0
+	assert_output vm1
+	machine_stop
+}
+
+@test "a standby that is started again while the active VM fails gets the CPU" {
+	LIMIT=1s pair
+	wait_until "$PATIENCE" has vm2 standby
+	iovctl at hv reboot.ask=hold >/dev/null
+	iovctl kill vm2 KILL >/dev/null
+	await point '.point == "reboot.ask"'
+	rpc vm1 panic >/dev/null
+	await vm.panic '.vm == "vm1"'
+	iovctl release hv >/dev/null
+	await connection.changed '.device == "ether0" and .vm == "vm2"'
+	wait_until "$PATIENCE" has vm1 standby
+	machine_stop
+	one_owner
+}
+
 # One of many random things; then everything is well again.
 something() {
 	local active standby

@@ -8,8 +8,10 @@
  *
  * One that failed is started again by the bmc, which knows the process by its
  * pid: the new one is stopped from the start on where it has a low CPU share, so
- * that it does not run before that holds.  The VMs that are deactivated lie in
- * vm0's memory, for the bmc continues them when hvmon dies.
+ * that it does not run before that holds.  Where that fails, and the process is
+ * gone, whoever comes next as that VM is a new one; if the process is there, the
+ * VM stays deactivated.  The VMs that are deactivated lie in vm0's memory, for
+ * the bmc continues them when hvmon dies.
  */
 #include <config.h>
 
@@ -83,43 +85,58 @@ static void write_record(struct hvmon *hv)
 
 /* The procedure "reboot". */
 
+struct reboot {
+	struct procedure p;
+	uint32_t pid; /* of the process that failed */
+	bool stopped; /* the new one is, from the start on */
+};
+
+static void forget_failure(struct hvmon *hv, struct vm *vm)
+{
+	vm->deactivated = vm->panicked = false;
+	schedule_activate_vm(hv, vm->number);
+}
+
 static void on_rebooted(void *arg, const struct rpc_answer *answer)
 {
-	struct procedure *p = arg;
-	struct vm *vm = vm_of(p);
+	struct reboot *r = arg;
+	struct hvmon *hv = r->p.hv;
+	struct vm *vm = vm_of(&r->p);
 
 	if (answer->err) {
-		step_fail(p, answer->err == -EPIPE ? -ENODEV : -EIO, "%s",
+		step_fail(&r->p, answer->err == -EPIPE ? -ENODEV : -EIO, "%s",
 			  answer->message);
 	} else {
 		vm->born_pid = (uint32_t)json_integer_value(
 			json_object_get(answer->result, "pid"));
 		vm->born_ns = clock_now_ns();
-		vm->deactivated = vm->reboots = vm->panicked = false;
-		schedule_activate_vm(p->hv, vm->number);
-		schedule_vms_changed(p->hv);
+		forget_failure(hv, vm);
+		if (r->stopped)
+			vm_stop_started(&hv->schedule.stops, vm->number,
+					vm->born_pid, VM_STOP_SCHEDULE);
+		schedule_vms_changed(hv);
 	}
-	step_put(p);
+	step_put(&r->p);
 }
 
 /* Its share is set before it is asked for. */
 static int reboot_ask(struct procedure *p)
 {
 	struct vm_stops *stops = &p->hv->schedule.stops;
+	struct reboot *r = (struct reboot *)p;
 	struct vm *vm = vm_of(p);
 	int err;
 
 	vm_shares_update(p->hv);
+	r->pid = vm->last_pid;
+	r->stopped = vm_share_is_low(p->hv, vm->number);
 	err = vm_stops_connect(stops);
 	if (!err)
-		err = rpc_client_call(
-			stops->bmc, "reboot",
-			json_pack("{s:I, s:s*}", "pid",
-				  (json_int_t)vm->last_pid, "reason",
-				  vm_share_is_low(p->hv, vm->number)
-					  ? "schedule"
-					  : NULL),
-			REBOOT_LIMIT_NS, on_rebooted, p, NULL);
+		err = rpc_client_call(stops->bmc, "reboot",
+				      json_pack("{s:I, s:s*}", "pid",
+						(json_int_t)r->pid, "reason",
+						r->stopped ? "schedule" : NULL),
+				      REBOOT_LIMIT_NS, on_rebooted, r, NULL);
 	if (err)
 		return step_fail(p, -ENODEV, "no bmc");
 	step_get(p);
@@ -128,10 +145,16 @@ static int reboot_ask(struct procedure *p)
 
 static void reboot_end(struct procedure *p)
 {
-	const struct vm *vm = vm_of(p);
+	struct vm *vm = vm_of(p);
 	char name[VM_NAME_MAX];
 
 	vm_format(name, p->vm);
+	vm->reboots = false;
+	if (p->err && vm->pid != ((struct reboot *)p)->pid) {
+		/* There is nothing to start again. */
+		vm->last_pid = vm->pid;
+		forget_failure(p->hv, vm);
+	}
 	write_record(p->hv);
 	if (p->err)
 		event(p->hv->program->log, "vm.reboot.failed", "s:s, s:s", "vm",
@@ -154,10 +177,10 @@ static const struct procedure_desc reboot_desc = {
 
 static void reboot(struct hvmon *hv, uint32_t vm)
 {
-	struct procedure *p = procedure_new(hv, &reboot_desc, sizeof(*p));
+	struct reboot *r = procedure_new(hv, &reboot_desc, sizeof(*r));
 
-	p->vm = vm;
-	procedure_start(p, 0);
+	r->p.vm = vm;
+	procedure_start(&r->p, 0);
 }
 
 /* The procedure "deactivate". */

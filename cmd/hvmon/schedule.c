@@ -286,7 +286,8 @@ void schedule_vms_changed(void *arg)
 		vm = &hv->vms.vm[i];
 		if (vm->number == PLATFORM_HYPERVISOR)
 			continue;
-		pid = vm->pid ? vm->pid : vm->born_pid;
+		/* The bridge may not have seen yet that the last one ended. */
+		pid = vm->born_pid ? vm->born_pid : vm->pid;
 		schedule_get(&s->table, vm->number)->present = pid;
 		vm_stop_process(&s->stops, vm->number, pid);
 	}

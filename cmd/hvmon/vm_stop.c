@@ -189,6 +189,17 @@ void vm_stop_process(struct vm_stops *stops, uint32_t vm, uint32_t pid)
 	}
 }
 
+void vm_stop_started(struct vm_stops *stops, uint32_t vm, uint32_t pid,
+		     enum vm_stop_reason reason)
+{
+	struct wish *w = &get(stops, vm)->wish[reason];
+
+	vm_stop_process(stops, vm, pid);
+	if (!w->pending)
+		w->have = true;
+	settle(w);
+}
+
 void vm_stop_want(struct vm_stops *stops, uint32_t vm,
 		  enum vm_stop_reason reason, bool stop)
 {

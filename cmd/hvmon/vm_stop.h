@@ -43,6 +43,9 @@ int vm_stops_connect(struct vm_stops *stops)
 
 /* The VM's process, 0: none. */
 void vm_stop_process(struct vm_stops *stops, uint32_t vm, uint32_t pid);
+/* The VM's new process, which the bmc started stopped for that reason. */
+void vm_stop_started(struct vm_stops *stops, uint32_t vm, uint32_t pid,
+		     enum vm_stop_reason reason);
 /* It shall be stopped for this reason, or not any more. */
 void vm_stop_want(struct vm_stops *stops, uint32_t vm,
 		  enum vm_stop_reason reason, bool stop);

@@ -57,12 +57,12 @@ void vm_table_update(struct vm_table *table, const struct sup_vm *read,
 		vm->pid = read[i].pid;
 		if (!vm->pid)
 			continue;
+		if (vm->pid == vm->last_pid)
+			continue;
 		/* What a process said that is gone is no more. */
-		if (vm->pid != vm->last_pid)
-			vm->panicked = false;
+		vm->panicked = false;
 		vm->last_pid = vm->pid;
-		if (vm->pid == vm->born_pid)
-			vm->born_pid = 0;
+		vm->born_pid = 0;
 	}
 	if (table->changed)
 		table->changed(table->arg);
