@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cmd/bmc/bmc.h"
+#include "cmd/bmc/children.h"
 #include "libcore/fd_limit.h"
 #include "libcore/units.h"
 
@@ -123,17 +124,6 @@ static void on_off_signal(void *arg)
 	power_off(arg, -1, NULL);
 }
 
-static void on_child(void *arg)
-{
-	struct bmc *b = arg;
-	unsigned i;
-
-	/* COMMAND last: it may have ended because the machine did. */
-	for (i = 0; i < b->n; i++)
-		process_poll(&b->process[i]);
-	captive_poll(&b->captive);
-}
-
 static int watch_signals(struct bmc *b)
 {
 	struct loop *loop = b->program.loop;
@@ -142,7 +132,7 @@ static int watch_signals(struct bmc *b)
 	/* Whoever started us may have ignored it, and nobody could be waited
 	 * for. */
 	signal(SIGCHLD, SIG_DFL);
-	err = loop_signal(loop, SIGCHLD, on_child, b);
+	err = loop_signal(loop, SIGCHLD, children_changed, b);
 	if (!err)
 		err = loop_signal(loop, SIGTERM, on_off_signal, b);
 	if (!err)

@@ -3,9 +3,9 @@
  * Theory of operation.  A program has a pipe on which it says that it is
  * ready (ours write a newline; a foreign one is ready when exec closed the
  * pipe), a pipe for its standard error, and a pidfd.  The kernel tells by
- * SIGCHLD that a child ended, stopped or went on, and waitid() which: every
- * child is asked then, so that signals that merged lose nothing.  What an end
- * means for the machine is decided in power.c.
+ * SIGCHLD that a child ended, stopped or went on, and waitid() which: it is
+ * asked until it knows of no more, so that signals that merged lose nothing.
+ * What an end means for the machine is decided in power.c.
  */
 #include <config.h>
 
@@ -378,16 +378,18 @@ static void answer_end(struct process *p, pid_t pid)
 	process_refuse(p, WAIT_STARTED, why);
 }
 
-static void reap(struct process *p, siginfo_t *info)
+void process_reap(struct process *p)
 {
+	siginfo_t info = { 0 };
 	pid_t pid = p->pid;
 
 	/* What it left in its group; the group is ours until it is reaped. */
 	kill(-pid, SIGKILL);
-	while (waitid(P_PIDFD, (id_t)p->pidfd, info, WEXITED) && errno == EINTR)
+	while (waitid(P_PIDFD, (id_t)p->pidfd, &info, WEXITED) &&
+	       errno == EINTR)
 		;
-	p->end_code = info->si_code;
-	p->end_status = info->si_status;
+	p->end_code = info.si_code;
+	p->end_status = info.si_status;
 	p->has_ended = true;
 	/* It may have been ready a moment before. */
 	if (p->status_fd >= 0)
@@ -409,27 +411,14 @@ static void reap(struct process *p, siginfo_t *info)
 
 void process_poll(struct process *p)
 {
-	siginfo_t info;
+	siginfo_t info = { 0 };
 
-	while (p->pid) {
-		memset(&info, 0, sizeof(info));
-		/* An end is looked at only: its group goes first. */
-		if (waitid(P_PIDFD, (id_t)p->pidfd, &info,
-			   WEXITED | WNOHANG | WNOWAIT) == 0 &&
-		    info.si_pid) {
-			reap(p, &info);
-			return;
-		}
-		memset(&info, 0, sizeof(info));
-		if (waitid(P_PIDFD, (id_t)p->pidfd, &info,
-			   WSTOPPED | WCONTINUED | WNOHANG) ||
-		    !info.si_pid)
-			return;
-		if (info.si_code == CLD_CONTINUED)
-			process_saw(p, STOP_SAW_CONTINUED);
-		else
-			process_saw(p, STOP_SAW_STOPPED);
-	}
+	/* An end is looked at only: its group goes first. */
+	if (p->pid &&
+	    !waitid(P_PIDFD, (id_t)p->pidfd, &info,
+		    WEXITED | WNOHANG | WNOWAIT) &&
+	    info.si_pid)
+		process_reap(p);
 }
 
 /* Words */

@@ -91,7 +91,9 @@ int process_start(struct process *p) __attribute__((warn_unused_result));
 void process_end(struct process *p);
 /* -ESRCH: it does not run. */
 int process_signal(struct process *p, int signo);
-/* Ask the kernel what became of it. */
+/* It has ended: learn how, and tell. */
+void process_reap(struct process *p);
+/* The same, if it has. */
 void process_poll(struct process *p);
 
 /* freeze.c: the call is answered when it has happened. */
