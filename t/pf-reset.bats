@@ -402,6 +402,8 @@ no_frame_is_lost() {
 	no_frame_is_lost
 	has_event reset.taken-up '.again == true'
 	has_event reset.taken-up '.again == false'
+	assert_equal "$(events 'select(.ev == "reset.taken-up") | .function' |
+		sort -u)" $'"nic0/pf0"\n"nic0/vf2"'
 }
 
 @test "hvmon killed again, at each point of taking a reset up" {

@@ -10,6 +10,7 @@
  */
 #include <config.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -130,6 +131,9 @@ static int resume_look(struct procedure *p)
 	struct device *device = p->device;
 	unsigned i;
 
+	if (!r->is_pf)
+		snprintf(p->function, sizeof(p->function), "%s/vf%u",
+			 device->name, r->record.vf);
 	for (i = 0; i < r->record.n_vfs; i++)
 		if (r->record.vfs[i].number <= device->num_vfs)
 			p->vfs.vf[p->vfs.n++] =
