@@ -82,22 +82,20 @@ facts() {
 		function tell() {
 			if (!detect)
 				return
-			# It may be seen before bmc has written that it did it.
-			after = fault && detected > fault ? detected - fault : 0
 			printf "%s %.3f %.3f %.3f %s %d\n", detect, \
 				after / 1e6, takeover / 1e6, drain / 1e6, \
 				stopped, touched
-			fault = takeover = drain = touched = 0
+			takeover = drain = touched = 0
 			steps = ""
 		}
 		{ ev = value("ev") }
 		ev == "takeover.begin" {
-			new_fault = fault
-			if (detect)
-				tell()
-			fault = new_fault
+			tell()
 			detect = value("why")
-			detected = value("t")
+			# It may be seen before bmc has written that it did it.
+			after = fault ? value("t") - fault : 0
+			if (after < 0)
+				after = 0
 			stopped = "false"
 		}
 		ev == "takeover.returned" { fault = 0 }
