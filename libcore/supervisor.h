@@ -224,12 +224,13 @@ _Static_assert(sizeof(struct sup_watch) == 8, "sup_watch");
  * Answered when the device has opened or ended it and, then, the file is
  * truncated.  A window ends by itself when its VM's process is gone, when the
  * function is assigned elsewhere or contained, and with its device. */
+#define SUP_WINDOW_NOWHERE UINT32_MAX /* vm has another one in that region */
 struct sup_window {
 	uint16_t bdf;
 	uint16_t rights; /* WINDOW_READ | WINDOW_WRITE; 0: end it, and when
 			  * read: end of the array */
 	uint32_t vm;
-	uint32_t region; /* less PLATFORM_REGION_WINDOW; of vm */
+	uint32_t region; /* less PLATFORM_REGION_WINDOW, of vm; or NOWHERE */
 	uint32_t rsvd0;
 	uint64_t gpa;  /* where vm has the page; not used by the bridge */
 	uint64_t page; /* offset in BAR 0 */

@@ -282,6 +282,41 @@ away() {
 	machine_stop
 }
 
+# le SIZE NUMBER: its bytes in hex, the lowest first.
+le() {
+	local i n=$2
+	for ((i = 0; i < $1; i++, n >>= 8)); do
+		printf %02x $((n & 255))
+	done
+}
+
+# propose ENTRY GPA: a step of the test peer; show ENTRY: what the region has.
+propose() {
+	echo "write 0 0xb0001000 $(le 4 1)$(le 4 "$1")$(le 8 "$2")$(le 4 3)$(le 4 0)"
+}
+
+show() {
+	echo "message 5 $(le 4 32)$(le 4 0)$(le 4 $((272 + $1)))$(le 20 0)"
+}
+
+@test "window: a region of a VM shows one window, of the page that was proposed last" {
+	local ether=0x50000000 com=0x50100000
+	machine_start <<-END
+		bridge: rootbridge
+		ether0: iovdev --type ether
+		com0: iovdev --type uart
+		hv: hvmon --device ether0=vm1 --device com0=vm1
+	END
+	# The entry of the first window is used for the second, which moves on.
+	"${BIN%/bin}/t/tool/vfu" "$M/bus/vm1.sock" hello "$(propose 5 $ether)" \
+		"$(show 5)" "$(propose 5 $com)" "$(propose 6 $com)" "$(show 5)" \
+		"$(show 6)" >"$T/peer"
+	# Flags: to be read, written and mapped; or nothing is there.
+	run -0 sed -n 's/^message .*: 20000000\(..\).*/\1/p' "$T/peer"
+	assert_output $'07\n00\n07'
+	machine_stop
+}
+
 @test "window: hvmon killed as a guest resets its card: an error, and the guest goes on" {
 	local hv
 	reader

@@ -190,6 +190,17 @@ static int ask(struct window_grant *g)
 	return err;
 }
 
+/* A VM that uses a region for another page has dropped what was there. */
+static void vacate(struct bridge *b, const struct sup_window *sup)
+{
+	struct function *f = NULL;
+
+	while ((f = bridge_next_function(b, f)))
+		if (f->window && f->window->sup.vm == sup->vm &&
+		    f->window->sup.region == sup->region)
+			f->window->sup.region = SUP_WINDOW_NOWHERE;
+}
+
 static int grant(struct function *f, const struct sup_window *sup,
 		 struct change *change)
 {
@@ -200,12 +211,14 @@ static int grant(struct function *f, const struct sup_window *sup,
 		if (!g->open || g->ending || g->sup.vm != sup->vm ||
 		    g->sup.page != sup->page || g->sup.rights != sup->rights)
 			return -EEXIST;
+		vacate(f->bridge, sup);
 		g->sup = *sup;
 		return 0;
 	}
 	g = calloc(1, sizeof(*g));
 	if (!g)
 		return -ENOMEM;
+	vacate(f->bridge, sup);
 	g->f = f;
 	g->sup = *sup;
 	g->memory_fd = g->fd[DOORBELL] = g->fd[BELL] = -1;
