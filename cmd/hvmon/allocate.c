@@ -239,6 +239,7 @@ static void free_end(struct procedure *p)
 
 static const struct step free_steps[] = {
 	{ POINT_FREE_ROWS, free_rows },
+	{ POINT_NONE, vfs_turn },
 	{ POINT_FREE_BUS_MASTER, free_bus_master },
 	{ POINT_FREE_BARRIER, vfs_barrier },
 	{ POINT_FREE_FLR, vfs_flr },
@@ -253,7 +254,7 @@ static const struct step free_steps[] = {
 static const struct procedure_desc free_desc = {
 	.name = "free",
 	.steps = free_steps,
-	.cleanup = 5, /* free.routes */
+	.cleanup = 6, /* free.routes */
 	.end = free_end,
 };
 

@@ -26,6 +26,7 @@
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/own_interrupt.h"
+#include "cmd/hvmon/turn.h"
 #include "cmd/hvmon/vf_quiet.h"
 #include "libcore/platform.h"
 
@@ -212,6 +213,8 @@ static int part_wait(struct procedure *p)
 	struct virtual *v = b->v;
 
 	if (is_between(v)) {
+		if (!turn_take(p, b->front))
+			return STEP_AGAIN;
 		v->closing = true;
 		b->stage = PART_CLOSE;
 		return STEP_AGAIN;
@@ -263,6 +266,7 @@ static int behind_part(struct procedure *p)
 	/* Something came just before. */
 	b->stage = PART_WAIT;
 	v->backend->prefer(v, p);
+	turn_end(p, b->front);
 	v->closing = false;
 	virtual_run_kept(v);
 	return STEP_AGAIN;

@@ -12,11 +12,13 @@
  * that is how a hypervisor fences it.  A guest that clears its own shall not
  * hold its neighbours up: nothing waits for it until it sets it again.
  *
- * When a guest resets a device which it drives directly, accesses may be on
- * their way past us.  That is a reset like an operator's (whole.h), in the lane
- * of the device, and what comes for its config space meanwhile waits.  Many tell
- * of each, so there are no more of them a second than of other things that a
- * guest makes happen (libcore/limiter.h).
+ * When a guest resets a single function, accesses may be on their way, past us
+ * or by us.  That is a reset like an operator's (whole.h), and what comes for its
+ * config space meanwhile waits.  It has the lane of a device that its guest drives
+ * directly; of one whose accesses are trapped, who has the lane may wait for its
+ * guest, so it only takes its turn (turn.h).  Many tell of each, so there are no
+ * more of them a second than of other things that a guest makes happen
+ * (libcore/limiter.h).
  */
 #include <config.h>
 
@@ -31,6 +33,7 @@
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/pf_driver.h"
+#include "cmd/hvmon/turn.h"
 #include "cmd/hvmon/vf_quiet.h"
 #include "cmd/hvmon/virtual.h"
 #include "cmd/hvmon/whole.h"
@@ -43,7 +46,8 @@ struct emulation {
 	struct procedure p;
 	struct sup_exception exception;
 	struct function_name vf;
-	struct device *resets; /* whose lane it has; or NULL */
+	struct device *resets; /* a single function; or NULL */
+	bool again;            /* it is direct meanwhile, and needs the lane */
 	uint8_t data[SUP_DATA_MAX];
 };
 
@@ -63,9 +67,8 @@ static uint32_t config_offset(const struct emulation *e)
 	return (uint32_t)(e->exception.gpa - PLATFORM_ECAM) % PCI_CONFIG_SIZE;
 }
 
-/* The device, if it resets one whose accesses are not trapped.  Of one that is
- * trapped none is on its way, and who has its lane may wait for its guest. */
-static struct device *resets_direct(const struct emulation *e,
+/* The device, if it resets a single function. */
+static struct device *resets_single(const struct emulation *e,
 				    const struct vf_allocation *row,
 				    const struct vf *vf)
 {
@@ -75,9 +78,12 @@ static struct device *resets_direct(const struct emulation *e,
 	    !config_overlay_resets(&row->overlay, config_offset(e), ex->data,
 				   ex->size))
 		return NULL;
-	if (vf->device->virtual && vf->device->virtual->trapping)
-		return NULL;
 	return vf->device;
+}
+
+static bool is_trapped(const struct device *device)
+{
+	return device->virtual && device->virtual->trapping;
 }
 
 /* Whether the guest writes its command register; Bus Master Enable as it will
@@ -128,8 +134,6 @@ static void start_write(struct emulation *e, struct vf_allocation *row,
 				  runs[i].size);
 	if (writes_command(e, &master))
 		step_bus_master(&e->p, vf, master);
-	if (flr && !vf->number)
-		e->p.vfs.vf[e->p.vfs.n++] = vf;
 	if (flr)
 		tell_flr(row, vf);
 }
@@ -153,6 +157,19 @@ static int emulate_pace(struct procedure *p)
 	return STEP_NEXT;
 }
 
+/* Before it had its turn the device may have been let go. */
+static int emulate_turn(struct procedure *p)
+{
+	struct emulation *e = (struct emulation *)p;
+
+	if (!e->resets || p->lanes)
+		return STEP_NEXT;
+	if (!turn_take(p, e->resets))
+		return STEP_AGAIN;
+	e->again = !is_trapped(e->resets);
+	return e->again ? STEP_DONE : STEP_NEXT;
+}
+
 static int emulate_access(struct procedure *p)
 {
 	struct emulation *e = (struct emulation *)p;
@@ -170,13 +187,6 @@ static int emulate_access(struct procedure *p)
 		step_config_read(p, vf->bdf, config_offset(e), e->data,
 				 e->exception.size);
 	return STEP_NEXT;
-}
-
-/* A single function that its guest resets gets its BARs back before that is
- * answered. */
-static int emulate_settle(struct procedure *p)
-{
-	return p->vfs.n ? vfs_settle(p) : STEP_NEXT;
 }
 
 static void answer(struct emulation *e)
@@ -203,17 +213,21 @@ static void emulate_end(struct procedure *p)
 {
 	struct emulation *e = (struct emulation *)p;
 
-	answer(e);
-	if (!e->resets)
+	if (e->resets)
+		e->resets->guest_flr = false;
+	if (e->again)
+		exception_take(p->hv, &e->exception);
+	else
+		answer(e);
+	if (!e->resets || e->again)
 		return;
-	e->resets->guest_flr = false;
 	config_emulation_go_on(e->resets);
 }
 
 static const struct step emulate_steps[] = {
 	{ POINT_NONE, emulate_pace },
+	{ POINT_NONE, emulate_turn },
 	{ POINT_NONE, emulate_access },
-	{ POINT_NONE, emulate_settle },
 	{ 0, NULL },
 };
 
@@ -300,6 +314,7 @@ bool config_emulation_takes(struct hvmon *hv,
 	struct device *device;
 	const struct vf *vf;
 	struct emulation *e;
+	uint64_t lane = 0;
 
 	if (exception->gpa < PLATFORM_ECAM || at >= PLATFORM_ECAM_SIZE ||
 	    exception->size > PCI_CONFIG_SIZE - at % PCI_CONFIG_SIZE)
@@ -329,9 +344,11 @@ bool config_emulation_takes(struct hvmon *hv,
 	e = procedure_new(hv, &emulate_desc, sizeof(*e));
 	e->exception = *exception;
 	e->vf = row->vf;
-	e->resets = resets_direct(e, row, vf);
-	if (e->resets)
+	e->resets = resets_single(e, row, vf);
+	if (e->resets) {
 		e->resets->guest_flr = true;
-	procedure_start(&e->p, e->resets ? device_lane(e->resets) : 0);
+		lane = is_trapped(e->resets) ? 0 : device_lane(e->resets);
+	}
+	procedure_start(&e->p, lane);
 	return true;
 }

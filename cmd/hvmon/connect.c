@@ -168,6 +168,11 @@ static int connect_revoke(struct procedure *p)
 	return STEP_NEXT;
 }
 
+static int connect_turn(struct procedure *p)
+{
+	return is_free(p) ? STEP_NEXT : vfs_turn(p);
+}
+
 static int connect_bus_master(struct procedure *p)
 {
 	return is_free(p) ? STEP_NEXT : vfs_bus_master_off(p);
@@ -325,6 +330,7 @@ static const struct step connect_steps[] = {
 	{ POINT_CONNECT_BEGIN, connect_begin },
 	{ POINT_CONNECT_REFUSE, connect_refuse },
 	{ POINT_CONNECT_REVOKE, connect_revoke },
+	{ POINT_NONE, connect_turn },
 	{ POINT_CONNECT_BUS_MASTER, connect_bus_master },
 	{ POINT_CONNECT_DRAIN, connect_drain },
 	{ POINT_CONNECT_RESET, connect_reset },
@@ -340,7 +346,7 @@ static const struct step connect_steps[] = {
 static const struct procedure_desc connect_desc = {
 	.name = "connect",
 	.steps = connect_steps,
-	.cleanup = 7, /* connect_unmap */
+	.cleanup = 8, /* connect_unmap */
 	.end = connect_end,
 };
 

@@ -4,7 +4,8 @@
  * device is reset with whatever it does.  The same is done with one that refuses
  * an access of our driver's, which may have been half of what was to be done, or
  * may have taken something that nobody has now.  One that goes on refusing is
- * reset again and again, until it obeys or is let go.
+ * reset again and again, until it obeys or is let go.  One that is being reset
+ * meanwhile needs no other.
  */
 #include <config.h>
 
@@ -28,7 +29,7 @@ struct correct {
 	unsigned refused;
 };
 
-static int correct_reset(struct procedure *p)
+static int correct_drop(struct procedure *p)
 {
 	struct correct *c = (struct correct *)p;
 	struct virtual *v = p->device->virtual;
@@ -40,7 +41,7 @@ static int correct_reset(struct procedure *p)
 	c->refused = virtual_refuse_kept(v);
 	v->record.n_log = v->record.n_replayed = 0;
 	p->vfs.vf[p->vfs.n++] = &p->device->whole;
-	return vfs_bus_master_off(p);
+	return STEP_FLOW;
 }
 
 static int correct_tell(struct procedure *p)
@@ -60,20 +61,21 @@ static void tell_reset(const struct correct *c, const char *ev)
 
 static void correct_end(struct procedure *p)
 {
-	struct virtual *v = p->device->virtual;
-
 	if (p->parent)
 		tell_reset((struct correct *)p, "devirtualize.reset");
 	else if (!p->err)
 		tell_reset((struct correct *)p, "virtual.reset");
-	else if (v && !v->loading)
-		virtual_refused(v, p->why);
 }
 
 static const struct step correct_steps[] = {
-	{ POINT_NONE, correct_reset }, { POINT_NONE, vfs_barrier },
-	{ POINT_NONE, vfs_flr },       { POINT_NONE, vfs_settle },
-	{ POINT_NONE, correct_tell },  { 0, NULL },
+	{ POINT_NONE, correct_drop },
+	{ POINT_NONE, vfs_turn },
+	{ POINT_NONE, vfs_bus_master_off },
+	{ POINT_NONE, vfs_barrier },
+	{ POINT_NONE, vfs_flr },
+	{ POINT_NONE, vfs_settle },
+	{ POINT_NONE, correct_tell },
+	{ 0, NULL },
 };
 
 static const struct procedure_desc correct_desc = {
@@ -107,6 +109,8 @@ void virtual_refused(struct virtual *v, const char *why)
 {
 	uint64_t suppressed;
 
+	if (v->stands_ns)
+		return;
 	if (limiter_pass(&v->complaints, clock_now_ns(), &suppressed))
 		event(v->hv->program->log, "virtual.refused", "s:s, s:s, s:I",
 		      "device", v->device->name, "why", why, "suppressed",

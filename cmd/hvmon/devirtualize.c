@@ -30,6 +30,7 @@
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/own_interrupt.h"
+#include "cmd/hvmon/turn.h"
 #include "cmd/hvmon/virtual.h"
 #include "cmd/hvmon/virtualize.h"
 
@@ -242,11 +243,17 @@ static int devirtualize_disable(struct procedure *p)
 	return STEP_NEXT;
 }
 
-/* What came just before 716. */
+/* What came just before 716.  From here on it is our turn: nothing waits for
+ * the guest any more, and a reset of its would throw away what follows. */
 static int devirtualize_quiet(struct procedure *p)
 {
+	int ret;
+
 	of(p)->disabled = true;
-	return wait_until_quiet(p);
+	ret = wait_until_quiet(p);
+	if (ret == STEP_NEXT && !turn_take(p, p->device))
+		return STEP_AGAIN;
+	return ret;
 }
 
 static int devirtualize_mode(struct procedure *p)

@@ -10,6 +10,8 @@ void drive_begin(struct virtual *v, const struct procedure_desc *desc,
 {
 	struct drive *drive;
 
+	if (v->stands_ns)
+		return;
 	if (v->driving) {
 		v->drive_again = true;
 		v->drive_interrupt |= interrupt;

@@ -18,7 +18,7 @@ struct drive {
 
 /* Begin a chain of `size` bytes.  While one runs it is only remembered, in
  * v->drive_again and v->drive_interrupt, for the end of that, which clears
- * v->driving. */
+ * v->driving.  None begins at a device that stands, as it is loaded next. */
 void drive_begin(struct virtual *v, const struct procedure_desc *desc,
 		 size_t size, bool interrupt);
 void drive_fini(struct procedure *p);

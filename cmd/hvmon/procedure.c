@@ -166,6 +166,8 @@ static void finish(struct procedure *p)
 	struct procedure *parent = p->parent;
 
 	TAILQ_REMOVE(&queue->running, p, entry);
+	if (p->give_back)
+		p->give_back(p);
 	if (p->desc->end)
 		p->desc->end(p);
 	if (parent && p->err)

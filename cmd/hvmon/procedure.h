@@ -100,6 +100,10 @@ struct procedure {
 	int err;                /* first failure, -errno */
 	char why[200];
 
+	/* At its end, before `end`: what it has besides lanes is given back.
+	 * NULL: nothing. */
+	void (*give_back)(struct procedure *p);
+
 	/* The runner's own. */
 	TAILQ_ENTRY(procedure) entry;
 	struct procedure *parent;

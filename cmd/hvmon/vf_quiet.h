@@ -5,6 +5,9 @@
 
 #include "cmd/hvmon/procedure.h"
 
+/* Single functions: it is our turn to reach them (turn.h), and virtual ones stand
+ * (virtual_stand()), until p has reset them or is over. */
+int vfs_turn(struct procedure *p);
 /* Clear Bus Master Enable: no new queue entry is taken. */
 int vfs_bus_master_off(struct procedure *p);
 /* One config read to each; it is answered when all earlier requests are. */

@@ -357,7 +357,7 @@ void virtual_forget_kept(struct virtual *v)
 
 static bool all_wait(const struct virtual *v)
 {
-	return v->closing || v->record.phase == VIRTUAL_LOADING;
+	return v->closing || v->stands_ns || v->record.phase == VIRTUAL_LOADING;
 }
 
 static void run(struct virtual *v, const struct access *a)

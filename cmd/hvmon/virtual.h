@@ -67,6 +67,8 @@ struct virtual
 	bool loading, load_again;
 	enum hold hold; /* of new sequences */
 	bool closing;   /* every access is kept: 720 is under way */
+	uint64_t
+		stands_ns; /* since when, as it is to be reset; 0: it does not */
 	STAILQ_HEAD(, kept_access) kept; /* in order, not answered */
 	unsigned n_kept;
 	struct limiter complaints;
@@ -95,8 +97,13 @@ void virtual_put(struct virtual *v);
 
 /* Read the device's registers, then emulate what was kept meanwhile. */
 void virtual_load(struct virtual *v);
+/* The device is to be reset: the guest's accesses wait, and ours are not begun;
+ * whether all that was on its way is answered, or is not waited for any more. */
+bool virtual_stand(struct virtual *v);
 /* The device was reset. */
 void virtual_was_reset(struct device *device);
+/* If it stands, that came to nothing; why it did. */
+void virtual_not_reset(struct virtual *v, const char *why);
 /* 610: a device that is set up is virtual where the option says so. */
 void step_virtual_wished(struct procedure *p, struct device *device);
 /* Its guest is to look at it again: tell it, if that was not done. */

@@ -2,7 +2,7 @@
  * emulator goes on from there.
  *
  * It follows 420, a reset of the device and the start of a hypervisor; meanwhile
- * the guest's accesses wait.
+ * the guest's accesses wait.  Another reset ends it early (virtual_reset.c).
  */
 #include <config.h>
 
@@ -27,7 +27,9 @@ static struct virtual *load_of(struct procedure *p)
 
 	if (!v->device)
 		step_fail(p, -ENODEV, "it is gone");
-	return v->device ? v : NULL;
+	else if (v->stands_ns)
+		step_fail(p, -ECANCELED, "it is reset");
+	return p->err ? NULL : v;
 }
 
 /* Its BARs are decoded when this is answered. */
@@ -81,7 +83,7 @@ static void load_end(struct procedure *p)
 	struct virtual *v = ((struct load *)p)->v;
 
 	v->loading = false;
-	if (!v->device)
+	if (!v->device || v->stands_ns)
 		return;
 	if (v->load_again) {
 		virtual_load(v);
@@ -129,7 +131,7 @@ void virtual_load(struct virtual *v)
 	struct load *load;
 
 	v->load_again = v->loading;
-	if (v->loading)
+	if (v->loading || v->stands_ns)
 		return;
 	v->loading = true;
 	loop_timer_cancel(&v->look);
@@ -139,22 +141,4 @@ void virtual_load(struct virtual *v)
 	v->record.phase = VIRTUAL_LOADING;
 	virtual_get(v);
 	procedure_start(&load->p, 0);
-}
-
-void virtual_was_reset(struct device *device)
-{
-	struct virtual *v = device->virtual;
-
-	if (!v) {
-		behind_lost(device, "it was reset");
-		return;
-	}
-	(void)behind_end(v);
-	v->backend->reset(v);
-	v->record.machine = (uint16_t)v->emulator->start(v);
-	v->record.phase = VIRTUAL_LOADING;
-	v->level = false;
-	virtual_keep_record(v);
-	virtual_refuse_kept(v);
-	virtual_load(v);
 }

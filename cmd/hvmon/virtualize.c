@@ -6,7 +6,8 @@
  * which finds the row denied finds it too; without it the device is let go.
  * What the guest sent before 214 reaches the device before what is let through
  * after it, as both go by the root bridge.  Interrupts that come from 210 to 216
- * stay with the device, and are ours then.
+ * stay with the device, and are ours then.  From 214 on its guest may reset it
+ * without our lane; what we read of the device ourselves, we read in our turn.
  */
 #include <config.h>
 
@@ -25,6 +26,7 @@
 #include "cmd/hvmon/own_interrupt.h"
 #include "cmd/hvmon/protection_rows.h"
 #include "cmd/hvmon/translation.h"
+#include "cmd/hvmon/turn.h"
 #include "cmd/hvmon/virtual.h"
 
 #define WATCH_MAX 1000
@@ -35,6 +37,7 @@ struct virtualize {
 	bool own_mode, aborts;
 	struct device *behind; /* NULL: the device does its own work */
 	enum hold hold;        /* pause, lock, busy, or none */
+	bool peeks;
 	uint64_t limit_ns;
 	unsigned watch;
 	int refused; /* the rows, in virtualize_undo() */
@@ -136,18 +139,26 @@ static int virtualize_enable(struct procedure *p)
 	return STEP_NEXT;
 }
 
+/* Its guest has reset it meanwhile: no search is needed. */
+static bool was_reset(const struct virtual *v)
+{
+	return v->record.phase != VIRTUAL_SEARCH;
+}
+
 /* Until what the guest itself began has interrupted it: the device looks busy.
  */
 static int look_busy(struct procedure *p)
 {
-	const struct virtualize *z = (const struct virtualize *)p;
+	struct virtualize *z = (struct virtualize *)p;
 	struct virtual *v = p->device->virtual;
-	bool late;
+	bool late, over;
 
 	if (!v)
 		return step_fail(p, -ENODEV, "%s went", p->device->name);
 	v->hold = HOLD_BUSY;
-	if (p->round && v->backend->peeked(v))
+	over = z->peeks && v->backend->peeked(v);
+	turn_end(p, p->device);
+	if (over || was_reset(v))
 		return STEP_NEXT;
 	late = z->limit_ns && clock_now_ns() - p->step_began_ns > z->limit_ns;
 	if (late)
@@ -155,6 +166,9 @@ static int look_busy(struct procedure *p)
 		      p->device->name, "why", "its request is not over");
 	if (late)
 		return STEP_NEXT;
+	z->peeks = turn_take(p, p->device);
+	if (!z->peeks)
+		return STEP_AGAIN;
 	if (p->round)
 		step_sleep(p, PEEK_NS);
 	v->backend->peek(v, p);
@@ -177,15 +191,20 @@ static int virtualize_mode(struct procedure *p)
 {
 	struct virtual *v = p->device->virtual;
 
-	if (v->backend->look)
+	if (!turn_take(p, p->device))
+		return STEP_AGAIN;
+	if (v->backend->look && !was_reset(v))
 		v->backend->look(v, p);
 	return STEP_NEXT;
 }
 
 static int virtualize_emulate(struct procedure *p)
 {
-	p->device->virtual->hold = HOLD_NONE;
-	boundary_search_start(p->device->virtual);
+	struct virtual *v = p->device->virtual;
+
+	virtual_hold(v, HOLD_NONE);
+	if (!was_reset(v))
+		boundary_search_start(v);
 	return STEP_NEXT;
 }
 
@@ -195,6 +214,8 @@ static int virtualize_undo(struct procedure *p)
 
 	if (!p->err || p->err == -EALREADY || !v)
 		return STEP_DONE;
+	if (!turn_take(p, p->device))
+		return STEP_AGAIN;
 	v->closing = true;
 	v->hold = HOLD_NONE;
 	step_open_registers(p, p->device, &((struct virtualize *)p)->refused);

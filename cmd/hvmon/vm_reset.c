@@ -122,6 +122,7 @@ static void reset_fini(struct procedure *p)
 static const struct step reset_steps[] = {
 	{ POINT_NONE, reset_look },
 	{ POINT_VMRESET_LIST, reset_list },
+	{ POINT_NONE, vfs_turn },
 	{ POINT_VMRESET_BUS_MASTER, vfs_bus_master_off },
 	{ POINT_VMRESET_BARRIER, vfs_barrier },
 	{ POINT_VMRESET_FLR, vfs_flr },

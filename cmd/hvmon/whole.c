@@ -3,10 +3,10 @@
  * Theory of operation.  A reset takes the BARs' addresses along, which are not
  * the guest's to know.  So whoever resets such a function, the guest by FLR,
  * the hypervisor when the VM died or an operator, restores them before
- * anybody reaches it again.  A reset of one that is direct, by an operator or
- * its guest, ends its windows and fences the VM's rows first, so that none of
- * its accesses falls into the reset and is lost; the barrier then waits for those
- * that were on their way.
+ * anybody reaches it again.  A reset by an operator or its guest ends its windows
+ * and fences the VM's rows first, so that none of its accesses falls into the
+ * reset and is lost, nor any of ours when it is virtual (vfs_turn()); the barrier
+ * then waits for those that were on their way.
  */
 #include <config.h>
 
@@ -92,6 +92,7 @@ static void reset_end(struct procedure *p)
 }
 
 static const struct step reset_steps[] = {
+	{ POINT_NONE, vfs_turn },
 	{ POINT_NONE, reset_revoke },
 	{ POINT_NONE, reset_fence },
 	{ POINT_NONE, vfs_bus_master_off },
@@ -106,7 +107,7 @@ static const struct step reset_steps[] = {
 static const struct procedure_desc reset_desc = {
 	.name = "function reset",
 	.steps = reset_steps,
-	.cleanup = 6, /* reset_go_on */
+	.cleanup = 7, /* reset_go_on */
 	.end = reset_end,
 };
 

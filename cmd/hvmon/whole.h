@@ -11,7 +11,7 @@
 void step_whole_restore(struct procedure *p, const struct vf *vf);
 /* Reset it: its VM's accesses wait meanwhile, and it is told. */
 void whole_reset(struct device *device, struct control_call *call);
-/* The same as a part of a step, for whoever owns the device's lane. */
+/* The same as a part of a step, for whoever has the device's lane or turn. */
 void step_whole_reset(struct procedure *p, struct device *device);
 
 #endif
