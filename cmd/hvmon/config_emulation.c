@@ -14,11 +14,10 @@
  *
  * When a guest resets a single function, accesses may be on their way, past us
  * or by us.  That is a reset like an operator's (whole.h), and what comes for its
- * config space meanwhile waits.  It has the lane of a device that its guest drives
- * directly; of one whose accesses are trapped, who has the lane may wait for its
- * guest, so it only takes its turn (turn.h).  Many tell of each, so there are no
- * more of them a second than of other things that a guest makes happen
- * (libcore/limiter.h).
+ * config space meanwhile waits.  It does not wait for the device's lane, as who
+ * has that may wait for the guest, but for its turn (turn.h).  Many tell of each,
+ * so there are no more of them a second than of other things that a guest makes
+ * happen (libcore/limiter.h).
  */
 #include <config.h>
 
@@ -47,7 +46,6 @@ struct emulation {
 	struct sup_exception exception;
 	struct function_name vf;
 	struct device *resets; /* a single function; or NULL */
-	bool again;            /* it is direct meanwhile, and needs the lane */
 	uint8_t data[SUP_DATA_MAX];
 };
 
@@ -79,11 +77,6 @@ static struct device *resets_single(const struct emulation *e,
 				   ex->size))
 		return NULL;
 	return vf->device;
-}
-
-static bool is_trapped(const struct device *device)
-{
-	return device->virtual && device->virtual->trapping;
 }
 
 /* Whether the guest writes its command register; Bus Master Enable as it will
@@ -157,17 +150,12 @@ static int emulate_pace(struct procedure *p)
 	return STEP_NEXT;
 }
 
-/* Before it had its turn the device may have been let go. */
+/* Before it is its turn the device may become another VM's. */
 static int emulate_turn(struct procedure *p)
 {
-	struct emulation *e = (struct emulation *)p;
+	struct device *device = ((struct emulation *)p)->resets;
 
-	if (!e->resets || p->lanes)
-		return STEP_NEXT;
-	if (!turn_take(p, e->resets))
-		return STEP_AGAIN;
-	e->again = !is_trapped(e->resets);
-	return e->again ? STEP_DONE : STEP_NEXT;
+	return device && !turn_take(p, device) ? STEP_AGAIN : STEP_NEXT;
 }
 
 static int emulate_access(struct procedure *p)
@@ -213,14 +201,10 @@ static void emulate_end(struct procedure *p)
 {
 	struct emulation *e = (struct emulation *)p;
 
-	if (e->resets)
-		e->resets->guest_flr = false;
-	if (e->again)
-		exception_take(p->hv, &e->exception);
-	else
-		answer(e);
-	if (!e->resets || e->again)
+	answer(e);
+	if (!e->resets)
 		return;
+	e->resets->guest_flr = false;
 	config_emulation_go_on(e->resets);
 }
 
@@ -240,7 +224,7 @@ static const struct procedure_desc emulate_desc = {
 /* Accesses that were on their way when their VF was suspended (a105); those
  * that come later are stopped at the root bridge.  Those of a VM
  * for which a device is being set up or adopted: it is there, not absent.  And
- * those behind a reset that waits. */
+ * those that come while a single function is reset, or is to be. */
 struct kept_exception {
 	STAILQ_ENTRY(kept_exception) entry;
 	struct sup_exception exception;
@@ -314,7 +298,6 @@ bool config_emulation_takes(struct hvmon *hv,
 	struct device *device;
 	const struct vf *vf;
 	struct emulation *e;
-	uint64_t lane = 0;
 
 	if (exception->gpa < PLATFORM_ECAM || at >= PLATFORM_ECAM_SIZE ||
 	    exception->size > PCI_CONFIG_SIZE - at % PCI_CONFIG_SIZE)
@@ -345,10 +328,8 @@ bool config_emulation_takes(struct hvmon *hv,
 	e->exception = *exception;
 	e->vf = row->vf;
 	e->resets = resets_single(e, row, vf);
-	if (e->resets) {
+	if (e->resets)
 		e->resets->guest_flr = true;
-		lane = is_trapped(e->resets) ? 0 : device_lane(e->resets);
-	}
-	procedure_start(&e->p, lane);
+	procedure_start(&e->p, 0);
 	return true;
 }

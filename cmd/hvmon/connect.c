@@ -329,8 +329,8 @@ static void connect_end(struct procedure *p)
 static const struct step connect_steps[] = {
 	{ POINT_CONNECT_BEGIN, connect_begin },
 	{ POINT_CONNECT_REFUSE, connect_refuse },
-	{ POINT_CONNECT_REVOKE, connect_revoke },
 	{ POINT_NONE, connect_turn },
+	{ POINT_CONNECT_REVOKE, connect_revoke },
 	{ POINT_CONNECT_BUS_MASTER, connect_bus_master },
 	{ POINT_CONNECT_DRAIN, connect_drain },
 	{ POINT_CONNECT_RESET, connect_reset },

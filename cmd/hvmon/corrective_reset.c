@@ -14,11 +14,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cmd/hvmon/give.h"
 #include "cmd/hvmon/hvmon.h"
-#include "cmd/hvmon/machine_access.h"
-#include "cmd/hvmon/vf_quiet.h"
 #include "cmd/hvmon/virtual.h"
+#include "cmd/hvmon/whole.h"
 #include "libcore/units.h"
 
 #define PAUSE_NS (10 * NS_PER_MS)
@@ -40,13 +38,12 @@ static int correct_drop(struct procedure *p)
 	strlcpy(c->machine, virtual_machine_name(v), sizeof(c->machine));
 	c->refused = virtual_refuse_kept(v);
 	v->record.n_log = v->record.n_replayed = 0;
-	p->vfs.vf[p->vfs.n++] = &p->device->whole;
-	return STEP_FLOW;
+	return STEP_NEXT;
 }
 
-static int correct_tell(struct procedure *p)
+static int correct_reset(struct procedure *p)
 {
-	step_inject_vms(p, &p->vfs);
+	step_whole_reset(p, p->device);
 	return STEP_NEXT;
 }
 
@@ -69,12 +66,7 @@ static void correct_end(struct procedure *p)
 
 static const struct step correct_steps[] = {
 	{ POINT_NONE, correct_drop },
-	{ POINT_NONE, vfs_turn },
-	{ POINT_NONE, vfs_bus_master_off },
-	{ POINT_NONE, vfs_barrier },
-	{ POINT_NONE, vfs_flr },
-	{ POINT_NONE, vfs_settle },
-	{ POINT_NONE, correct_tell },
+	{ POINT_NONE, correct_reset },
 	{ 0, NULL },
 };
 

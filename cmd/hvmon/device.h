@@ -40,7 +40,7 @@ struct vf {
 	unsigned number; /* from 1; 0: a single function */
 	uint16_t bdf;
 	bool contained;   /* the root bridge contained it */
-	bool suspended;   /* a105: its VM's accesses wait */
+	bool suspended;   /* a105, turn.h: its VM's accesses wait */
 	uint16_t pcie;    /* offset of the PCIe capability, 0: none */
 	uint16_t msix;    /* of the MSI-X capability */
 	unsigned vectors; /* that are routed */

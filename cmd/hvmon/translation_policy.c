@@ -9,6 +9,7 @@
 
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/translation.h"
+#include "cmd/hvmon/turn.h"
 #include "libcore/window.h"
 
 static const char *const names[TRANSLATION_POLICY_N] = {
@@ -93,6 +94,9 @@ int translation_rule_parse(struct translations *t, const char *text,
 
 static int translate_revoke(struct procedure *p)
 {
+	/* Two at a time would end the same windows. */
+	if (!turn_take(p, p->device))
+		return STEP_AGAIN;
 	if (translation_window(p->hv, p->device))
 		step_revoke(p, p->device);
 	else

@@ -3,7 +3,8 @@
  * Theory of operation.  A reset throws away what comes behind it at the device
  * until it is answered, and takes the addresses along.  So who resets a single
  * function, and who makes accesses to one that must not fall into a reset of its
- * guest's, take turns.  A lane would not do: who switches a device has its lane
+ * guest's, take turns.  What the guest itself does meanwhile waits: what it sets in
+ * config space would look as if the device had not settled.  A lane would not do: who switches a device has its lane
  * while it waits for the guest, which may wait for its reset.  So whoever has
  * the turn waits for no guest and for no lane, and a turn is soon over.  A lane
  * comes before a turn.
@@ -14,6 +15,7 @@
 
 #include "cmd/hvmon/turn.h"
 
+#include "cmd/hvmon/config_emulation.h"
 #include "cmd/hvmon/device.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
@@ -50,11 +52,26 @@ bool turn_take(struct procedure *p, struct device *device)
 	return true;
 }
 
+bool turn_to_reset(struct procedure *p, struct device *device)
+{
+	if (!turn_take(p, device))
+		return false;
+	device->whole.suspended = true;
+	if (!device->virtual || virtual_stand(device->virtual))
+		return true;
+	step_sleep(p, PAUSE_NS);
+	return false;
+}
+
 void turn_end(struct procedure *p, struct device *device)
 {
 	if (device->turn != p)
 		return;
 	device->turn = NULL;
+	if (!device->whole.suspended)
+		return;
+	device->whole.suspended = false;
 	if (device->virtual)
 		virtual_not_reset(device->virtual, p->why);
+	config_emulation_go_on(device);
 }

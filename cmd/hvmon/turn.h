@@ -13,6 +13,11 @@ struct device;
  * step is to try again (STEP_AGAIN). */
 bool turn_take(struct procedure *p, struct device *device)
 	__attribute__((warn_unused_result));
+/* The same, to reset a single function: the guest's accesses to its config space
+ * wait until the turn is over, and a virtual device stands until it is reset
+ * (virtual_stand()). */
+bool turn_to_reset(struct procedure *p, struct device *device)
+	__attribute__((warn_unused_result));
 /* It is over before p is. */
 void turn_end(struct procedure *p, struct device *device);
 

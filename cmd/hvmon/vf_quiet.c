@@ -11,25 +11,13 @@
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/turn.h"
-#include "cmd/hvmon/virtual.h"
 #include "cmd/hvmon/whole.h"
 
-#define ALL_ONES       0xffffffffu
-#define STAND_PAUSE_NS (SETTLE_PAUSE_NS / 10)
+#define ALL_ONES 0xffffffffu
 
 static bool is_away(const struct vf *vf)
 {
 	return vf->device->state == DEVICE_AWAY;
-}
-
-static bool has_turn(struct procedure *p, struct device *device)
-{
-	if (!turn_take(p, device))
-		return false;
-	if (!device->virtual || virtual_stand(device->virtual))
-		return true;
-	step_sleep(p, STAND_PAUSE_NS);
-	return false;
 }
 
 int vfs_turn(struct procedure *p)
@@ -37,7 +25,8 @@ int vfs_turn(struct procedure *p)
 	unsigned i;
 
 	for (i = 0; i < p->vfs.n; i++)
-		if (!p->vfs.vf[i]->number && !has_turn(p, p->vfs.vf[i]->device))
+		if (!p->vfs.vf[i]->number &&
+		    !turn_to_reset(p, p->vfs.vf[i]->device))
 			return STEP_AGAIN;
 	return STEP_NEXT;
 }

@@ -5,8 +5,7 @@
 
 #include "cmd/hvmon/procedure.h"
 
-/* Single functions: it is our turn to reach them (turn.h), and virtual ones stand
- * (virtual_stand()), until p has reset them or is over. */
+/* Single functions: nobody else reaches them until p is over (turn_to_reset()). */
 int vfs_turn(struct procedure *p);
 /* Clear Bus Master Enable: no new queue entry is taken. */
 int vfs_bus_master_off(struct procedure *p);

@@ -6,8 +6,8 @@
  * which finds the row denied finds it too; without it the device is let go.
  * What the guest sent before 214 reaches the device before what is let through
  * after it, as both go by the root bridge.  Interrupts that come from 210 to 216
- * stay with the device, and are ours then.  From 214 on its guest may reset it
- * without our lane; what we read of the device ourselves, we read in our turn.
+ * stay with the device, and are ours then.  Its guest may reset it, except
+ * while it is our turn: until it is trapped, and while we ask the device.
  */
 #include <config.h>
 
@@ -75,6 +75,11 @@ void step_open_registers(struct procedure *p, struct device *device, int *err)
 
 /* The procedure "virtualize". */
 
+static int virtualize_turn(struct procedure *p)
+{
+	return turn_take(p, p->device) ? STEP_NEXT : STEP_AGAIN;
+}
+
 static int virtualize_look(struct procedure *p)
 {
 	struct virtualize *z = (struct virtualize *)p;
@@ -136,6 +141,7 @@ static int virtualize_enable(struct procedure *p)
 	p->device->virtual->trapping = true;
 	p->device->forwards = false;
 	step_interrupt_on(p, p->device);
+	turn_end(p, p->device);
 	return STEP_NEXT;
 }
 
@@ -242,6 +248,7 @@ static void virtualize_end(struct procedure *p)
 }
 
 static const struct step virtualize_steps[] = {
+	{ POINT_NONE, virtualize_turn },
 	{ POINT_NONE, virtualize_look },
 	{ POINT_VIRT_210, virtualize_disable },
 	{ POINT_VIRT_212, virtualize_redirect },
@@ -259,7 +266,7 @@ static const struct step virtualize_steps[] = {
 static const struct procedure_desc virtualize_desc = {
 	.name = "virtualize",
 	.steps = virtualize_steps,
-	.cleanup = 9, /* virtualize_undo */
+	.cleanup = 10, /* virtualize_undo */
 	.end = virtualize_end,
 };
 

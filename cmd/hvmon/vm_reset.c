@@ -15,6 +15,7 @@
 #include "cmd/hvmon/vm_reset.h"
 
 #include "cmd/hvmon/bridge_link.h"
+#include "cmd/hvmon/config_emulation.h"
 #include "cmd/hvmon/control_signal.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
@@ -75,7 +76,12 @@ static int reset_list(struct procedure *p)
 static int reset_memory(struct procedure *p)
 {
 	const struct sup_vm_op op = { .vm = p->vm, .action = SUP_VM_RESET };
+	unsigned i;
 
+	/* What the dead one had begun is not done to the device any more. */
+	for (i = 0; i < p->vfs.n; i++)
+		if (!p->vfs.vf[i]->number)
+			config_emulation_forget(p->vfs.vf[i]->device);
 	vfs_forget_config(p);
 	step_sup_write(p, SUP_VMS, &op, sizeof(op), 0);
 	return STEP_NEXT;
