@@ -172,12 +172,11 @@ static int look_busy(struct procedure *p)
 		      p->device->name, "why", "its request is not over");
 	if (late)
 		return STEP_NEXT;
-	z->peeks = turn_take(p, p->device);
-	if (!z->peeks)
-		return STEP_AGAIN;
-	if (p->round)
+	z->peeks = !z->peeks && turn_take(p, p->device);
+	if (z->peeks)
+		v->backend->peek(v, p);
+	else
 		step_sleep(p, PEEK_NS);
-	v->backend->peek(v, p);
 	return STEP_AGAIN;
 }
 
