@@ -77,7 +77,7 @@ struct device {
 	struct vf whole; /* ... as if it were a VF */
 	bool trapped;    /* translations for it are rejected (translation.h) */
 	const struct procedure *turn; /* who has it (turn.h); or NULL */
-	bool guest_flr;  /* its guest resets it (config_emulation.c), ... */
+	bool guest_flr; /* its guest resets it (config_emulation.c), ... */
 	uint64_t guest_flr_ns; /* ... and did so last */
 
 	/* Devices that can be virtualised (virtual.h). */

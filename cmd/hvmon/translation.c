@@ -2,12 +2,12 @@
  *
  * Theory of operation.  A guest's CPU that misses a translation proposes one
  * (510): the page, the rights, the place where it shall be.  It is inspected
- * (512) in the lane of its device, so that it never falls into a procedure
- * about that: is it a page of registers of a device that the VM has whole,
- * and what does the operator's policy say?  Then it is rejected (514), changed
- * (516: other rights, another page) or accepted (518), and the root bridge
- * opens the window (520).  It keeps what is granted, and the next hypervisor
- * reads it there.  A guest whose proposal is rejected makes none again until
+ * (512) in the lane and the turn of its device, so that it never falls into a
+ * procedure about that, nor into its guest's reset: is it a page of registers of
+ * a device that the VM has whole, and what does the operator's policy say?  Then
+ * it is rejected (514), changed (516: other rights, another page) or accepted
+ * (518), and the root bridge opens the window (520).  It keeps what is granted,
+ * and the next hypervisor reads it there.  A guest whose proposal is rejected makes none again until
  * its translations are invalidated.
  */
 #include <config.h>
@@ -21,6 +21,7 @@
 #include "cmd/hvmon/exceptions.h"
 #include "cmd/hvmon/hvmon.h"
 #include "cmd/hvmon/machine_access.h"
+#include "cmd/hvmon/turn.h"
 #include "libcore/nic_regs.h"
 #include "libcore/window.h"
 
@@ -201,6 +202,15 @@ static const char *inspect(struct proposal *q)
 						: "the device is not ready";
 }
 
+static int proposal_turn(struct procedure *p)
+{
+	const struct proposal *q = (struct proposal *)p;
+	uint64_t page;
+	struct device *device = device_at(p->hv, p->vm, q->asked.gpa, &page);
+
+	return device && !turn_take(p, device) ? STEP_AGAIN : STEP_NEXT;
+}
+
 static int proposal_grant(struct procedure *p)
 {
 	struct proposal *q = (struct proposal *)p;
@@ -245,6 +255,7 @@ static void proposal_end(struct procedure *p)
 }
 
 static const struct step proposal_steps[] = {
+	{ POINT_NONE, proposal_turn },
 	{ POINT_TRANSLATION_512, proposal_grant },
 	{ 0, NULL },
 };
@@ -257,6 +268,7 @@ static const struct procedure_desc proposal_desc = {
 
 /* One of many that a guest makes. */
 static const struct step quiet_steps[] = {
+	{ POINT_NONE, proposal_turn },
 	{ POINT_NONE, proposal_grant },
 	{ 0, NULL },
 };
