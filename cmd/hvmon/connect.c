@@ -33,6 +33,7 @@
 #include "cmd/hvmon/machine_access.h"
 #include "cmd/hvmon/protection_rows.h"
 #include "cmd/hvmon/translation.h"
+#include "cmd/hvmon/turn.h"
 #include "cmd/hvmon/vf_quiet.h"
 #include "cmd/hvmon/virtual.h"
 #include "cmd/hvmon/vm_share.h"
@@ -149,6 +150,11 @@ static int connect_refuse(struct procedure *p)
 	return STEP_NEXT;
 }
 
+static int connect_turn(struct procedure *p)
+{
+	return is_free(p) ? STEP_NEXT : vfs_turn(p);
+}
+
 static void on_revoked(void *arg, int err)
 {
 	struct procedure *p = arg;
@@ -166,11 +172,6 @@ static int connect_revoke(struct procedure *p)
 	step_get(p);
 	translation_revoke(p->device, on_revoked, p);
 	return STEP_NEXT;
-}
-
-static int connect_turn(struct procedure *p)
-{
-	return is_free(p) ? STEP_NEXT : vfs_turn(p);
 }
 
 static int connect_bus_master(struct procedure *p)
@@ -199,6 +200,7 @@ static int connect_unmap(struct procedure *p)
 	/* Refused: nothing was done. */
 	if (of(p)->c->phase != CONNECTION_SWITCHING)
 		return STEP_DONE;
+	turn_end(p, p->device);
 	if (!is_free(p)) {
 		step_routes_away(p);
 		step_assign_away(p);

@@ -76,9 +76,9 @@ struct device {
 	bool single;     /* it has no SR-IOV: function 0 is given whole, ... */
 	struct vf whole; /* ... as if it were a VF */
 	bool trapped;    /* translations for it are rejected (translation.h) */
-	const struct procedure *turn; /* who has it (turn.h); or NULL */
-	bool guest_flr; /* its guest resets it (config_emulation.c), ... */
-	uint64_t guest_flr_ns; /* ... and did so last */
+	bool guest_flr;  /* its guest resets it (config_emulation.c), ... */
+	uint64_t guest_flr_ns;        /* ... and did so last */
+	const struct procedure *turn; /* whose it is (turn.h); or NULL */
 
 	/* Devices that can be virtualised (virtual.h). */
 	uint32_t regs_bytes; /* of BAR 0, that are trapped; 0: it cannot */

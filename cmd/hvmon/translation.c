@@ -7,8 +7,8 @@
  * a device that the VM has whole, and what does the operator's policy say?  Then
  * it is rejected (514), changed (516: other rights, another page) or accepted
  * (518), and the root bridge opens the window (520).  It keeps what is granted,
- * and the next hypervisor reads it there.  A guest whose proposal is rejected makes none again until
- * its translations are invalidated.
+ * and the next hypervisor reads it there.  A guest whose proposal is rejected
+ * makes none again until its translations are invalidated.
  */
 #include <config.h>
 

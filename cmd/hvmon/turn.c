@@ -3,13 +3,15 @@
  * Theory of operation.  A reset throws away what comes behind it at the device
  * until it is answered, and takes the addresses along.  So who resets a single
  * function, and who makes accesses to one that must not fall into a reset of its
- * guest's, take turns.  What the guest itself does meanwhile waits: what it sets in
- * config space would look as if the device had not settled.  A lane would not do: who switches a device has its lane
+ * guest's, take turns.  A lane would not do: who switches a device has its lane
  * while it waits for the guest, which may wait for its reset.  So whoever has
  * the turn waits for no guest and for no lane, and a turn is soon over.  A lane
  * comes before a turn.
  *
- * It is rarely taken already, so whoever finds it taken looks again soon.
+ * What the guest itself does in config space waits for the end of a reset: what it
+ * sets there would look as if the device had not settled.
+ *
+ * The turn is rarely taken, so whoever finds it taken looks again soon.
  */
 #include <config.h>
 

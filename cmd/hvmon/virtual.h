@@ -65,10 +65,9 @@ struct virtual
 	bool searching; /* since 218 */
 	unsigned watch; /* so many whole sequences more */
 	bool loading, load_again;
-	enum hold hold; /* of new sequences */
-	bool closing;   /* every access is kept: 720 is under way */
-	uint64_t
-		stands_ns; /* since when, as it is to be reset; 0: it does not */
+	enum hold hold;     /* of new sequences */
+	bool closing;       /* every access is kept: 720 is under way */
+	uint64_t stands_ns; /* since when: it is to be reset; or 0 */
 	STAILQ_HEAD(, kept_access) kept; /* in order, not answered */
 	unsigned n_kept;
 	struct limiter complaints;

@@ -5,8 +5,8 @@
  * device is thrown away and never answered.  So the device stands first: its
  * guest's accesses wait, nothing of ours is begun, and what is on its way comes
  * back.  One that does not come back does not hold the reset up for ever, which
- * may be its cure.  When the device is reset, and has its addresses again, it is
- * loaded.  Until then the guest's accesses are answered as if nobody was there.
+ * may be its cure.  When the device is reset, and has its addresses again, what
+ * waits is answered as if nobody was there, and the device is loaded.
  */
 #include <config.h>
 

@@ -37,7 +37,7 @@ struct virtualize {
 	bool own_mode, aborts;
 	struct device *behind; /* NULL: the device does its own work */
 	enum hold hold;        /* pause, lock, busy, or none */
-	bool peeks;
+	bool peeks;            /* the status was asked for */
 	uint64_t limit_ns;
 	unsigned watch;
 	int refused; /* the rows, in virtualize_undo() */
