@@ -481,9 +481,12 @@ damage() {
 	done
 }
 
-# Truncate what the guest has for a window, until that was the one it uses.
+# Truncate what the guest has for a window, until that was the one it uses.  One
+# that waits for what it sent by it, which is lost, looks at it when it is taken
+# back.
 cut_away() {
 	truncate -s 0 "$(window_of "${PIDS[guest1]}")" 2>/dev/null
+	policy accept
 	has_event card.away true
 }
 
@@ -501,6 +504,7 @@ cut_away() {
 	goes_on
 	all_there
 	policy accept
+	opens
 	# The guest finds its card gone, the device goes on.
 	wait_until "$PATIENCE" cut_away
 	run -0 iovctl reset ether0/pf0
