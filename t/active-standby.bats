@@ -564,6 +564,29 @@ are_served() {
 	one_owner
 }
 
+@test "a VM that asked in vain who has its devices asks again" {
+	machine_start <<-END
+		bridge: rootbridge --no-timeout
+		ether0: iovdev --type ether
+		hv: hvmon --device ether0=vm1,vm2
+		vm1: guestd --vm 1 --role active --heartbeat-limit 200ms \
+			--messages=to=$LAN
+	END
+	goes_on vm1
+	# What it is told meanwhile it finds when it is thawed, as the hypervisor
+	# dies.
+	iovctl deactivate vm1 >/dev/null
+	kill -KILL "$(pid hv)"
+	await_gone hv
+	await exception.unanswered '.vm == "vm1"'
+	iovctl start hv >/dev/null
+	await vm.deactivated '.src == "hv" and .inc == 2'
+	iovctl activate vm1 >/dev/null
+	wait_until "$PATIENCE" has vm1 active
+	goes_on vm1
+	machine_stop
+}
+
 # One of many random things; then everything is well again.
 something() {
 	local active standby

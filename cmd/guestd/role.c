@@ -1,9 +1,10 @@
 /* role.c - a guest that shares devices with others (--role, spec 03).
  *
  * Theory of operation.  Such guests watch each other (peers.h).  The hypervisor's
- * view of the devices is read anew at each platform interrupt, by which it also tells that
- * it saw the end, or the panic report, of a VM that has a device.  Then, or when
- * that VM's heartbeat stands too long, the first of those who stand by and live
+ * view of the devices is read anew at each platform interrupt, by which it also
+ * tells that it saw the end, or the panic report, of a VM that has a device; and
+ * after a while when nobody answered, as the interrupt is over then.  Then, or
+ * when that VM's heartbeat stands too long, the first of those who stand by and live
  * sends its commands: deactivate that VM, connect its devices with me.  They are
  * sent again as long as the view does not show that they were carried out, so a
  * hypervisor that dies on the way changes nothing but the time.
@@ -28,7 +29,8 @@
 #include "cmd/guestd/peers.h"
 #include "libcore/control_signal.h"
 
-/* Commands that were not carried out are sent again after that. */
+/* Commands that were not carried out are sent again after that, and a view that
+ * was not answered is read again. */
 #define AGAIN_NS (20 * NS_PER_MS)
 /* The same of one that stands by. */
 #define OTHER_NS NS_PER_S
@@ -39,6 +41,8 @@ struct role {
 	struct loop_timer timer;
 	struct control_view view;
 	bool on_bus, known, reading, read_again;
+	bool unread;                /* the last look brought nothing */
+	uint64_t looked_ns;         /* when that was */
 	TAILQ_HEAD(, command) sent; /* not answered yet */
 	unsigned commands;          /* of our own among these */
 	uint64_t again_ns;          /* no new ones before */
@@ -337,8 +341,8 @@ static void on_view(void *arg, const struct vfu_reply *reply)
 		return;
 	data = reply->err ? NULL
 			  : vfu_reply_data(reply, sizeof(struct control_view));
-	if (data && take_view(r, data))
-		r->known = true;
+	r->unread = !data || !take_view(r, data);
+	r->known |= !r->unread;
 	if (r->read_again)
 		role_look(r);
 	if (first && r->known && r->guest->probed)
@@ -353,6 +357,7 @@ void role_look(struct role *r)
 	r->read_again = r->reading;
 	if (r->reading)
 		return;
+	r->looked_ns = clock_now_ns();
 	r->reading = !bus_read(&r->guest->bus, CONTROL_SIGNAL_PAGE,
 			       sizeof(struct control_view), on_view, r);
 }
@@ -371,7 +376,7 @@ static void on_tick(void *arg)
 	peers_set_able(&r->peers,
 		       now_ns - r->up_ns > options_of(r)->heartbeat_limit_ns);
 	peers_look(&r->peers);
-	if (!r->known)
+	if (!r->known || (r->unread && now_ns > r->looked_ns + AGAIN_NS))
 		role_look(r);
 	decide(r);
 }
