@@ -152,6 +152,31 @@ switch_often() {
 	machine_stop
 }
 
+# A guest that is asked to rest, or waits for a device that looks busy, resets it:
+# whoever has the device waits for it, and it does not wait for them.
+@test "virtualize: a guest resets its card while it is switched, and neither waits for ever" {
+	local hold
+	power_on
+	start guest1 guestd --vm 1 --name=vm1 --messages
+	await workload.started
+	reset_often 40 3>&- {NEVER}>&- &
+	PIDS[resets]=$!
+	for hold in busy pause lock busy pause; do
+		rpc hv virtualize "[\"ether0\", \"$hold\", \"0\"]" \
+			>"$T/answer"
+		rpc hv devirtualize "{\"device\":\"ether0\",
+			\"limit\":\"0\", \"hold\":\"$hold\"}" \
+			>"$T/answer"
+	done
+	finish resets 0
+	wait_until "$PATIENCE" is_up
+	wait_until "$PATIENCE" more_messages
+	refute has_event reply.late
+	refute has_event virtual.refused
+	stop guest1
+	machine_stop
+}
+
 # strike POINT METHOD PARAMS: kill the hypervisor there, and have the next one.
 strike() {
 	local victim
