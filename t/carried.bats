@@ -165,6 +165,41 @@ set_up_by_hand() {
 	machine_stop
 }
 
+@test "carried: a break, in either direction, and characters that are lost all the same" {
+	local READ=
+	power_on
+	by_hand
+	set_up_by_hand
+	other_end
+	types a
+	wait_until "$PATIENCE" reads_characters 1
+	# Line status interrupts: of the character that a break is, and at once of
+	# an overrun.
+	put IER 04
+	kill -USR1 "${PIDS[other]}"
+	wait_until "$PATIENCE" reads IIR c6
+	reads LSR f9
+	reads IIR c1
+	reads RBR 00
+	reads LSR 60
+	kill -USR2 "${PIDS[other]}"
+	types e
+	wait_until "$PATIENCE" reads IIR c6
+	await serial.lost '.device == "ether0" and .expected == 1 and .first == 4'
+	reads LSR 63
+	reads IIR c1
+	reads RBR 65
+	reads LSR 60
+	# The guest's begins once, and lasts.
+	put LCR 43
+	wait_until "$PATIENCE" says "<break>"
+	put LCR 03
+	sends b
+	wait_until "$PATIENCE" says "<break>b"
+	hand_off
+	machine_stop
+}
+
 @test "carried: another other end, and a card that refuses an access" {
 	local READ=
 	power_on

@@ -157,6 +157,37 @@ flr() {
 	reads IIR 01
 }
 
+# comes KIND LSR: a character with that error, of which the line status
+# interrupt tells once.
+comes() {
+	rpc com0 line "[\"$1\"]" >"$T/answer"
+	wait_until "$PATIENCE" reads IIR c6
+	reads LSR "$2"
+	reads IIR c1
+	reads RBR 00
+	reads LSR 60
+}
+
+@test "virtualize-uart: a break, and bad framing and parity, before and behind a switch" {
+	open_by_hand
+	put IER 04
+	comes break f9
+	rpc com0 line '["parity"]' >"$T/answer"
+	virtualize
+	wait_until "$PATIENCE" reads IIR c6
+	reads LSR e5
+	reads RBR 00
+	echoes 41
+	wait_until "$PATIENCE" is machine start
+	comes break f9
+	comes framing e9
+	comes parity e5
+	devirtualize
+	comes framing e9
+	hand_off
+	machine_stop
+}
+
 # let_go [HOLD]: in the background.
 let_go() {
 	devirtualize "${1:-block}" 3>&- {NEVER}>&- &

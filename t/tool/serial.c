@@ -3,7 +3,8 @@
  * serial INTERFACE [echo [N]]: what comes is written to standard output, and what
  * standard input has is sent; with "echo", what comes is sent back, and every Nth
  * message, in either direction, is lost.  It ends when it is told to.  Characters
- * that are lost fail it.
+ * that are lost fail it.  A break that comes is written as "<break>".  SIGUSR1 makes
+ * a break; at SIGUSR2 it goes on as if it had sent three characters more.
  *
  * It knows the messages from their description in iovkit-uart(7), and uses no
  * code of hvmon's.
@@ -22,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -29,7 +31,8 @@
 
 #define TYPE      0x88b5
 #define LINES     0x03 /* DTR and RTS */
-#define HEADER    32   /* addresses included */
+#define BREAK     0x04
+#define HEADER    32 /* addresses included */
 #define CHARS     64
 #define RESEND_MS 100
 
@@ -40,6 +43,7 @@ static struct {
 	uint32_t out, in;
 	uint16_t stream, heard;
 	bool echo, in_over;
+	bool makes_break;
 	unsigned lost, messages; /* every lost-th of them; 0: none */
 } self;
 
@@ -90,7 +94,8 @@ static void tell(void)
 
 	put(m, 2, TYPE);
 	m[2] = 1;
-	m[3] = LINES;
+	m[3] = (uint8_t)(LINES | (self.makes_break ? BREAK : 0));
+	self.makes_break = false;
 	put(m + 4, 2, self.n);
 	put(m + 6, 2, self.stream);
 	put(m + 8, 4, self.out - self.n);
@@ -110,14 +115,19 @@ static void send_characters(const uint8_t *data, unsigned n)
 	tell();
 }
 
+static void show(const void *data, unsigned n)
+{
+	if (write(STDOUT_FILENO, data, n) != (ssize_t)n)
+		err(70, "standard output");
+}
+
 static void take_characters(const uint8_t *data, unsigned n)
 {
 	if (self.echo) {
 		send_characters(data, n);
 		return;
 	}
-	if (write(STDOUT_FILENO, data, n) != (ssize_t)n)
-		err(70, "standard output");
+	show(data, n);
 	tell();
 }
 
@@ -134,6 +144,8 @@ static void take_message(const uint8_t *m, size_t size)
 		if (!n)
 			tell();
 	}
+	if (m[3] & BREAK)
+		show("<break>", 7);
 	if (get(m + 12, 2) == self.stream && get(m + 14, 4) == self.out)
 		self.n = 0;
 	if (!n)
@@ -173,9 +185,39 @@ static void on_input(void)
 		send_characters(data, (unsigned)n);
 }
 
+static int open_signals(void)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC);
+	if (fd < 0)
+		err(70, "signalfd");
+	return fd;
+}
+
+static void on_signal(int fd)
+{
+	struct signalfd_siginfo info;
+
+	if (read(fd, &info, sizeof(info)) != sizeof(info))
+		err(70, "signalfd");
+	self.makes_break = info.ssi_signo == SIGUSR1;
+	if (self.makes_break)
+		tell();
+	else
+		self.out += 3;
+}
+
 int main(int argc, char **argv)
 {
-	struct pollfd ready[2] = { { .events = POLLIN }, { .events = POLLIN } };
+	struct pollfd ready[3] = { { .events = POLLIN },
+				   { .events = POLLIN },
+				   { .events = POLLIN } };
 
 	if (argc < 2)
 		errx(64, "usage: serial INTERFACE [echo [N]]");
@@ -183,14 +225,17 @@ int main(int argc, char **argv)
 	self.lost = argc > 3 ? (unsigned)atoi(argv[3]) : 0;
 	self.stream = (uint16_t)getpid() | 1;
 	self.in_over = self.echo;
+	ready[2].fd = open_signals();
 	open_interface(argv[1]);
 	tell();
 	for (;;) {
 		ready[0].fd = self.fd;
 		ready[1].fd = self.in_over || self.n ? -1 : STDIN_FILENO;
-		if (!poll(ready, 2, self.n ? RESEND_MS : -1))
+		if (!poll(ready, 3, self.n ? RESEND_MS : -1))
 			tell();
-		if (ready[0].revents)
+		if (ready[2].revents)
+			on_signal(ready[2].fd);
+		else if (ready[0].revents)
 			on_frame();
 		else if (ready[1].revents)
 			on_input();
