@@ -178,7 +178,7 @@ comes() {
 	reads LSR e5
 	reads RBR 00
 	echoes 41
-	wait_until "$PATIENCE" is machine start
+	await virtual.emulating
 	comes break f9
 	comes framing e9
 	comes parity e5

@@ -6,8 +6,8 @@
  * from DLAB 1 to DLAB 0, in whatever order its halves are written.  Other
  * accesses change no state.
  *
- * A guest that polls without interrupts is served by its reads of status: each
- * that finds nothing lets our driver look.
+ * A guest that polls without interrupts is served by its reads of LSR, MSR or IIR:
+ * each that finds nothing lets our driver look.
  */
 #include <config.h>
 
@@ -165,10 +165,16 @@ static uint8_t read_byte(struct virtual *v, uint32_t reg)
 }
 
 /* A guest that finds nothing may be one that does without interrupts, and then
- * our driver has none either. */
-static bool finds_nothing(uint32_t reg, uint8_t value)
+ * our driver has none either.  One that has them reads IIR until it says so. */
+static bool finds_nothing(const struct virtual *v, uint32_t reg, uint8_t value)
 {
-	return reg == UART_MSR || (reg == UART_LSR && !(value & UART_LSR_DR));
+	switch (reg) {
+	case UART_IIR:
+		return value & UART_IIR_NO_INT && !v->interrupts;
+	case UART_LSR:
+		return !(value & UART_LSR_DR);
+	}
+	return reg == UART_MSR;
 }
 
 static void tell_stopped(struct virtual *v)
@@ -209,7 +215,7 @@ static void uart_access(struct virtual *v, const struct access *a)
 			continue;
 		}
 		data[i] = read_byte(v, a->offset + i);
-		looks |= finds_nothing(a->offset + i, data[i]);
+		looks |= finds_nothing(v, a->offset + i, data[i]);
 	}
 	note_look(v, a);
 	virtual_keep_record(v);

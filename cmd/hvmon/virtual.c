@@ -461,6 +461,7 @@ void virtual_set_level(struct virtual *v, bool level)
 
 void virtual_interrupt(struct virtual *v)
 {
+	v->interrupts = true;
 	switch ((enum virtual_phase)v->record.phase) {
 	case VIRTUAL_SEARCH:
 		/* Of what the guest itself began. */

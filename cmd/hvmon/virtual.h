@@ -75,8 +75,9 @@ struct virtual
 	bool driving, drive_again, drive_interrupt; /* the own driver */
 	/* When it looks at the device by itself, or has it reset. */
 	struct loop_timer look;
-	bool own_seen; /* an operation of ours is done: no more strays */
-	bool level;    /* of the interrupt that the guest sees */
+	bool own_seen;   /* an operation of ours is done: no more strays */
+	bool interrupts; /* the device has, since it was reset */
+	bool level;      /* of the interrupt that the guest sees */
 	uint64_t loaded[VIRTUAL_LOADED]; /* by ask(), as read */
 
 	unsigned running; /* accesses that the device has not answered */

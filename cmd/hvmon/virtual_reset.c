@@ -39,7 +39,7 @@ void virtual_was_reset(struct device *device)
 	v->backend->reset(v);
 	v->record.machine = (uint16_t)v->emulator->start(v);
 	v->record.phase = VIRTUAL_LOADING;
-	v->level = false;
+	v->level = v->interrupts = false;
 	virtual_keep_record(v);
 	virtual_refuse_kept(v);
 	v->stands_ns = 0;
