@@ -507,6 +507,11 @@ are_served() {
 	wait_until "$PATIENCE" has vm2 standby
 	iovctl kill vm2 KILL
 	await vm.rebooted '.vm == "vm2"'
+	# Also one that did not come so far can be deactivated.
+	iovctl deactivate vm2 >/dev/null
+	run -0 field vms hv vm vm2 state
+	assert_output deactivated
+	iovctl activate vm2 >/dev/null
 	wait_until "$PATIENCE" has vm2 standby
 	run -0 holder ether0
 	assert_output vm1

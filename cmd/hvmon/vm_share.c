@@ -175,10 +175,10 @@ static const char *role_of(struct hvmon *hv, const struct vm *vm)
 
 static const char *state_of(const struct vm *vm)
 {
-	if (vm->born_pid || (vm->deactivated && vm->reboots))
-		return "rebooting";
 	if (vm->deactivated)
-		return "deactivated";
+		return vm->reboots ? "rebooting" : "deactivated";
+	if (vm->born_pid)
+		return "rebooting";
 	return vm->state == SUP_VM_RUNNING && !vm->panicked ? "running"
 							    : "failed";
 }
