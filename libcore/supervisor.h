@@ -232,7 +232,7 @@ struct sup_window {
 	uint32_t vm;
 	uint32_t region; /* less PLATFORM_REGION_WINDOW, of vm; or NOWHERE */
 	uint32_t rsvd0;
-	uint64_t gpa;  /* where vm has the page; not used by the bridge */
+	uint64_t gpa;  /* where vm has the page */
 	uint64_t page; /* offset in BAR 0 */
 };
 _Static_assert(sizeof(struct sup_window) == 32, "sup_window");

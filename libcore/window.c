@@ -94,15 +94,16 @@ static bool has_mark(uint64_t word, uint32_t index)
 
 /* The device's side. */
 
-void window_open(struct window *w, uint64_t page, uint32_t rights)
+void window_open(struct window *w, const struct window_request *request)
 {
 	struct window_map *map = w->map;
 
 	map->magic = WINDOW_MAGIC;
 	map->version = WINDOW_VERSION;
 	map->slots = WINDOW_SLOTS;
-	map->rights = rights;
-	map->page = page;
+	map->rights = request->rights;
+	map->page = request->page;
+	map->gpa = request->gpa;
 	w->own = 0;
 	atomic_store_explicit(&map->state, WINDOW_OPEN, memory_order_release);
 }
@@ -179,7 +180,7 @@ void window_end(struct window *w)
 
 /* The guest's side. */
 
-int window_attach(struct window *w, uint32_t *rights)
+int window_attach(struct window *w, uint64_t gpa, uint32_t *rights)
 {
 	struct window_map *map = w->map;
 	uint32_t r = map->rights, state, index;
@@ -194,6 +195,8 @@ int window_attach(struct window *w, uint32_t *rights)
 	    r & ~(uint32_t)(WINDOW_READ | WINDOW_WRITE) ||
 	    has_mark(next, index) || state != WINDOW_OPEN)
 		return -EBADMSG;
+	if (map->gpa != gpa)
+		return -ENXIO;
 	w->own = w->replied = w->done = index;
 	*rights = r;
 	return 0;

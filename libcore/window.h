@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 #define WINDOW_MAGIC   0x646e6957u /* "Wind" */
-#define WINDOW_VERSION 2u
+#define WINDOW_VERSION 3u
 #define WINDOW_SLOTS   256u
 #define WINDOW_PAGE    4096u /* of registers, which a window shows */
 
@@ -78,7 +78,8 @@ struct window_map {
 	uint64_t page;   /* offset in BAR 0 */
 	_Atomic uint32_t state;
 	_Atomic uint32_t final; /* the first access that was not done */
-	uint8_t rsvd0[96];
+	uint64_t gpa;           /* where the guest has the page */
+	uint8_t rsvd0[88];
 	alignas(128) _Atomic uint32_t index; /* accesses before it are done */
 	struct window_sleeper device;
 	uint8_t rsvd1[4096 - 384];
@@ -91,6 +92,7 @@ struct window_map {
 _Static_assert(offsetof(struct window_map, page) == 16, "window");
 _Static_assert(offsetof(struct window_map, state) == 24, "window");
 _Static_assert(offsetof(struct window_map, final) == 28, "window");
+_Static_assert(offsetof(struct window_map, gpa) == 32, "window");
 _Static_assert(offsetof(struct window_map, index) == 128, "window");
 _Static_assert(offsetof(struct window_map, device) == 256, "window");
 _Static_assert(offsetof(struct window_map, reply) == 4096, "window");
@@ -110,10 +112,11 @@ _Static_assert(sizeof(struct window_map) == 16384, "window");
 
 struct window_request {
 	uint64_t page;   /* offset in BAR 0 */
+	uint64_t gpa;    /* for the record */
 	uint32_t rights; /* 0: end it */
 	uint32_t rsvd0;
 };
-_Static_assert(sizeof(struct window_request) == 16, "window request");
+_Static_assert(sizeof(struct window_request) == 24, "window request");
 
 /* One side's hold of a window, in its private memory. */
 struct window {
@@ -142,7 +145,7 @@ int window_check(const struct window_access *access, uint32_t rights);
 /* The device's side. */
 
 /* Write the record and begin. */
-void window_open(struct window *w, uint64_t page, uint32_t rights);
+void window_open(struct window *w, const struct window_request *request);
 /* The next access, which must then be answered: 1, 0: none, -EBADMSG: what the
  * guest put there is none. */
 int window_take(struct window *w, struct window_access *access);
@@ -158,8 +161,9 @@ void window_end(struct window *w);
 
 /* The guest's side. */
 
-/* Take hold; -EBADMSG: it is no window, or one in use. */
-int window_attach(struct window *w, uint32_t *rights)
+/* Take hold of the window of the page at gpa; -EBADMSG: it is none, or one in
+ * use; -ENXIO: it is that of another page. */
+int window_attach(struct window *w, uint64_t gpa, uint32_t *rights)
 	__attribute__((warn_unused_result));
 static inline uint32_t window_outstanding(const struct window *w)
 {

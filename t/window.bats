@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2034,SC2154 # PIDS is of machine.bash
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154 # PIDS is of machine.bash
 # window.bats - direct access (spec 05): translations proposed, windows granted
 # and taken back, without a message lost or sent twice.
 
@@ -314,6 +314,58 @@ show() {
 	# Flags: to be read, written and mapped; or nothing is there.
 	run -0 sed -n 's/^message .*: 20000000\(..\).*/\1/p' "$T/peer"
 	assert_output $'07\n00\n07'
+	machine_stop
+}
+
+# typed TEXT: it goes out.
+typed() {
+	printf %s "$1" >&"$keys"
+	WENT+=$1
+	wait_until "$PATIENCE" went_out
+}
+
+went_out() {
+	[[ $(<"$T/came") == "$WENT" ]]
+}
+
+# has_entry FILTER: of the translations of the guest.
+has_entry() {
+	rpc vm1 show '["tlb"]' | jq -e ".rows[] | select($1)" >"$T/row"
+}
+
+@test "window: a proposal that nobody answers leads to no other page's window" {
+	local ether=$((0x50000000)) com=$((0x50100000)) hv WENT=
+	machine_start <<-END
+		bridge: rootbridge
+		ether0: iovdev --type ether
+		com0: iovdev --type uart --line unix:$T/line
+		hv: hvmon --device ether0=vm1 --device com0=vm1
+	END
+	socat -u "UNIX-CONNECT:$T/line" "CREATE:$T/came" 3>&- {NEVER}>&- &
+	PIDS[far]=$!
+	await line.carrier .on
+	mkfifo "$T/keys"
+	exec {keys}<>"$T/keys"
+	guestd --vm 1 --name=vm1 --tty <&"$keys" >"$T/screen" 3>&- {NEVER}>&- &
+	PIDS[guest1]=$!
+	await workload.started
+	# The UART's window is that of the first entry.
+	typed a
+	until has_entry ".gpa == $com and .entry == 0 and .state == \"open\""; do
+		rpc hv virtualize '{"device":"com0"}' >"$T/answer"
+		rpc hv devirtualize '{"device":"com0"}' >"$T/answer"
+		typed b
+	done
+	# All entries are free, no window has ended, and nobody is there.
+	hv=$(pid hv)
+	iovctl at hv revoke.end=kill
+	rpc_raw hv virtualize '{"device":"ether0"}' >"$T/answer"
+	wait_until "$PATIENCE" is_gone "$hv"
+	# Registers of the Ethernet card, and of no other.
+	rpc vm1 access-cost '[0, 0, 100]' >"$T/answer"
+	wait_until "$PATIENCE" has_entry ".gpa == $ether and .state == \"rejected\""
+	typed c
+	stop guest1
 	machine_stop
 }
 

@@ -314,7 +314,7 @@ static void on_io_fds(void *arg, const struct vfu_reply *reply)
 	}
 	if (err || t->stale || t->memory_fd < 0 || t->fd[BELL] < 0 ||
 	    window_map(&t->window, t->memory_fd) ||
-	    window_attach(&t->window, &t->rights) ||
+	    window_attach(&t->window, t->page, &t->rights) ||
 	    loop_watch_add(g->program.loop, &t->bell, t->fd[BELL], EPOLLIN,
 			   on_bell, t)) {
 		rejected(t);
@@ -344,7 +344,8 @@ static void on_proposed(void *arg, const struct vfu_reply *reply)
 
 	if (reply->err == -ENOTCONN)
 		return;
-	/* Nobody may have answered: then there is no window. */
+	/* Nobody may have answered: then there is no window, or still that of a
+	 * page of before. */
 	if (reply->err ||
 	    vfu_client_region_info(client, region, on_region, t) ||
 	    vfu_client_io_fds(client, region, on_io_fds, t))

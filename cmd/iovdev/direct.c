@@ -235,7 +235,7 @@ static int direct_open(struct function *f, const struct window_request *r)
 		direct_free(d);
 		return err;
 	}
-	window_open(&d->window, d->page, d->rights);
+	window_open(&d->window, r);
 	loop_poller_add(loop, &d->poller, on_poll, d);
 	f->direct = d;
 	event(f->nic->log, "window.opened", "s:s, s:I, s:i", "function",

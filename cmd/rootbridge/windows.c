@@ -175,6 +175,7 @@ static int ask(struct window_grant *g)
 {
 	struct vfu_client *client = g->f->client;
 	struct window_request request = { .page = g->sup.page,
+					  .gpa = g->sup.gpa,
 					  .rights = g->sup.rights };
 	int err;
 
@@ -209,7 +210,8 @@ static int grant(struct function *f, const struct sup_window *sup,
 
 	if (g) {
 		if (!g->open || g->ending || g->sup.vm != sup->vm ||
-		    g->sup.page != sup->page || g->sup.rights != sup->rights)
+		    g->sup.page != sup->page || g->sup.gpa != sup->gpa ||
+		    g->sup.rights != sup->rights)
 			return -EEXIST;
 		vacate(f->bridge, sup);
 		g->sup = *sup;

@@ -11,7 +11,9 @@
 #include "libcore/window.h"
 #include "t/unit/unit.h"
 
-#define RW (uint32_t)(WINDOW_READ | WINDOW_WRITE)
+#define RW  (uint32_t)(WINDOW_READ | WINDOW_WRITE)
+
+#define GPA 0x50000000u
 
 struct rig {
 	int fd;
@@ -20,15 +22,17 @@ struct rig {
 
 static void rig_open(struct rig *r)
 {
+	const struct window_request request = { .gpa = GPA, .rights = RW };
 	uint32_t rights = 0;
 
 	*r = (struct rig){ .fd = window_create() };
 	CHECK_INT(guest_memory_guard(), 0);
 	CHECK_INT(window_map(&r->device, r->fd), 0);
 	CHECK_INT(window_map(&r->guest, r->fd), 0);
-	CHECK_INT(window_attach(&r->guest, &rights), -EBADMSG);
-	window_open(&r->device, 0, RW);
-	CHECK_INT(window_attach(&r->guest, &rights), 0);
+	CHECK_INT(window_attach(&r->guest, GPA, &rights), -EBADMSG);
+	window_open(&r->device, &request);
+	CHECK_INT(window_attach(&r->guest, GPA + WINDOW_PAGE, &rights), -ENXIO);
+	CHECK_INT(window_attach(&r->guest, GPA, &rights), 0);
 	CHECK_INT(rights, RW);
 }
 
@@ -209,7 +213,7 @@ static void test_wild(void)
 
 	rig_open(&r);
 	push(&r, true, 1);
-	CHECK_INT(window_attach(&r.guest, &rights), -EBADMSG); /* in use */
+	CHECK_INT(window_attach(&r.guest, GPA, &rights), -EBADMSG); /* in use */
 	rig_close(&r);
 
 	rig_open(&r);
