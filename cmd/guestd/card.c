@@ -295,6 +295,8 @@ static void setup_run(struct card *card)
 		}
 		if (card->step == 1 && !card->stale && is_as_left(card)) {
 			if (card->state != CARD_UP) {
+				if (card->ops->back)
+					card->ops->back(card);
 				card_up(card);
 				return;
 			}

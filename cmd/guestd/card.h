@@ -41,6 +41,10 @@ struct card_ops {
 	/* It looks as it was left: make sure, then card_verified().  NULL:
 	 * looks suffice. */
 	void (*verify)(struct card *card);
+	/* It is back as it was left; accesses of before may not have been done,
+	 * though nobody said so.  The look for interrupts follows.  NULL: that
+	 * suffices. */
+	void (*back)(struct card *card);
 	/* It interrupts, or may have while nobody listened. */
 	void (*interrupt)(struct card *card);
 	void (*fini)(struct card *card);

@@ -7,12 +7,12 @@
  * meanwhile.  A card that was reset has forgotten the message; it is sent
  * again.
  *
- * When an access failed, nobody knows whether it was done.  When the card is
- * back, a chain that began after the last failure tells: the length that is lent
- * is read first, then the status.  A buffer that is still lent is not lent a
- * second time, and a message that may be on its way is not sent a second time:
- * the card would use the one buffer too many while we fill or read it.  Until
- * then no new message is issued.
+ * When an access failed, nobody knows whether it was done, nor what became of
+ * those just before the card was away.  When the card is back, a chain that began
+ * after that tells: the length that is lent is read first, then the status.  A
+ * buffer that is still lent is not lent a second time, and a message that may be
+ * on its way is not sent a second time: the card would use the one buffer too
+ * many while we fill or read it.  Until then no new message is issued.
  */
 #include <config.h>
 
@@ -44,7 +44,7 @@ struct ether_driver {
 	void *arg;
 	/* the chain */
 	bool busy, again;
-	bool unsure;   /* an access failed, done or not */
+	bool unsure;   /* accesses failed, or may not have been done */
 	bool asks;     /* this chain began after that, to be sure again */
 	bool set_back; /* we wrote what has no transition */
 	uint64_t lent; /* before the status was read */
@@ -130,8 +130,8 @@ static void issue(struct ether_driver *d)
 	write_register(d, ETHER_CSR_C, d->to);
 }
 
-/* One that had to wait: for the card, for whoever holds it, or to be sure. */
-static void issue_waiting(struct ether_driver *d)
+/* If it need not wait: for the card, for whoever holds it, or to be sure. */
+static void try_to_issue(struct ether_driver *d)
 {
 	if (d->sending && !d->issued && !d->put_off && !d->unsure &&
 	    d->card.state == CARD_UP)
@@ -173,7 +173,7 @@ int ether_send(struct card *card, const uint8_t *frame, uint32_t size,
 	d->sent = sent;
 	d->arg = arg;
 	d->put_off = card->hold.on;
-	issue_waiting(d);
+	try_to_issue(d);
 	return 0;
 }
 
@@ -269,7 +269,6 @@ static void on_status(void *arg, int err, uint64_t status)
 		issue(d);
 	if (d->asks)
 		make_sure(d, status);
-	issue_waiting(d);
 	d->again |= d->unsure;
 	if (!(status & (ETHER_STATUS_MESSAGE | ETHER_STATUS_BAD_RX))) {
 		chain_over(d);
@@ -308,6 +307,11 @@ static void look(struct ether_driver *d)
 static void driver_interrupt(struct card *card)
 {
 	look(of(card));
+}
+
+static void driver_back(struct card *card)
+{
+	of(card)->unsure = true;
 }
 
 /* Set-up. */
@@ -377,7 +381,7 @@ static void driver_go_on(struct card *card)
 	struct ether_driver *d = of(card);
 
 	d->put_off = false;
-	issue_waiting(d);
+	try_to_issue(d);
 }
 
 static void driver_report(const struct card *card, json_t *row)
@@ -405,6 +409,7 @@ const struct card_ops ether_card = {
 	.init = driver_init,
 	.start = driver_start,
 	.interrupt = driver_interrupt,
+	.back = driver_back,
 	.fini = driver_fini,
 	.rests = driver_rests,
 	.go_on = driver_go_on,

@@ -49,7 +49,7 @@ struct uart_driver {
 	bool stalled; /* the user had no room */
 	bool put_off; /* it may send when the card is not held any more */
 	bool use_off; /* and have the next user */
-	bool unsure;  /* an access failed, or it was woken while away */
+	bool unsure;  /* accesses failed, or may not have been done */
 	uint8_t out[UART_FIFO];  /* what is being sent */
 	unsigned n_out, written; /* and how much was */
 	struct loop_timer poll;
@@ -386,6 +386,11 @@ static void driver_interrupt(struct card *card)
 	begin(of(card));
 }
 
+static void driver_back(struct card *card)
+{
+	of(card)->unsure = true;
+}
+
 /* The user. */
 
 static void on_wake(void *arg)
@@ -397,7 +402,6 @@ static void on_wake(void *arg)
 		return;
 	}
 	d->put_off |= d->card.hold.on;
-	d->unsure |= d->card.state != CARD_UP;
 	if (d->card.state == CARD_UP && d->user && !d->card.hold.on)
 		woken(d);
 }
@@ -546,6 +550,7 @@ const struct card_ops uart_card = {
 	.init = driver_init,
 	.start = driver_start,
 	.interrupt = driver_interrupt,
+	.back = driver_back,
 	.fini = driver_fini,
 	.rests = driver_rests,
 	.go_on = driver_go_on,
