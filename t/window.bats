@@ -369,6 +369,47 @@ has_entry() {
 	machine_stop
 }
 
+# The messages of the guest wait behind a fence.
+messages_wait() {
+	rpc bridge show '["parked"]' |
+		jq -e '.rows[] | select(.vm == "vm1" and .size == 8)' >"$T/row"
+}
+
+@test "window: hvmon killed at each point as a guest resets its card: it goes on" {
+	local at
+	local -a points
+	power_on
+	start guest1 guestd --vm 1 --name=vm1 --messages=rate=2k
+	mapfile -t points < <(hvmon --list-points |
+		awk '$1 ~ /^function-reset[.]/ { print $1 }')
+	for at in "${points[@]}"; do
+		goes_on
+		echo "--- $at"
+		killed_in_reset "$at"
+	done
+	goes_on
+	run -0 rpc vm1 report
+	assert_output --partial '"corrupted":0'
+	stop guest1
+	machine_stop
+}
+
+# killed_in_reset POINT: when messages wait, if they are to.
+killed_in_reset() {
+	local hv since
+	hv=$(pid hv)
+	since=$(iovctl at hv "$1=hold")
+	rpc_raw vm1 reset-card '[0]' >"$T/answer" 3>&- {NEVER}>&- &
+	PIDS[reset]=$!
+	iovctl wait -t "${PATIENCE}s" --since "${since#since }" "$1" >"$T/wait"
+	[[ $1 == *.revoke || $1 == *.fence ]] ||
+		wait_until "$PATIENCE" messages_wait
+	kill -KILL "$hv"
+	wait_until "$PATIENCE" is_gone "$hv"
+	finish reset 0
+	iovctl start hv >"$T/wait"
+}
+
 @test "window: hvmon killed as a guest resets its card: an error, and the guest goes on" {
 	local hv
 	reader

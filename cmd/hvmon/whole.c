@@ -93,13 +93,13 @@ static void reset_end(struct procedure *p)
 
 static const struct step reset_steps[] = {
 	{ POINT_NONE, vfs_turn },
-	{ POINT_NONE, reset_revoke },
-	{ POINT_NONE, reset_fence },
-	{ POINT_NONE, vfs_bus_master_off },
-	{ POINT_NONE, vfs_barrier },
-	{ POINT_NONE, vfs_flr },
-	{ POINT_NONE, vfs_settle },
-	{ POINT_NONE, reset_go_on },
+	{ POINT_FUNCTION_RESET_REVOKE, reset_revoke },
+	{ POINT_FUNCTION_RESET_FENCE, reset_fence },
+	{ POINT_FUNCTION_RESET_BUS_MASTER, vfs_bus_master_off },
+	{ POINT_FUNCTION_RESET_BARRIER, vfs_barrier },
+	{ POINT_FUNCTION_RESET_FLR, vfs_flr },
+	{ POINT_FUNCTION_RESET_SETTLE, vfs_settle },
+	{ POINT_FUNCTION_RESET_GO_ON, reset_go_on },
 	{ 0, NULL },
 };
 
