@@ -234,7 +234,7 @@ interrupts() {
 
 # window RIGHTS: a step that opens one on the first registers; 00: that ends it.
 window() {
-	echo "write 9 0 0000000000000000${1}00000000000000"
+	echo "write 9 0 00000000000000000000000000000000${1}00000000000000"
 }
 
 @test "devices: a window does not outlive a reset" {

@@ -67,11 +67,11 @@ frames_of() {
 	run -64 guestd --vm 1 --buffer 100
 	assert_output --partial "guestd: --buffer: 100 is not a multiple of 64"
 	run -64 guestd --vm 1 --send to=nowhere
-	assert_output --partial "guestd: --send: 'nowhere' is neither"
+	assert_output --partial "guestd: --send: to: 'nowhere' is neither"
 	run -64 guestd --vm 1 --send to=nic0/vf1,size=10
 	assert_output --partial "guestd: --send: size: '10' is out of range"
 	run -64 guestd --vm 1 --requests 2000
-	assert_output --partial "guestd: --requests: '2000' is out of range"
+	assert_output --partial "guestd: --requests: depth: '2000' is out of range"
 	run -64 guestd --vm 1 --once
 	assert_output --partial "no workload"
 	run -64 guestd --vm 1 --poll often
