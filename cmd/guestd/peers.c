@@ -137,13 +137,13 @@ void peers_look(struct peers *peers)
 /* On time, or, when that is over, from now on.  A look that comes late since the
  * hypervisor gave the others a turn counts for all of that; one that came before
  * that stop took hold says so. */
-uint64_t peers_plan(struct peers *peers, uint64_t now_ns)
+void peers_plan(struct peers *peers, uint64_t now_ns)
 {
 	uint64_t period_ns = options_of(peers)->monitor_ns;
 	uint64_t before_ns = peers->look_ns;
 	uint32_t turns = atomic_load(&peers->own->turns);
 
-	peers->look_ns += period_ns;
+	peers->look_ns += peers->next_ns;
 	if (peers->look_ns + period_ns < now_ns)
 		peers->look_ns = now_ns;
 	peers->gap_ns = before_ns && (turns != peers->turns || peers->suspended)
@@ -151,7 +151,43 @@ uint64_t peers_plan(struct peers *peers, uint64_t now_ns)
 				: period_ns;
 	peers->turns = turns;
 	peers->suspended = atomic_load(&peers->own->suspended);
-	return peers->look_ns + period_ns;
+}
+
+static uint64_t limit_of(const struct peers *peers,
+			 const struct state_peer *area)
+{
+	uint64_t period_ns = atomic_load(&area->period_us) * NS_PER_US;
+
+	return heartbeat_limit(options_of(peers)->heartbeat_limit_ns,
+			       period_ns);
+}
+
+/* Until it is over its limit, if it goes on standing; or a period. */
+static uint64_t time_left(const struct peers *peers, const struct peer *peer)
+{
+	const struct state_peer *area = area_of(peers, peer->vm);
+	uint64_t limit_ns = area ? limit_of(peers, area) : 0;
+	uint64_t end_ns = limit_ns + peer->delay.delayed_ns;
+	uint64_t period_ns = options_of(peers)->monitor_ns;
+
+	if (peer->beat.stale_ns > end_ns ||
+	    peer->beat.stale_ns + period_ns <= end_ns)
+		return period_ns;
+	return end_ns - peer->beat.stale_ns + 1;
+}
+
+uint64_t peers_due(struct peers *peers)
+{
+	uint64_t left_ns;
+	unsigned i;
+
+	peers->next_ns = options_of(peers)->monitor_ns;
+	for (i = 0; i < peers->n; i++) {
+		left_ns = time_left(peers, &peers->peer[i]);
+		if (left_ns < peers->next_ns)
+			peers->next_ns = left_ns;
+	}
+	return peers->look_ns + peers->next_ns;
 }
 
 void peers_beat(struct peers *peers, uint64_t now_ns)
@@ -175,15 +211,13 @@ static bool has_process(const struct peer *peer)
 bool peer_stands(const struct peers *peers, const struct peer *peer)
 {
 	struct state_peer *area = area_of(peers, peer->vm);
-	uint64_t beat_ns, limit_ns;
+	uint64_t limit_ns;
 	bool waits;
 
 	/* Nor one that came since the last look. */
 	if (!area || !peer->pid || (pid_t)atomic_load(&area->pid) != peer->pid)
 		return false;
-	beat_ns = atomic_load(&area->period_us) * NS_PER_US;
-	limit_ns =
-		heartbeat_limit(options_of(peers)->heartbeat_limit_ns, beat_ns);
+	limit_ns = limit_of(peers, area);
 	if (peer->beat.stale_ns <= limit_ns)
 		return false;
 	waits = has_process(peer) &&

@@ -28,6 +28,7 @@ struct peers {
 	struct state_peer *own;
 	struct run_delay delay; /* our own */
 	uint64_t look_ns;       /* for when the last look was planned */
+	uint64_t next_ns;       /* and how long after it the next one is */
 	uint64_t gap_ns;        /* that it may count for */
 	uint32_t turns;         /* own->turns then */
 	uint32_t suspended;     /* own->suspended then */
@@ -43,8 +44,11 @@ void peers_fini(struct peers *peers);
 /* It is on the bus, and counts from now on. */
 void peers_join(struct peers *peers);
 
-/* Plan the look of this period; returns when the next one is due. */
-uint64_t peers_plan(struct peers *peers, uint64_t now_ns);
+/* Plan this look. */
+void peers_plan(struct peers *peers, uint64_t now_ns);
+/* When the next one is due: after a period, or sooner if the heartbeat of one
+ * reaches its limit before. */
+uint64_t peers_due(struct peers *peers);
 /* Count the own heartbeat up. */
 void peers_beat(struct peers *peers, uint64_t now_ns);
 /* Whether this guest takes devices that nobody has. */

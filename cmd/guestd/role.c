@@ -369,13 +369,14 @@ static void on_tick(void *arg)
 	struct role *r = arg;
 	uint64_t now_ns = clock_now_ns();
 
-	loop_timer_at(r->guest->program.loop, &r->timer,
-		      peers_plan(&r->peers, now_ns), on_tick, r);
+	peers_plan(&r->peers, now_ns);
 	if (!guest_point_fails(r->guest, POINT_ROLE_BEAT))
 		peers_beat(&r->peers, now_ns);
 	peers_set_able(&r->peers,
 		       now_ns - r->up_ns > options_of(r)->heartbeat_limit_ns);
 	peers_look(&r->peers);
+	loop_timer_at(r->guest->program.loop, &r->timer, peers_due(&r->peers),
+		      on_tick, r);
 	if (!r->known || (r->unread && now_ns > r->looked_ns + AGAIN_NS))
 		role_look(r);
 	decide(r);
