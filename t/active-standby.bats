@@ -728,8 +728,13 @@ takeover_killed_at() {
 	iovctl kill "$active" KILL >/dev/null
 	await_gone hv
 	iovctl start hv >/dev/null
-	wait_until "$PATIENCE" has "$standby" active
+	wait_until "$PATIENCE" has_both "$standby"
 	wait_until "$PATIENCE" has "$active" standby
+}
+
+# Not one of them only.
+has_both() {
+	[[ $(holder ether0) == "$1" && $(holder com0) == "$1" ]]
 }
 
 @test "hvmon killed at each point of a takeover: carried out all the same" {
