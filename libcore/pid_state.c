@@ -1,8 +1,10 @@
-/* pid_state.c - what the kernel tells of another process: /proc/PID/stat. */
+/* pid_state.c - what the kernel tells of another process, most of it in
+ * /proc/PID/stat. */
 #include <config.h>
 
 #include "libcore/pid_state.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -44,6 +46,12 @@ static bool read_state(pid_t pid, struct pid_state *s)
 		      "%*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
 		      "%*s %*s %lu",
 		      &s->state, &s->flags, &s->pending) == 3;
+}
+
+bool pid_exists(pid_t pid)
+{
+	/* One that we may not signal is there. */
+	return pid > 0 && (!kill(pid, 0) || errno != ESRCH);
 }
 
 bool pid_is_stopped(pid_t pid)

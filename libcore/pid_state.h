@@ -7,6 +7,9 @@
 
 /* Each is false for a pid of 0 and for one that is not there. */
 
+/* Whether there is such a process, be it one that has ended and was not waited
+ * for. */
+bool pid_exists(pid_t pid);
 /* Whether it is stopped, by a signal or by a tracer. */
 bool pid_is_stopped(pid_t pid);
 /* Whether it is on its way out: SIGKILL has been sent to it, or it runs none of

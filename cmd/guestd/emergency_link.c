@@ -10,13 +10,13 @@
 #include "cmd/guestd/emergency_link.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "cmd/guestd/guestd.h"
 #include "cmd/guestd/vf_driver.h"
 #include "cmd/guestd/vf_send.h"
+#include "libcore/pid_state.h"
 
 #define LOOK_NS (5 * NS_PER_MS)
 
@@ -134,8 +134,8 @@ static bool lives(const struct emergency_link *link, uint32_t vm)
 
 	for (i = 0; i < STATE_SUCCESSORS; i++) {
 		pid = (pid_t)atomic_load(&area->successor[i].pid);
-		if (atomic_load(&area->successor[i].vm) == vm && pid > 0 &&
-		    (kill(pid, 0) == 0 || errno != ESRCH))
+		if (atomic_load(&area->successor[i].vm) == vm &&
+		    pid_exists(pid))
 			return true;
 	}
 	return false;

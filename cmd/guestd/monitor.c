@@ -14,7 +14,6 @@
 #include "cmd/guestd/monitor.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -22,6 +21,7 @@
 
 #include "cmd/guestd/guestd.h"
 #include "cmd/guestd/successor.h"
+#include "libcore/pid_state.h"
 #include "libcore/units.h"
 
 #define LIMIT_LOW_NS  (30 * NS_PER_MS)
@@ -336,7 +336,7 @@ static bool lives(const struct monitor *m, unsigned order)
 {
 	pid_t pid = (pid_t)atomic_load(&area_of(m)->successor[order - 1].pid);
 
-	return pid > 0 && (kill(pid, 0) == 0 || errno != ESRCH);
+	return pid_exists(pid);
 }
 
 bool monitor_is_alone(const struct monitor *m)

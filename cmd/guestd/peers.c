@@ -5,12 +5,12 @@
 #include "cmd/guestd/peers.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "cmd/guestd/guestd.h"
 #include "libcore/control_signal.h"
+#include "libcore/pid_state.h"
 
 #define PEERS_MAX (CONTROL_PORTS * CONTROL_PORT_VMS)
 
@@ -203,11 +203,6 @@ void peers_set_able(struct peers *peers, bool able)
 	atomic_store(&peers->own->able, able);
 }
 
-static bool has_process(const struct peer *peer)
-{
-	return peer->pid && (kill(peer->pid, 0) == 0 || errno != ESRCH);
-}
-
 bool peer_stands(const struct peers *peers, const struct peer *peer)
 {
 	struct state_peer *area = area_of(peers, peer->vm);
@@ -220,7 +215,7 @@ bool peer_stands(const struct peers *peers, const struct peer *peer)
 	limit_ns = limit_of(peers, area);
 	if (peer->beat.stale_ns <= limit_ns)
 		return false;
-	waits = has_process(peer) &&
+	waits = pid_exists(peer->pid) &&
 		(atomic_load(&area->suspended) ||
 		 run_delay_waits(&peer->delay, peers->look_ns));
 	return heartbeat_has_failed(peer->beat.stale_ns, limit_ns,
@@ -229,7 +224,7 @@ bool peer_stands(const struct peers *peers, const struct peer *peer)
 
 bool peer_lives(const struct peers *peers, const struct peer *peer)
 {
-	return has_process(peer) && !peer_stands(peers, peer);
+	return pid_exists(peer->pid) && !peer_stands(peers, peer);
 }
 
 bool peers_is_able(const struct peers *peers, uint32_t vm)

@@ -13,6 +13,7 @@
 
 static void test_nobody(void)
 {
+	CHECK(!pid_exists(0));
 	CHECK(!pid_is_stopped(0));
 	CHECK(!pid_is_exiting(0));
 }
@@ -34,9 +35,11 @@ static void test_stopped(void)
 	}
 	CHECK_INT(waitpid(pid, &status, WUNTRACED), pid);
 	CHECK(WIFSTOPPED(status));
+	CHECK(pid_exists(pid));
 	CHECK(pid_is_stopped(pid));
 	CHECK(!pid_is_exiting(pid));
 	end(pid);
+	CHECK(!pid_exists(pid));
 	CHECK(!pid_is_stopped(pid));
 }
 
