@@ -48,7 +48,7 @@ struct state_peer {
 		suspended;         /* 1: it stands because others have a turn */
 	_Atomic uint32_t turns;    /* counts how often it was suspended */
 	_Atomic uint32_t able;     /* 1: it takes devices that nobody has */
-	_Atomic uint64_t delay_ns; /* its run delay at the last one */
+	_Atomic uint64_t delay_ns; /* its run delay at the last beat */
 	uint8_t rsvd[16];
 };
 _Static_assert(sizeof(struct state_peer) == 64, "state peer");

@@ -117,10 +117,11 @@ static void look_at(const struct peers *peers, struct peer *peer)
 	uint64_t beat = area ? atomic_load(&area->heartbeat) : 0;
 
 	look_who(peers, peer);
-	run_delay_look(&peer->delay, peers->look_ns);
 	if (!area ||
-	    heartbeat_look(&peer->beat, beat, peers->look_ns, peers->gap_ns))
+	    heartbeat_look(&peer->beat, beat, peers->look_ns, peers->gap_ns)) {
+		run_delay_look(&peer->delay, peers->look_ns);
 		return;
+	}
 	peer->beat.stale_ns = silent_ns(peers, area);
 	run_delay_since(&peer->delay, atomic_load(&area->delay_ns),
 			peers->look_ns);
