@@ -34,14 +34,15 @@ static bool suffices(const struct client *clients, unsigned n)
 	return some;
 }
 
-static const json_t *find_row(const json_t *rows, const char *name)
+/* The row whose `key` is that; NULL: none. */
+static json_t *find_row(const json_t *rows, const char *key, const char *name)
 {
 	const char *text;
 	json_t *row;
 	size_t i;
 
 	json_array_foreach (rows, i, row) {
-		text = json_string_value(json_object_get(row, "name"));
+		text = json_string_value(json_object_get(row, key));
 		if (text && !strcmp(text, name))
 			return row;
 	}
@@ -78,7 +79,7 @@ static void mark_turns(struct iovctl *ctl, struct clients *all)
 	rows = json_object_get(table, "rows");
 	for (c = all->client; c < all->client + all->n; c++)
 		c->takes_turns = client_is_waiting(c) &&
-				 takes_turns(find_row(rows, c->name));
+				 takes_turns(find_row(rows, "name", c->name));
 	json_decref(table);
 }
 
@@ -217,15 +218,10 @@ int fetch_table(struct iovctl *ctl, const char *table, bool quiet,
 /* The row of a table, added when it is new. */
 static json_t *table_row(json_t *rows, const char *name, json_t *what)
 {
-	const char *text;
-	json_t *row;
-	size_t i;
+	json_t *row = find_row(rows, "table", name);
 
-	json_array_foreach (rows, i, row) {
-		text = json_string_value(json_object_get(row, "table"));
-		if (text && !strcmp(text, name))
-			return row;
-	}
+	if (row)
+		return row;
 	row = json_pack("{s:s, s:[], s:O?}", "table", name, "programs", "what",
 			what);
 	json_array_append_new(rows, row);
@@ -354,7 +350,7 @@ static json_t *program_row(const struct iovctl *ctl,
 			   const struct client *client, const json_t *processes)
 {
 	const json_t *status = result_of(client);
-	const json_t *process = find_row(processes, client->name);
+	const json_t *process = find_row(processes, "name", client->name);
 	const json_t *reasons = json_object_get(process, "reasons");
 	json_t *row, *last;
 
@@ -381,7 +377,7 @@ static void add_processes(json_t *rows, const json_t *processes)
 
 	json_array_foreach (processes, i, process) {
 		name = json_string_value(json_object_get(process, "name"));
-		if (!name || find_row(rows, name))
+		if (!name || find_row(rows, "name", name))
 			continue;
 		json_array_append_new(
 			rows,
