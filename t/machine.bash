@@ -267,6 +267,17 @@ rpc() {
 	echo "${reply%\}}"
 }
 
+# card_goes_away: vm1 finds that its card's config space does not answer, as the
+# hypervisor hv is no more.
+card_goes_away() {
+	local hv
+	hv=$(pid hv)
+	kill -KILL "$hv"
+	wait_until "$PATIENCE" is_gone "$hv"
+	rpc vm1 reset-card '[0]' >"$T/answer"
+	await card.away
+}
+
 rpc_error() {
 	rpc_raw "$@" | jq -re .error.message
 }

@@ -460,7 +460,6 @@ has_come() {
 }
 
 @test "virtualize-uart: what is typed while the UART is away is sent when it is back" {
-	local hv
 	power_on
 	far_end "CREATE:$T/came" -u
 	mkfifo "$T/keys"
@@ -468,12 +467,7 @@ has_come() {
 	guestd --vm 1 --name=vm1 --tty <&"$keys" >"$T/screen" 3>&- {NEVER}>&- &
 	PIDS[guest1]=$!
 	await workload.started
-	hv=$(pid hv)
-	kill -KILL "$hv"
-	wait_until "$PATIENCE" is_gone "$hv"
-	# Its config space does not answer.
-	rpc vm1 reset-card '[0]' >"$T/answer"
-	await card.away
+	card_goes_away
 	printf hello >&"$keys"
 	iovctl start hv >/dev/null
 	await card.back

@@ -258,22 +258,12 @@ is_set_up() {
 	machine_stop
 }
 
-# away: the guest finds that its card's config space does not answer.
-away() {
-	local hv
-	hv=$(pid hv)
-	kill -KILL "$hv"
-	wait_until "$PATIENCE" is_gone "$hv"
-	rpc vm1 reset-card '[0]' >"$T/answer"
-	await card.away
-}
-
 @test "window: what a guest is to send while its card is away is sent when it is back" {
 	power_on
 	start guest1 guestd --vm 1 --name=vm1 --messages=rate=2k
 	opens
 	goes_on
-	away
+	card_goes_away
 	iovctl start hv
 	await card.back
 	goes_on
